@@ -54,7 +54,7 @@ async fn file_over_limit_stops_download() {
     let target = directory.path().join("file.bin");
     let etag = "ETag: \"a\"";
     for (head, body, endless) in [
-        // The headers tell the size: no byte is written.
+        // The headers state the size: no byte is written.
         (format!("200 OK\n{etag}\nContent-Length: 100001"), Vec::new(), false),
         // The size is unknown: the body is received up to the limit.
         (format!("200 OK\n{etag}"), vec![7; 10_000], true),

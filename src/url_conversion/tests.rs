@@ -543,7 +543,7 @@ async fn undelivered_texts_follow_items() {
     undelivered.deliver(3, None);
     undelivered.delivered();
     assert_eq!(ledger.kept(), ["x/3", "x/5"]);
-    // Each converter of a chain is notified of its own texts.
+    // Each converter of a chain is notified of the texts that it returned.
     let (mut undelivered, ledger) = of(&["file", "file"]).await;
     undelivered.deliver(0, None);
     undelivered.deliver(1, None);

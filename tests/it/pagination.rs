@@ -1,4 +1,4 @@
-//! Lists that follow every page, on the embedded backend.
+//! Lists that read every page, on the embedded backend.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ async fn start(backend: BackendBuilder) -> (Backend, BackendClient) {
     (backend, client)
 }
 
-/// The order in which the server gives the ids, asked page by page.
+/// Returns the ids in the server's order, read page by page.
 async fn ids_page_by_page(client: &BackendClient, page_size: i64) -> Vec<i64> {
     let mut ids = Vec::new();
     for number in 1.. {
@@ -49,7 +49,7 @@ async fn three_thousand_pages_in_order() {
     let expected = ids_page_by_page(&client, 10).await;
     assert_eq!(expected.len(), 30_000);
     backend.clear_requests();
-    // The server caps the page size below what is asked for.
+    // The server caps the page size below the requested one.
     let mut events =
         client.list_ground_truth_events().params(|p| p.page_size(1_000)).list_all_as::<Id>().concurrency(8);
     let mut ids = Vec::new();
@@ -139,7 +139,8 @@ async fn client_usable_after_dropped_list() {
         drop(events);
     }
     assert!(client.list_ground_truth_events().await.is_ok());
-    // A reader that takes nothing more stops the fetching: 1 page and the 9 that were ahead of it, each time.
+    // A list that isn't polled any more stops its prefetch: each list fetched 1 page and at most 9 ahead of
+    // it.
     assert!(backend.requests().len() <= 20 * 10 + 1);
 }
 
@@ -212,7 +213,7 @@ async fn list_yields_page_by_page() {
     assert!(pages.next().await.is_none());
     assert_eq!(pages.list().report().pages, 3);
     assert_eq!(ids, ids_page_by_page(&client, 100).await);
-    // Taken up behind a page, it goes on with the next.
+    // A list that is resumed after a page continues with the next page.
     let mut pages = client.list_ground_truth_events().list_all_as::<Id>().limit(150).pages();
     pages.next().await.unwrap().unwrap();
     let checkpoint = pages.list().checkpoint();
@@ -236,11 +237,11 @@ async fn size_hint_reports_certain_bounds() {
     let mut events = client.list_ground_truth_events().list_all_as::<Id>();
     events.next().await.unwrap().unwrap();
     assert_eq!(events.size_hint(), (99, None));
-    // Of items that may be dropped none is certain.
+    // Any item may be dropped as a duplicate, so the lower bound is zero.
     let mut events = client.list_ground_truth_events().list_all_as::<Id>().deduplicate(true);
     events.next().await.unwrap().unwrap();
     assert_eq!(events.size_hint(), (0, None));
-    // Neither is the end where an error is still to come.
+    // The upper bound isn't zero while an error is still to come.
     let refused = client.list_models().list_all_as::<Id>().resume(events.checkpoint());
     assert_ne!(refused.size_hint().1, Some(0));
 }
@@ -256,7 +257,7 @@ async fn dropped_list_stops_its_requests() {
     drop(events);
     held.release();
     held.remove();
-    // What isn't stopped has its time.
+    // Requests that weren't stopped would arrive during these calls.
     for _ in 0..5 {
         assert!(client.list_ground_truth_events().await.is_ok());
     }
@@ -270,7 +271,7 @@ async fn prefetch_is_bounded_by_concurrency() {
         client.list_ground_truth_events().params(|p| p.page_size(10)).list_all_as::<Id>().concurrency(2);
     events.next().await.unwrap().unwrap();
     backend.wait_for_requests(1 + 3).await;
-    // Whatever else is under way has its time.
+    // Further prefetch requests would arrive during these calls.
     for _ in 0..5 {
         client.list_ground_truth_events().await.unwrap();
     }
@@ -296,7 +297,7 @@ async fn concurrency_is_capped_at_64_pages() {
 
 #[tokio::test]
 async fn resumed_list_keeps_promised_total() {
-    // The last page lacks an item of the count.
+    // The count is one more than the number of items.
     let server = server_of_pages(|number| page_of(&[&[1, 2], &[3, 4], &[5, 6]], number, 7)).await;
     let client = server::client_of(&server);
     let list = || client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).concurrency(1);
@@ -305,7 +306,7 @@ async fn resumed_list_keeps_promised_total() {
         for id in 1..=read {
             assert_eq!(id_of(&mut first).await, id);
         }
-        // Taken up twice, and the first time nothing is read.
+        // Resumed twice. The first time, nothing is read.
         let again = list().resume(sent_over(&first.checkpoint()));
         let mut rest = list().resume(sent_over(&again.checkpoint()));
         assert_eq!(
@@ -315,7 +316,7 @@ async fn resumed_list_keeps_promised_total() {
         assert_eq!(ids_of(&mut rest).await.0, (read + 1..=6).collect::<Vec<_>>());
         assert_eq!(rest.report().anomalies, [ListAnomaly::Fewer { promised: 7, items: 6 }], "after {read}");
     }
-    // So are the length of the pages, and the count.
+    // The checkpoint also keeps the page length and the count.
     let server =
         server_of_pages(|number| page_of(&[&[1, 2], &[3], &[4]], number, if number == 1 { 4 } else { 5 }))
             .await;
@@ -341,7 +342,7 @@ async fn limit_counts_only_yielded_items() {
         let mut rest = list().deduplicate(distinct).resume(first.checkpoint()).limit(2);
         assert_eq!(ids_of(&mut rest).await.0, [3, 4]);
     }
-    // On one page, and on the page before.
+    // Duplicates on the same page, and on the page before.
     let (_server, client) = list_of(&[&[1, 1, 1], &[1, 2, 2], &[3, 4, 5]]).await;
     let mut models = client.list_models().list_all_as::<Id>().deduplicate(true).limit(3);
     assert_eq!(ids_of(&mut models).await.0, [1, 2, 3]);
@@ -364,7 +365,7 @@ async fn duplicates_known_across_checkpoint() {
         assert_eq!(id_of(&mut first).await, id);
     }
     assert_eq!(ids_of(&mut list().deduplicate(true).resume(sent_over(&first.checkpoint()))).await.0, [4]);
-    // Also what another list passed on the page.
+    // Items that another list yielded from this page are also known.
     let mut first = list();
     assert_eq!((id_of(&mut first).await, id_of(&mut first).await), (1, 2));
     assert_eq!(ids_of(&mut list().deduplicate(true).resume(sent_over(&first.checkpoint()))).await.0, [3, 4]);
@@ -412,17 +413,18 @@ async fn growing_deduplicated_list_stays_strict() {
 async fn only_own_not_found_ends_list() {
     let (numbered, cursor) = (r#""/models/?page=2""#, r#""/models/?cursor=x&page=2""#);
     let invalid = || server::json(404, r#"{"detail": "Invalid page."}"#);
-    let answers: [(&str, &str, ResponseTemplate); 4] = [
+    let responses: [(&str, &str, ResponseTemplate); 4] = [
         (r#""count": 4, "#, numbered, server::html(404, "<h1>Not Found</h1>")),
         (r#""count": 4, "#, numbered, server::json(403, r#"{"detail": "No."}"#)),
         ("", numbered, invalid()),
         (r#""count": 4, "#, cursor, invalid()),
     ];
-    for (count, next, second) in answers {
+    for (count, next, second) in responses {
         let first = format!(r#"{{{count}"next": {next}, "results": [{{"id": 1}}, {{"id": 2}}]}}"#);
-        let status = server_of_answers(
-            move |number| if number == 1 { server::json(200, &*first) } else { second.clone() },
-        );
+        let status =
+            server_of_responses(
+                move |number| if number == 1 { server::json(200, &*first) } else { second.clone() },
+            );
         let server = status.await;
         let mut models =
             server::client_of(&server).list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
@@ -435,7 +437,7 @@ async fn only_own_not_found_ends_list() {
 
 #[tokio::test]
 async fn shortened_list_reported_once_at_end() {
-    let server = server_of_answers(|number| match number {
+    let server = server_of_responses(|number| match number {
         1 | 2 => server::json(200, format!("{{{}}}", page_of(&[&[1, 2], &[3, 4], &[]], number, 10))),
         _ => server::json(404, r#"{"detail": "Invalid page."}"#),
     })
@@ -453,8 +455,8 @@ async fn shortened_list_reported_once_at_end() {
 
 #[tokio::test]
 async fn checkpoint_lies_after_skipped_page() {
-    // The last one.
-    let server = server_of_answers(|number| match number {
+    // The last page is skipped.
+    let server = server_of_responses(|number| match number {
         1 => server::json(200, format!("{{{}}}", page_of(&[&[1, 2], &[]], 1, 4))),
         _ => server::json(500, "{}"),
     })
@@ -463,8 +465,8 @@ async fn checkpoint_lies_after_skipped_page() {
     assert_eq!(ids_of(&mut models).await.0, [1, 2]);
     assert_eq!(models.report().page_failures.len(), 1);
     assert!(models.checkpoint().is_end());
-    // One before a page that ends the list.
-    let server = server_of_answers(|number| match number {
+    // A page is skipped, and the next page ends the list.
+    let server = server_of_responses(|number| match number {
         2 => server::json(500, "{}"),
         _ => {
             let count = if number == 1 { 8 } else { 9 };
@@ -498,7 +500,7 @@ async fn page_yields_items_before_decode_error() {
     let error = pages.next().await.unwrap().failure();
     assert_eq!(error.item_failure().map(|failure| (failure.page, failure.index)), Some((2, 1)));
     assert!(pages.next().await.is_none());
-    // Taken up there, it is what comes first.
+    // The resumed list begins with the failed item.
     let mut rest =
         client.list_models().list_all_as::<Id>().skip_failed_items(true).resume(pages.list().checkpoint());
     assert_eq!(ids_of(&mut rest).await.0, [4]);
@@ -524,7 +526,7 @@ async fn array_item_error_reports_its_index() {
     assert_eq!(error.json_path(), Some("results[1][1]"));
     let item = error.item_failure().unwrap();
     assert_eq!((item.page, item.index, item.id.as_deref(), item.json_path.as_str()), (1, 1, None, "[1]"));
-    // Neither the items behind it nor what else is wrong follows it.
+    // The error is the last item of the stream.
     assert!(pairs.next().await.is_none());
 }
 
@@ -580,7 +582,8 @@ async fn partitions_know_page_length_and_start() {
 
 #[tokio::test]
 async fn unpartitionable_list_is_one_partition() {
-    // Pages without items, one that is the count's last already, and links that don't count.
+    // Pages without items, a page that is already the last one by its count, and links without consecutive
+    // page numbers.
     for (count, next, results) in [
         (9, "/models/?page=4", ""),
         (1, "/models/?page=4", r#"{"id": 1}"#),
@@ -614,12 +617,12 @@ async fn resumed_partition_stops_at_own_end() {
     }
 }
 
-// ---- what goes wrong
+// ---- failures
 
 #[tokio::test]
 async fn prefetched_pages_dropped_for_links() {
     let server = server::start().await;
-    let answer = |request: &Request| {
+    let response = |request: &Request| {
         let query = request.url.query().unwrap_or_default();
         server::json(
             200,
@@ -631,7 +634,7 @@ async fn prefetched_pages_dropped_for_links() {
             },
         )
     };
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    Mock::given(any()).respond_with(response).mount(&server).await;
     let mut models = server::client_of(&server).list_models().list_all_as::<Id>();
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
@@ -645,7 +648,7 @@ async fn circular_link_is_not_prefetched() {
     let client = server::client_of(&server);
     let mut models = client.list_models().list_all_as::<Id>();
     id_of(&mut models).await;
-    // Whatever is under way has its time.
+    // A prefetch request would arrive during these calls.
     for _ in 0..5 {
         assert!(client.list_models().list_all_as::<Id>().next().await.unwrap().is_ok());
     }
@@ -691,7 +694,8 @@ async fn ignored_page_number_ends_list() {
     assert_eq!(error.list_anomaly(), Some(&ListAnomaly::OutOfOrder { page: 2, next: 2 }));
     assert!(models.next().await.is_none());
 
-    // One that counts the pages all the same is seen where they should end.
+    // A server that always returns the same page, but increments the page number: detected at the end of the
+    // count.
     let counting = |page: u64| {
         format!(r#""count": 4, "next": "/models/?page={}", "results": [{{"id": 1}}, {{"id": 2}}]"#, page + 1)
     };
@@ -827,10 +831,10 @@ async fn checkpoint_keeps_cursor_hides_secret() {
     ids.dedup();
     assert_eq!(ids.len(), 250);
     assert!(rest.checkpoint().is_end());
-    // Of a list that was read to its end nothing is read again.
+    // A list that was read to its end sends no request when it is resumed.
     let mut again = client.list_ground_truth_events().list_all_as::<Id>().resume(rest.checkpoint());
     assert!(again.next().await.is_none());
-    // A link that leads elsewhere isn't followed.
+    // A link to another origin isn't followed.
     let elsewhere = text.replace(&client.base_url().to_string(), "http://elsewhere.example");
     let mut list = client
         .list_ground_truth_events()
@@ -852,16 +856,18 @@ async fn checkpoint_keeps_cursor_hides_secret() {
     }
 }
 
-/// A server whose pages are made by their number, without the braces.
+/// Starts a server with a page for each page number. `page` returns the page's JSON without the outer braces.
 async fn server_of_pages(page: impl Fn(u64) -> String + Send + Sync + 'static) -> MockServer {
-    server_of_answers(move |number| server::json(200, format!("{{{}}}", page(number)))).await
+    server_of_responses(move |number| server::json(200, format!("{{{}}}", page(number)))).await
 }
 
-/// A server whose answers are made by the number of the page.
-async fn server_of_answers(answer: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static) -> MockServer {
+/// Starts a server with a response for each page number.
+async fn server_of_responses(
+    response: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static,
+) -> MockServer {
     let server = server::start().await;
-    let answer = move |request: &Request| {
-        answer(
+    let response = move |request: &Request| {
+        response(
             request
                 .url
                 .query_pairs()
@@ -869,11 +875,11 @@ async fn server_of_answers(answer: impl Fn(u64) -> ResponseTemplate + Send + Syn
                 .map_or(1, |(_, value)| value.parse().unwrap()),
         )
     };
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    Mock::given(any()).respond_with(response).mount(&server).await;
     server
 }
 
-/// Page `number` of these, without the braces; an item that isn't 0 or more can't be decoded.
+/// Returns page `number` of these, without the outer braces. A negative item can't be decoded.
 fn page_of(pages: &[&[i64]], number: u64, count: u64) -> String {
     let next = if number < pages.len() as u64 {
         format!("\"/models/?page={}\"", number + 1)
@@ -885,7 +891,7 @@ fn page_of(pages: &[&[i64]], number: u64, count: u64) -> String {
     format!(r#""count": {count}, "next": {next}, "results": [{}]"#, items.join(", "))
 }
 
-/// A list of these pages, whose count is right.
+/// Starts a server with a list of these pages and the right count.
 async fn list_of(pages: &'static [&'static [i64]]) -> (MockServer, BackendClient) {
     let count = pages.iter().map(|page| page.len() as u64).sum();
     let server = server_of_pages(move |number| page_of(pages, number, count)).await;
@@ -893,7 +899,7 @@ async fn list_of(pages: &'static [&'static [i64]]) -> (MockServer, BackendClient
     (server, client)
 }
 
-/// As another process would get it.
+/// Returns the checkpoint as another process would read it.
 fn sent_over(checkpoint: &Checkpoint) -> Checkpoint {
     serde_json::from_str(&serde_json::to_string(checkpoint).unwrap()).unwrap()
 }

@@ -1,5 +1,5 @@
-//! What a page's text and its `next` may be: keys that stand twice, links that lack a filter or are too long,
-//! items that hold secrets.
+//! The text of a page and its `next`: duplicate keys, links without a filter, overlong links, items with
+//! secrets.
 
 use std::sync::Arc;
 
@@ -11,16 +11,16 @@ use synapse_backend_client::{BackendClient, Error, ErrorKind};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request};
 
-/// A server whose pages are made by the request's query.
+/// Starts a server with a page for each query.
 async fn serving(page: impl Fn(&str) -> String + Send + Sync + 'static) -> (MockServer, BackendClient) {
     let server = server::start().await;
-    let answer = move |request: &Request| server::json(200, page(request.url.query().unwrap_or_default()));
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    let response = move |request: &Request| server::json(200, page(request.url.query().unwrap_or_default()));
+    Mock::given(any()).respond_with(response).mount(&server).await;
     let client = server::client_of(&server);
     (server, client)
 }
 
-/// The errors of a list, read in each way.
+/// Returns the errors of a list, read in each possible way.
 async fn errors_of(client: &BackendClient) -> Vec<Error> {
     vec![
         client.list_models().await.failure(),
@@ -53,7 +53,7 @@ async fn duplicate_page_key_is_an_error() {
 
 #[tokio::test]
 async fn parameters_missing_in_next_are_added() {
-    // What is kept is sent byte for byte.
+    // Existing parameters are sent byte for byte.
     let links = [
         ("/models/?cursor=a%2fb%2F+c", "cursor=a%2fb%2F+c&model_type=detection&tag=x%2Cy&tag=z&page_size=2"),
         ("/models/?", "model_type=detection&tag=x%2Cy&tag=z"),
@@ -62,7 +62,7 @@ async fn parameters_missing_in_next_are_added() {
         ("/models/?m%6fdel_type=Det%65ction&&tag=&cursor=2", "m%6fdel_type=Det%65ction&&tag=&cursor=2"),
     ];
     for (link, sent) in links {
-        // How many items are on a page is `next`'s to say.
+        // `page_size` isn't added, because `next` determines the page's length.
         let sent = sent.replace("&page_size=2", "");
         let (server, client) = serving(move |query| match query.contains("limit=9") {
             true => format!(r#"{{"next": "{link}", "results": [{{"id": 1}}]}}"#),
@@ -77,7 +77,7 @@ async fn parameters_missing_in_next_are_added() {
         assert!(error.is_none(), "{error:?}");
         assert_eq!(ids, [1, 2]);
         assert_eq!(server::lines(&server).await[1], format!("GET /models/?{sent}"));
-        // So it is by a checkpoint, also one of a release that kept the link as it came.
+        // A checkpoint adds the parameters too, also one of a release that kept the link unchanged.
         let mut first = call().list_all_as::<Id>();
         first.next().await.unwrap().unwrap();
         let mut written = serde_json::to_value(first.checkpoint()).unwrap();
@@ -117,13 +117,13 @@ async fn overlong_next_is_decode_error() {
         };
         let error = models.next().await.unwrap().failure();
         assert_eq!(error.kind(), kind, "{error}");
-        let told = (error.operation(), error.url(), error.attempts());
-        assert_eq!(told, (Some("list_models"), Some(&*format!("{}/models/", server.uri())), 1));
+        let context = (error.operation(), error.url(), error.attempts());
+        assert_eq!(context, (Some("list_models"), Some(&*format!("{}/models/", server.uri())), 1));
         let text = error.to_string();
         assert!(text.len() < 500 && text.contains("page 1's `next`") && text.contains("bytes"), "{text}");
         assert!(!models.checkpoint().is_end() && server::requests(&server).await.len() == 1);
     }
-    // A number that is in it leads on as ever.
+    // An overlong link with a page number is still followed.
     let (_server, client) = serving(|query| match query {
         "" => format!(
             r#"{{"count": 2, "next": "/models/?page=2&x={}", "results": [{{"id": 1}}]}}"#,
@@ -172,7 +172,7 @@ async fn undecodable_item_shows_no_secret() {
     assert_ne!(items[0], items[1]);
 }
 
-/// Tells when the last item is decoded.
+/// Notifies `DECODED` when the last item is decoded.
 #[derive(Debug)]
 struct Last;
 
@@ -187,11 +187,11 @@ impl<'de> Deserialize<'de> for Last {
     }
 }
 
-/// Items whose text is short enough to be decoded at once.
+/// The page is short enough to be decoded at once.
 const MANY: i64 = 15_000;
 
-/// The only thread that may block is taken: what is done apart waits for it, and the thread that drives
-/// requests goes on.
+/// The only blocking thread is busy. The comparison waits for it, and the thread that drives requests
+/// continues.
 #[test]
 fn many_ids_compared_on_blocking_thread() {
     let runtime =
@@ -202,11 +202,11 @@ fn many_ids_compared_on_blocking_thread() {
         assert!(page.len() < 256 << 10);
         let (_server, client) = serving(move |_| page.to_string()).await;
         let mut models = client.list_models().list_all_as::<Last>().deduplicate(true);
-        // Its connections are made.
+        // The client now has a pooled connection.
         client.list_models().send_as::<serde::de::IgnoredAny>().await.unwrap();
         let (open, gate) = std::sync::mpsc::channel::<()>();
         let taken = tokio::task::spawn_blocking(move || gate.recv());
-        let there = async {
+        let decoded = async {
             DECODED.notified().await;
             for _ in 0..100 {
                 tokio::task::yield_now().await;
@@ -215,20 +215,20 @@ fn many_ids_compared_on_blocking_thread() {
         tokio::select! {
             biased;
             item = models.next() => panic!("it was compared on the thread of the requests: {item:?}"),
-            () = there => {}
+            () = decoded => {}
         }
-        // Where it is can be told meanwhile.
+        // The checkpoint is available meanwhile.
         let checkpoint = models.checkpoint();
         assert_eq!((checkpoint.total(), checkpoint.is_end()), (None, false));
         open.send(()).unwrap();
         taken.await.unwrap().unwrap();
-        let mut given = 0;
+        let mut yielded = 0;
         while let Some(item) = models.next().await {
             item.unwrap();
-            given += 1;
+            yielded += 1;
         }
         assert_eq!(
-            (given, models.report().identity.as_deref(), models.report().is_complete()),
+            (yielded, models.report().identity.as_deref(), models.report().is_complete()),
             (MANY, Some("id"), true)
         );
     });

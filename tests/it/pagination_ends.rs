@@ -1,5 +1,5 @@
-//! Where lists end and where they are taken up: behind a limit, a page that was passed over, a link that
-//! isn't followed.
+//! Where lists end and where they are resumed: after a limit, after a skipped page, at a link that isn't
+//! followed.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use synapse_backend_client::{BackendClient, ErrorKind, ListAnomaly, ListPolicy, 
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// A server whose pages are made by the parameter `name`.
+/// Starts a server with a page for each value of the parameter `name`.
 async fn serving_by(
     name: &'static str,
-    answer: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static,
+    response: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static,
 ) -> (MockServer, BackendClient) {
     let server = server::start().await;
-    let answer = move |request: &Request| {
-        answer(
+    let response = move |request: &Request| {
+        response(
             request
                 .url
                 .query_pairs()
@@ -25,7 +25,7 @@ async fn serving_by(
                 .map_or(1, |(_, value)| value.parse().unwrap()),
         )
     };
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    Mock::given(any()).respond_with(response).mount(&server).await;
     let client = server::client_of(&server);
     (server, client)
 }
@@ -60,7 +60,7 @@ async fn unfollowed_next_is_not_list_end() {
     let mut models = client.list_models().list_all_as::<Id>();
     let (ids, error) = ids_of(&mut models).await;
     assert_eq!((ids, error.unwrap().kind()), (vec![1, 2], ErrorKind::CrossOrigin));
-    // What isn't read isn't lost without a word.
+    // The unread items are reported as an error again.
     assert!(!models.checkpoint().is_end());
     let mut rest = client.list_models().list_all_as::<Id>().resume(models.checkpoint());
     assert_eq!(rest.next().await.unwrap().failure().kind(), ErrorKind::CrossOrigin);
@@ -99,7 +99,7 @@ async fn skipped_page_does_not_use_up_limit() {
     let mut models = client.list_models().list_all_as::<Id>().skip_failed_pages(true).limit(4);
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
-    // At the least: what wasn't read isn't said to be.
+    // The checkpoint doesn't skip unread items.
     assert!(!models.checkpoint().is_end(), "{ids:?}");
     assert_eq!(ids, [10, 11, 30, 31]);
 }
@@ -140,7 +140,7 @@ async fn offset_list_resumes_mid_page() {
     assert_eq!(ids, [3, 4, 5]);
 }
 
-/// Page of a list of `count` models by limit and offset, two at a time.
+/// Returns a page of a list of `count` models by limit and offset, two items a page.
 fn page_at(offset: u64, count: u64) -> ResponseTemplate {
     let end = count.min(offset + 2);
     let items: Vec<_> = (offset..end).map(|id| format!(r#"{{"id": {id}}}"#)).collect();
@@ -166,7 +166,7 @@ async fn list_starting_at_offset_yields_rest() {
         let (ids, error) = ids_of(&mut models).await;
         assert!(error.is_none(), "{offset}: {error:?}");
         assert_eq!(ids, expected, "{offset}");
-        // So it has wherever it is taken up, and as a part.
+        // A resumed list and a partition give the same items.
         let mut partitions =
             client.list_models().param("limit", 2).param("offset", offset).partitions(2).await.unwrap();
         assert_eq!(partitions.len(), 1);
@@ -204,7 +204,7 @@ async fn missing_items_after_offset_reported() {
 
 #[tokio::test]
 async fn unsupported_offset_is_plain_parameter() {
-    // Pages by number, and a list of one page that the offset would lie behind.
+    // A list with page numbers, shorter than some of the offsets.
     let numbered = |page| {
         let next = if page == 1 { "\"/models/?offset=3&page=2\"" } else { "null" };
         server::json(
@@ -231,9 +231,9 @@ async fn unsupported_offset_is_plain_parameter() {
     }
 }
 
-// ---- time-outs
+// ---- timeouts
 
-/// A list of 10 pages, each of which takes its time.
+/// Starts a server with a list of 10 pages, each with a delay.
 async fn slow_list() -> (MockServer, BackendClient) {
     serving_by("page", |page| {
         let next = if page == 10 { "null".to_owned() } else { format!("\"/models/?page={}\"", page + 1) };
@@ -252,9 +252,9 @@ async fn timed_out_list_resumes_at_checkpoint() {
         let list = client.list_models().timeout(timeout).list_all_as::<Id>().concurrency(1);
         let mut models = list.skip_failed_pages(skip).policy(ListPolicy::Lenient);
         let (mut ids, error) = ids_of(&mut models).await;
-        let error = error.expect("ten pages take longer than the time-out");
+        let error = error.expect("ten pages take longer than the timeout");
         assert!(error.is_timeout() && error.to_string().contains("500ms"), "{error}");
-        // It is no failure of that page.
+        // The timeout isn't reported as a failure of that page.
         assert!(models.report().page_failures.is_empty(), "{:?}", models.report());
         let (rest, error) =
             ids_of(&mut client.list_models().list_all_as::<Id>().resume(models.checkpoint())).await;
@@ -282,7 +282,7 @@ async fn client_timeout_applies_per_page() {
     assert!(ids == [1] && failures.len() == 1 && failures[0].error.is_timeout(), "{ids:?} {failures:?}");
 }
 
-// ---- what is no list, or another one
+// ---- responses that aren't pages, and checkpoints of other lists
 
 #[tokio::test]
 async fn bare_list_answer_is_no_page() {
@@ -297,9 +297,10 @@ async fn bare_list_answer_is_no_page() {
         ];
         for error in errors {
             assert!(error.is_decode() && error.json_path().is_none(), "{text}: {error}");
-            let told = error.to_string();
+            let message = error.to_string();
             assert!(
-                told.contains("it is a JSON list, not a page") && told.contains("`send_as::<Vec<…>>()`"),
+                message.contains("it is a JSON list, not a page")
+                    && message.contains("`send_as::<Vec<…>>()`"),
                 "{text}: {error}"
             );
         }
@@ -363,15 +364,15 @@ async fn forged_checkpoint_is_refused() {
         let checkpoint = serde_json::from_value(checkpoint).unwrap();
         assert!(format!("{checkpoint:?}").len() < 2_000);
         let error = list().resume(checkpoint).next().await.unwrap().failure();
-        let told = error.to_string();
+        let message = error.to_string();
         assert!(
-            error.is_invalid_input() && told.contains("read the list from its beginning"),
-            "{field}: {told}"
+            error.is_invalid_input() && message.contains("read the list from its beginning"),
+            "{field}: {message}"
         );
-        assert!(told.len() < 1_500, "{field}: {} bytes", told.len());
+        assert!(message.len() < 1_500, "{field}: {} bytes", message.len());
     }
     server::assert_nothing_sent(&server).await;
-    // What is nested deep is no checkpoint.
+    // Deeply nested JSON isn't a checkpoint.
     let deep = format!(r#"{{"version": 1, "query": "q", "at": {}"#, r#"{"link":"#.repeat(100_000));
     assert!(serde_json::from_str::<synapse_backend_client::Checkpoint>(&deep).is_err());
 }
@@ -381,7 +382,7 @@ async fn checkpoint_mismatch_names_parameters() {
     let (server, client) = serving_by("page", |_| server::json(200, "{}")).await;
     let list = || client.list_models().params(|p| p.project(1)).param("token", secret("one"));
     let checkpoint = list().list_all().checkpoint();
-    for (other, told) in [
+    for (other, message) in [
         (list().param("order", "x").params(|p| p.project(2)), "without `order`, with another `project`"),
         (list().param("token", secret("two")), "with another `token`"),
         (list().param_list("token", [""; 0]).param("project", 1), "with a `token`"),
@@ -390,7 +391,7 @@ async fn checkpoint_mismatch_names_parameters() {
         assert!(
             error.is_invalid_input()
                 && error.to_string().ends_with(&format!(
-                    "it belongs to another query: {told}: read the list from its beginning instead"
+                    "it belongs to another query: {message}: read the list from its beginning instead"
                 )),
             "{error}"
         );

@@ -1,4 +1,4 @@
-//! Lists judged by what tells their items apart: pages that shift, ids that repeat, lists that are resumed.
+//! Lists with item identities: pages that shift, repeated ids, resumed lists.
 
 use crate::support::ids::{Id, ids_of};
 use crate::support::marker::{self, Failure};
@@ -10,13 +10,13 @@ use synapse_test_backend::Backend;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request};
 
-/// A list of these pages.
+/// Starts a server with a list of these pages.
 async fn list_of(
     pages: Vec<Vec<i64>>,
     count: impl Fn(u64) -> u64 + Send + Sync + 'static,
 ) -> (MockServer, BackendClient) {
     let server = server::start().await;
-    let answer = move |request: &Request| {
+    let response = move |request: &Request| {
         let number: u64 = request
             .url
             .query_pairs()
@@ -31,13 +31,13 @@ async fn list_of(
         let (count, items) = (count(number), items.join(", "));
         server::json(200, format!(r#"{{"count": {count}, "next": {next}, "results": [{items}]}}"#))
     };
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    Mock::given(any()).respond_with(response).mount(&server).await;
     let client = server::client_of(&server);
     (server, client)
 }
 
-/// Five pages of a hundred, of which from the third on each begins with the last seven of the page before:
-/// seven items came in before them, and seven behind them went.
+/// Returns five pages of a hundred items. From the third page on, each begins with the last seven items of
+/// the page before: seven items were inserted before them, and seven after them were removed.
 fn shifted() -> Vec<Vec<i64>> {
     let page = |number: i64| {
         let first = 100 * number - if number >= 2 { 7 } else { 0 };
@@ -108,9 +108,9 @@ async fn anomalies_span_resumed_lists() {
     let pages: Vec<Vec<i64>> = vec![vec![1, 2, 3], vec![4, 5, 6], vec![5, 6, 7], vec![8, 9, 9]];
     let (_server, client) = list_of(pages, |_| 12).await;
     for distinct in [false, true] {
-        let given = if distinct { 9 } else { 12 };
-        for stop in 0..given {
-            for again in stop..given {
+        let yielded = if distinct { 9 } else { 12 };
+        for stop in 0..yielded {
+            for again in stop..yielded {
                 let list = || {
                     client.list_models().list_all_as::<Id>().deduplicate(distinct).policy(ListPolicy::Lenient)
                 };
@@ -124,7 +124,7 @@ async fn anomalies_span_resumed_lists() {
                 }
                 let mut third = list().resume(sent_over(&second));
                 let (ids, error) = ids_of(&mut third).await;
-                assert!(error.is_none() && ids.len() == given - again, "{error:?}");
+                assert!(error.is_none() && ids.len() == yielded - again, "{error:?}");
                 let fewer = ListAnomaly::Fewer { promised: 12, items: 9 };
                 assert_eq!(third.report().anomalies.last(), Some(&fewer), "{distinct} {stop} {again}");
                 assert!(!third.report().is_complete());
@@ -133,7 +133,7 @@ async fn anomalies_span_resumed_lists() {
     }
 }
 
-/// As another process would get it.
+/// Returns the checkpoint as another process would read it.
 fn sent_over(list: &ListAll<Id>) -> Checkpoint {
     serde_json::from_str(&serde_json::to_string(&list.checkpoint()).unwrap()).unwrap()
 }
@@ -141,7 +141,7 @@ fn sent_over(list: &ListAll<Id>) -> Checkpoint {
 #[tokio::test]
 async fn old_release_checkpoint_is_resumed() {
     let (server, client) = list_of(vec![vec![1, 2, 3], vec![3, 4, 5], vec![6, 7, 8]], |_| 9).await;
-    // What it kept where duplicates were dropped, and where not.
+    // The ids that the old release kept with deduplication, and none without it.
     let query = format!("list_models {}/models/", server.uri());
     let known =
         [1, 2, 3].map(|id: u8| (0xcbf2_9ce4_8422_2325 ^ u64::from(b'0' + id)).wrapping_mul(0x0100_0000_01b3));
@@ -164,8 +164,8 @@ async fn old_release_checkpoint_is_resumed() {
 
 #[tokio::test]
 async fn page_shifted_before_resume_is_reported() {
-    // Two items of the first page went, and two came in at the end: the two that follow are passed with the
-    // others.
+    // Two items of the first page were removed, and two were appended. The checkpoint's offset skips two
+    // unread items.
     let before = list_of(vec![vec![1, 2, 3, 4, 5, 6], vec![7, 8, 9]], |_| 9).await;
     let mut first = before.1.list_models().list_all_as::<Id>();
     for _ in 0..4 {
@@ -182,7 +182,7 @@ async fn page_shifted_before_resume_is_reported() {
 
 #[tokio::test]
 async fn growing_list_keeps_earlier_items() {
-    // Two came in at the head while the list was read.
+    // Two items were inserted at the start while the list was read.
     let (_server, client) =
         list_of(vec![vec![1, 2, 3], vec![2, 3, 4], vec![5, 6]], |page| if page == 1 { 6 } else { 8 }).await;
     let list = || client.list_models().list_all_as::<Id>();
@@ -194,7 +194,7 @@ async fn growing_list_keeps_earlier_items() {
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!(ids, [1, 2, 3, 4, 5, 6]);
-    // So it has when it is resumed.
+    // A resumed list gives the same items.
     for stop in 1..6 {
         let mut first = list().deduplicate(true);
         for _ in 0..stop {
@@ -216,7 +216,7 @@ async fn partition_anomalies_by_own_items() {
         assert!(ids_of(&mut part).await.1.is_none());
         events.push(part.report().anomalies.clone());
     }
-    // What is twice in two of them none can see.
+    // Duplicates across partitions can't be detected.
     assert_eq!(events, [vec![], vec![]]);
     let (_server, client) = list_of(vec![vec![1, 2], vec![2, 3], vec![4, 5], vec![6, 7]], |_| 8).await;
     let partition = client.list_models().partitions(2).await.unwrap().remove(0);
@@ -227,7 +227,7 @@ async fn partition_anomalies_by_own_items() {
     );
 }
 
-// ---- which field it is
+// ---- identity fields
 
 #[derive(Debug, Deserialize)]
 struct Event {
@@ -254,14 +254,14 @@ async fn events_identified_by_own_key() {
     let typed: Vec<GroundTruthEvent> =
         client.list_ground_truth_events().list_all().try_collect().await.unwrap();
     assert!(typed.iter().zip(&all).all(|(typed, own)| typed.pgh_id == own.pgh_id));
-    // Of their data and files nothing tells them apart, and nothing is dropped.
+    // Their data and files have no identity, so no item is dropped.
     let mut data = client.list_ground_truth_events_data().list_all_as::<Id>().deduplicate(true);
     assert_eq!(ids_of(&mut data).await.0.len(), 1_000);
     assert!(data.report().identity.is_none() && data.report().is_complete());
     let mut files = client.list_ground_truth_events_files().list_all_as::<Id>().deduplicate(true);
     assert_eq!(ids_of(&mut files).await.0.len(), 1_000);
     assert!(files.report().identity.is_none());
-    // Unless the caller says so.
+    // The caller can set an identity.
     let mut data =
         client.list_ground_truth_events_data().list_all_as::<Id>().deduplicate(true).identity(["id"]);
     assert_eq!(ids_of(&mut data).await.0.len(), 334);
@@ -310,14 +310,14 @@ async fn identity_fields_set_by_caller() {
 #[tokio::test]
 async fn identity_from_first_nonempty_page() {
     let server = server::start().await;
-    let answer = |request: &Request| {
+    let response = |request: &Request| {
         let page = request.url.query().unwrap_or_default();
         server::json(
             200,
             match page {
                 "" => r#"{"count": 6, "next": "/models/?page=2", "results": []}"#,
                 "page=2" => r#"{"count": 6, "next": "/models/?page=3", "results": [{"id": 1}, {"id": 2}]}"#,
-                // Of another field, and of none.
+                // Items with another identity field, and then with none.
                 "page=3" => {
                     r#"{"count": 6, "next": "/models/?page=4", "results": [{"id": 3, "key": 1}, {"id": 4, "key": 1}]}"#
                 }
@@ -325,15 +325,15 @@ async fn identity_from_first_nonempty_page() {
             },
         )
     };
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    Mock::given(any()).respond_with(response).mount(&server).await;
     let list =
         server::client_of(&server).list_models().list_all_raw().identity(["key", "id"]).deduplicate(true);
     let mut models = list.policy(ListPolicy::Lenient);
-    let mut given = 0;
+    let mut yielded = 0;
     while let Some(model) = models.next().await {
         model.unwrap();
-        given += 1;
+        yielded += 1;
     }
-    assert_eq!((given, models.report().identity.as_deref()), (6, Some("id")));
+    assert_eq!((yielded, models.report().identity.as_deref()), (6, Some("id")));
     assert!(models.report().is_complete(), "{:?}", models.report());
 }

@@ -1,4 +1,4 @@
-//! Lists of any length, page size, concurrency and mishap, beside what they should come to.
+//! Lists of any length, page size, concurrency and failures, compared with the expected results.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -52,7 +52,7 @@ fn script(count: u64, most: usize) -> Script {
     }
 }
 
-/// The pages of a list in their order, up to its last one or to the first that isn't there.
+/// Returns the pages in order, up to the last page or the first gap.
 fn up_to_the_end(mut served: Vec<Served>) -> Vec<Served> {
     served.sort_by_key(|served| served.page);
     let gap = served.iter().zip(1..).position(|(served, page)| served.page != page).unwrap_or(served.len());
@@ -61,7 +61,7 @@ fn up_to_the_end(mut served: Vec<Served>) -> Vec<Served> {
     served
 }
 
-/// What a list gave, up to its error.
+/// Returns the ids of a list up to its error, and the error.
 async fn read(list: &mut ListAll<Item>) -> (Vec<u64>, Option<synapse_backend_client::Error>) {
     let mut ids = Vec::new();
     loop {
@@ -96,8 +96,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    /// Changes that all make the list longer, or all make it shorter: others may cancel out and be seen by
-    /// nobody.
+    /// Changes that all lengthen the list, or all shorten it. Other changes may cancel out undetected.
     fn any_changes()(
         grow in any::<bool>(),
         changes in prop::collection::vec((0_usize..8, 0_usize..60, 1_usize..8), 0..3),
@@ -131,7 +130,7 @@ proptest! {
             prop_assert_eq!(&ids, &script.ids[..wanted as usize]);
             prop_assert!(list.report().is_complete());
             prop_assert_eq!(list.report().items, wanted);
-            // Each page was served once, and none that nobody wants.
+            // Each needed page was served once, and no other page.
             let size = page_size.map_or(script.most, |size| (size as usize).min(script.most)) as u64;
             let pages = if limit == Some(0) { 0 } else { wanted.div_ceil(size).max(1) };
             let mut served: Vec<_> = server.served().iter().map(|served| served.page).collect();
@@ -151,7 +150,7 @@ proptest! {
     ) {
         run(async {
             let script = Script { changes, ..script(count, most) };
-            // Strict: whoever hears of no error has the list as it was at one time.
+            // Strict: without an error, the ids are those of the list at one point in time.
             let server = ListServer::start(script.clone()).await;
             let mut strict = list(&client(&server.url, 0), None).concurrency(concurrency).policy(ListPolicy::Strict);
             let (ids, error) = read(&mut strict).await;
@@ -164,8 +163,7 @@ proptest! {
                 }
             }
 
-            // Lenient: each page's items once, in the order of the pages, and a report where the pages
-            // differ.
+            // Lenient: each page's items once, in the order of the pages. A report if the counts differ.
             let server = ListServer::start(script.clone()).await;
             let mut lenient = list(&client(&server.url, 0), None).concurrency(concurrency).policy(ListPolicy::Lenient);
             let (ids, error) = read(&mut lenient).await;
@@ -177,7 +175,7 @@ proptest! {
                 || ids.len() as u64 != served[served.len() - 1].count;
             prop_assert!(!differ || !lenient.report().is_complete(), "{:?}", lenient.report());
 
-            // Distinct: the same without what came before.
+            // Deduplicated: the same without repeated items.
             let server = ListServer::start(script.clone()).await;
             let mut distinct = list(&client(&server.url, 0), None).concurrency(concurrency).policy(ListPolicy::Lenient).deduplicate(true);
             let (ids, error) = read(&mut distinct).await;
@@ -198,7 +196,7 @@ proptest! {
         broken in prop::collection::vec(1_u64..60, 0..3),
     ) {
         run(async {
-            // Of each page that fails it fails for good, the first time.
+            // Each broken item fails every time. The reader skips it when it resumes.
             let script = Script { broken, ..script };
             let server = ListServer::start(script.clone()).await;
             let client = client(&server.url, 0);
@@ -212,21 +210,21 @@ proptest! {
                 prop_assert!(readings < 60);
                 let mut list = list(&client, None).concurrency(concurrency).deduplicate(distinct).skip_failed_items(std::mem::take(&mut skip));
                 if let Some(checkpoint) = checkpoint.take() {
-                    // As another process would get it.
+                    // As another process would read it.
                     let text = serde_json::to_string(&checkpoint).unwrap();
                     list = list.resume(serde_json::from_str(&text).unwrap());
                 }
                 let stop = stops.next().unwrap_or(usize::MAX);
-                let mut given = 0;
+                let mut yielded = 0;
                 let ended = loop {
-                    if given == stop {
+                    if yielded == stop {
                         break false;
                     }
-                    given += 1;
+                    yielded += 1;
                     match list.next().await {
                         Some(Ok(item)) => ids.push(item.id),
                         Some(Err(error)) => {
-                            // What can't be decoded won't be the next time either.
+                            // An item that can't be decoded fails again, so it is skipped.
                             skip = error.item_failure().is_some();
                             break false;
                         }
@@ -252,7 +250,7 @@ proptest! {
         stops in prop::collection::vec(0_usize..30, 0..3), policy in prop_oneof![Just(ListPolicy::Complete), Just(ListPolicy::Lenient)],
     ) {
         run(async {
-            // As many come in at one end as go at the other: the count stays.
+            // One end gains as many items as the other end drops, so the count stays the same.
             let shift = |(number, (at, length, forward)): (usize, (usize, usize, bool))| {
                 let length = length.min(count as usize);
                 let ids: Vec<u64> = (0..length as u64).map(|id| 500 + 20 * number as u64 + id).collect();
@@ -264,7 +262,7 @@ proptest! {
             let changes = shifts.into_iter().enumerate().flat_map(shift).collect();
             let server = ListServer::start(Script { changes, ..script(count, most) }).await;
             let client = client(&server.url, 0);
-            let mut given = Vec::new();
+            let mut yielded = Vec::new();
             let mut checkpoint: Option<Checkpoint> = None;
             let mut stops = stops.into_iter();
             let (complete, error) = loop {
@@ -275,22 +273,22 @@ proptest! {
                 }
                 let Some(stop) = stops.next() else {
                     let (ids, error) = read(&mut list).await;
-                    given.extend(ids);
+                    yielded.extend(ids);
                     break (list.report().is_complete(), error);
                 };
                 for _ in 0..stop {
                     match list.next().await {
-                        Some(Ok(item)) => given.push(item.id),
+                        Some(Ok(item)) => yielded.push(item.id),
                         _ => break,
                     }
                 }
                 checkpoint = Some(list.checkpoint());
             };
-            let different: HashSet<_> = given.iter().copied().collect();
+            let different: HashSet<_> = yielded.iter().copied().collect();
             let whole = different.len() as u64 == count;
-            prop_assert!(whole || error.is_some() || policy == ListPolicy::Lenient, "{:?}", given);
-            prop_assert!(whole || !complete, "{:?}", given);
-            prop_assert!(!distinct || different.len() == given.len());
+            prop_assert!(whole || error.is_some() || policy == ListPolicy::Lenient, "{:?}", yielded);
+            prop_assert!(whole || !complete, "{:?}", yielded);
+            prop_assert!(!distinct || different.len() == yielded.len());
             Ok(())
         })?;
     }
@@ -345,10 +343,10 @@ proptest! {
                 prop_assert_eq!(failure.error.status().map(|status| status.as_u16()), Some(500));
                 prop_assert!(failure.url.ends_with("/models/"));
             }
-            let mut lost: Vec<_> = broken.iter().copied().filter(|id| *id <= count && !pages.contains(&page_of(*id))).collect();
-            lost.sort_unstable();
-            let told: Vec<u64> = list.report().item_failures.iter().map(|failure| failure.id.clone().unwrap().parse().unwrap()).collect();
-            prop_assert_eq!(told, lost);
+            let mut expected_failures: Vec<_> = broken.iter().copied().filter(|id| *id <= count && !pages.contains(&page_of(*id))).collect();
+            expected_failures.sort_unstable();
+            let reported: Vec<u64> = list.report().item_failures.iter().map(|failure| failure.id.clone().unwrap().parse().unwrap()).collect();
+            prop_assert_eq!(reported, expected_failures);
             prop_assert_eq!(list.report().is_complete(), list.report().page_failures.is_empty() && list.report().item_failures.is_empty());
             Ok(())
         })?;

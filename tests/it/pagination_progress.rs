@@ -1,5 +1,4 @@
-//! Lists that never end, each of which ends with an error after so many requests; and pages that cost no more
-//! than they hold.
+//! Endless lists end with an error after a bounded number of requests, and pages have bounded costs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,23 +12,23 @@ use synapse_backend_client::{
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// Pages in a row that may bring nothing new.
+/// The number of consecutive pages without a new item that ends a list.
 const STALLED: usize = 100;
 
-/// A server whose answers are made by the number that the parameter `page` or `cursor` has.
+/// Starts a server with a response for each number in the parameter `page` or `cursor`.
 async fn serving(
-    answer: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static,
+    response: impl Fn(u64) -> ResponseTemplate + Send + Sync + 'static,
 ) -> (MockServer, BackendClient) {
     let server = server::start().await;
-    let answer = move |request: &Request| {
+    let response = move |request: &Request| {
         let mut pairs = request.url.query_pairs();
-        answer(
+        response(
             pairs
                 .find(|(name, _)| name == "page" || name == "cursor")
                 .map_or(1, |(_, value)| value.parse().unwrap()),
         )
     };
-    Mock::given(any()).respond_with(answer).mount(&server).await;
+    Mock::given(any()).respond_with(response).mount(&server).await;
     let builder = BackendClient::builder(server.uri()).retry(RetryPolicy::never());
     let client = builder.build().unwrap();
     (server, client)
@@ -44,7 +43,7 @@ fn numbered_page(number: u64, count: u64, results: &str) -> ResponseTemplate {
     server::json(200, format!(r#"{{"count": {count}, "next": "{next}", "results": [{results}]}}"#))
 }
 
-/// That a list ends since it makes no progress, and with how many requests.
+/// Asserts that the list ends because it makes no progress, after this number of requests.
 async fn assert_endless(
     server: &MockServer,
     list: &mut ListAll<Id>,
@@ -72,7 +71,7 @@ async fn repeated_items_new_cursors_end_list() {
             assert_eq!(ids.len(), if distinct { 2 } else { 2 * (STALLED + 1) });
         }
     }
-    // Also page by page, and as text.
+    // Also page by page, and with raw items.
     let (server, client) = serving(|number| cursor_page(number, TWO)).await;
     let mut pages = client.list_models().list_all_raw().deduplicate(true).pages();
     let mut items: Vec<RawItem> = Vec::new();
@@ -88,21 +87,21 @@ async fn repeated_items_new_cursors_end_list() {
 
 #[tokio::test]
 async fn circular_pages_new_cursors_end_list() {
-    // Three pages in turn, of items that nothing tells apart; their signatures change.
-    let answer = |number: u64| {
+    // Three pages in a cycle. Their items have no identity, and their signatures change.
+    let response = |number: u64| {
         cursor_page(number, &format!(r#"{{"data": {}, "url": "/a?sig={number}"}}"#, number % 3))
     };
-    let (server, client) = serving(answer).await;
+    let (server, client) = serving(response).await;
     let mut models = client.list_models().list_all_raw();
-    let mut given = 0;
+    let mut yielded = 0;
     let error = loop {
         match models.next().await.unwrap() {
-            Ok(_) => given += 1,
+            Ok(_) => yielded += 1,
             Err(error) => break error,
         }
     };
     assert!(matches!(error.list_anomaly(), Some(ListAnomaly::Endless { page: 103 })), "{error}");
-    assert_eq!((given, server::requests(&server).await.len()), (3 + STALLED, 3 + STALLED));
+    assert_eq!((yielded, server::requests(&server).await.len()), (3 + STALLED, 3 + STALLED));
     assert_eq!(models.report().identity, None);
 }
 
@@ -116,10 +115,10 @@ async fn endless_empty_pages_end_list() {
 #[tokio::test]
 async fn endless_failing_items_end_list() {
     for count in [30, 1_000_000_000_000_000] {
-        let answer = move |number: u64| {
+        let response = move |number: u64| {
             numbered_page(number, count, &format!(r#"{{"id": "{number}a"}}, {{"id": "{number}b"}}, 0"#))
         };
-        let (server, client) = serving(answer).await;
+        let (server, client) = serving(response).await;
         let list =
             client.list_models().list_all_as::<Id>().skip_failed_items(true).policy(ListPolicy::Lenient);
         let mut models = list.concurrency(4);
@@ -131,11 +130,11 @@ async fn endless_failing_items_end_list() {
 
 #[tokio::test]
 async fn endless_failing_pages_end_list() {
-    let answer = |number: u64| match number {
+    let response = |number: u64| match number {
         1 => numbered_page(1, 1_000_000_000_000_000, TWO),
         _ => server::json(500, r#"{"detail": "broken"}"#),
     };
-    let (server, client) = serving(answer).await;
+    let (server, client) = serving(response).await;
     let mut models = client.list_models().list_all_as::<Id>().skip_failed_pages(true).concurrency(4);
     let (ids, error) = ids_of(&mut models).await;
     let error = error.unwrap();
@@ -171,12 +170,12 @@ async fn ignored_page_number_hits_stall_limit() {
 
 #[tokio::test]
 async fn identical_pages_without_ids_allowed() {
-    // Of items without an identity, ninety pages may be the same.
-    let answer = |number: u64| match number {
+    // Pages of items without an identity may repeat ninety times.
+    let response = |number: u64| match number {
         92 => server::json(200, r#"{"next": null, "results": [{"data": 2}]}"#),
         number => cursor_page(number, r#"{"data": 1}"#),
     };
-    let (_server, client) = serving(answer).await;
+    let (_server, client) = serving(response).await;
     let items: Vec<RawItem> =
         client.list_models().list_all_raw().policy(ListPolicy::Strict).try_collect().await.unwrap();
     assert_eq!(items.len(), 92);
@@ -184,20 +183,20 @@ async fn identical_pages_without_ids_allowed() {
 
 #[tokio::test]
 async fn scattered_failing_pages_continue() {
-    // Each second page of 500 fails.
-    let answer = |number: u64| match number {
+    // Every second page of 500 fails.
+    let response = |number: u64| match number {
         500 => server::json(200, r#"{"count": 500, "next": null, "results": [{"id": 500}]}"#),
         number if number % 2 == 1 && number > 1 => server::json(500, "{}"),
         number => numbered_page(number, 500, &format!(r#"{{"id": {number}}}"#)),
     };
-    let (_server, client) = serving(answer).await;
+    let (_server, client) = serving(response).await;
     let mut models = client.list_models().list_all_as::<Id>().skip_failed_pages(true).skip_failed_items(true);
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!((ids.len(), models.report().page_failures.len(), models.report().omitted), (251, 100, 149));
 }
 
-// ---- numbers near their ends
+// ---- extreme numbers
 
 #[tokio::test]
 async fn extreme_page_numbers_do_not_panic() {
@@ -228,9 +227,9 @@ async fn extreme_page_numbers_do_not_panic() {
     assert_eq!(partitions.len(), 10_000);
 }
 
-// ---- what a page costs
+// ---- costs of a page
 
-/// An item that can't be decoded, which counts how often that is tried.
+/// An item that can't be decoded if it is zero. It counts the attempts.
 #[derive(Debug)]
 struct Tried;
 
@@ -256,20 +255,20 @@ async fn failing_page_decoding_is_bounded() {
     let decoded = TRIED.load(Ordering::Relaxed);
     let error = list.next().await.unwrap().failure();
     assert_eq!((error.kind(), error.item_failure().unwrap().index), (ErrorKind::Decode, 1));
-    // Each item a few times, and behind the error none.
+    // Each item is decoded a bounded number of times, and no item after the error is decoded.
     assert!(decoded <= ITEMS + 1 && TRIED.load(Ordering::Relaxed) <= decoded + 8, "{decoded}");
     let mut list = client.list_models().list_all_as::<Tried>().skip_failed_items(true);
     list.next().await.unwrap().unwrap();
     let decoded = TRIED.load(Ordering::Relaxed);
     assert!(list.next().await.is_none());
-    // Only what is kept is told why.
+    // The reason is only determined for kept failures.
     assert!(TRIED.load(Ordering::Relaxed) <= decoded + 8 * 100);
     assert_eq!((list.report().item_failures.len(), list.report().omitted), (100, ITEMS as u64 - 101));
 }
 
 #[tokio::test]
 async fn kept_failures_are_bounded() {
-    // Ids, texts and names of a megabyte, with secrets and line breaks.
+    // Ids, texts and names of one megabyte, with secrets and line breaks.
     let long = "x".repeat(1 << 20);
     let items = [
         format!(r#"{{"id": "\u0007{long}", "pad": "{}"}}"#, secret("one")),
@@ -297,7 +296,7 @@ async fn kept_failures_are_bounded() {
     }
     let error = client.list_models().list_all_as::<Id>().next().await.unwrap().failure();
     assert!(error.item_failure().unwrap().text().len() > 1 << 20);
-    // Many of them together.
+    // The kept texts have a total limit.
     let failing = format!(r#"{{"id": "x", "long": "{}"}}"#, "y".repeat(40_000));
     let page = format!(r#"{{"count": 60, "next": null, "results": [{}]}}"#, vec![failing; 60].join(","));
     let (_server, client) = serving(move |_| server::json(200, &*page)).await;
@@ -307,12 +306,12 @@ async fn kept_failures_are_bounded() {
     let kept: usize = report.item_failures.iter().map(|failure| failure.text().len()).sum();
     assert!(kept <= 1 << 20 && kept > 900_000, "{kept}");
     assert_eq!(report.item_failures.len() as u64 + report.omitted, 60);
-    // Pages that failed, with their bodies.
-    let answer = |number: u64| match number {
+    // The kept bodies of failed pages have a total limit.
+    let response = |number: u64| match number {
         1 => numbered_page(1, 40, r#"{"id": 1}"#),
         _ => server::json(500, format!(r#"{{"detail": "{}"}}"#, "z".repeat(100_000))),
     };
-    let (_server, client) = serving(answer).await;
+    let (_server, client) = serving(response).await;
     let mut models =
         client.list_models().list_all_as::<Id>().skip_failed_pages(true).policy(ListPolicy::Lenient);
     assert_eq!(ids_of(&mut models).await.0, [1]);
@@ -324,7 +323,7 @@ async fn kept_failures_are_bounded() {
 
 #[tokio::test]
 async fn failed_pages_are_skipped_after_resume() {
-    let answer = |number: u64| match number {
+    let response = |number: u64| match number {
         2 | 3 => server::json(500, "{}"),
         _ => {
             let next =
@@ -332,7 +331,7 @@ async fn failed_pages_are_skipped_after_resume() {
             server::json(200, format!(r#"{{"count": 5, "next": {next}, "results": [{{"id": {number}}}]}}"#))
         }
     };
-    let (_server, client) = serving(answer).await;
+    let (_server, client) = serving(response).await;
     let list = || {
         client
             .list_models()

@@ -1,4 +1,4 @@
-//! Bodies that aren't JSON arrive whole, whether their length is told or not.
+//! Bodies that aren't JSON arrive completely, with or without a known length.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use synapse_backend_client::{BackendClient, RawBody};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// Sends a body, and gives the request as it arrived.
+/// Sends a body, and returns the request that arrived.
 async fn arrived(body: impl Into<RawBody>) -> Request {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(ResponseTemplate::new(204)).mount(&server).await;
     let client = BackendClient::builder(server.uri()).read_timeout(Duration::from_secs(5)).build().unwrap();
-    let answer = client.request(Method::POST, "/files/").params(|p| p.body(body)).await.unwrap();
-    assert!(answer.is_null());
+    let response = client.request(Method::POST, "/files/").params(|p| p.body(body)).await.unwrap();
+    assert!(response.is_null());
     server.received_requests().await.unwrap().remove(0)
 }
 
@@ -25,11 +25,11 @@ fn header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
     request.headers.get(name).map(|value| value.to_str().unwrap())
 }
 
-/// A stream that doesn't tell its length, of some pieces.
-fn pieces(pieces: &[&'static [u8]]) -> Body {
-    let pieces: Vec<_> =
-        pieces.iter().map(|piece| Ok::<_, std::io::Error>(Bytes::from_static(piece))).collect();
-    Body::wrap_stream(stream::iter(pieces))
+/// Returns a stream of these chunks, without a known length.
+fn chunks(chunks: &[&'static [u8]]) -> Body {
+    let chunks: Vec<_> =
+        chunks.iter().map(|chunk| Ok::<_, std::io::Error>(Bytes::from_static(chunk))).collect();
+    Body::wrap_stream(stream::iter(chunks))
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn multipart_form_arrives_whole() {
 #[tokio::test]
 async fn streamed_form_part_arrives_whole() {
     let request = arrived(
-        Form::new().part("file", Part::stream(pieces(&[b"one ", b"", b"two"]))).text("title", "street"),
+        Form::new().part("file", Part::stream(chunks(&[b"one ", b"", b"two"]))).text("title", "street"),
     )
     .await;
     assert_eq!(header(&request, "content-length"), None);
@@ -55,12 +55,12 @@ async fn streamed_form_part_arrives_whole() {
 
 #[tokio::test]
 async fn unsized_stream_arrives_whole() {
-    let request = arrived(RawBody::from(pieces(&[b"1,a\n", b"2,b\n"])).media_type("text/csv")).await;
+    let request = arrived(RawBody::from(chunks(&[b"1,a\n", b"2,b\n"])).media_type("text/csv")).await;
     assert_eq!(
         (request.body.as_slice(), header(&request, "content-type")),
         (b"1,a\n2,b\n".as_slice(), Some("text/csv"))
     );
-    assert_eq!(arrived(pieces(&[])).await.body, b"");
+    assert_eq!(arrived(chunks(&[])).await.body, b"");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Tokens and signed URLs: shown nowhere, and sent to the base URL's origin only.
+//! Tokens and signed URLs are never shown, and are sent only to the base URL's origin.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use synapse_backend_client::{
 use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// That neither the error, nor what it gives, nor what is behind it shows a secret.
+/// Asserts that the error, its parts and its sources show no secret.
 fn assert_error_hidden(error: &Error, kind: ErrorKind) {
     assert_eq!(error.kind(), kind, "{error:?}");
     marker::assert_error_hidden(error);
@@ -25,7 +25,7 @@ fn assert_error_hidden(error: &Error, kind: ErrorKind) {
     }
 }
 
-/// A builder with every credential set.
+/// Returns a builder with every credential set.
 fn builder(url: &str) -> BackendClientBuilder {
     marker::watch();
     BackendClient::builder(url)
@@ -40,12 +40,12 @@ fn signed(path: &str) -> String {
     format!("https://files.example.com{path}?X-Amz-Signature={MARKER}&x={{{MARKER}}},[{MARKER}]")
 }
 
-/// A query may hold what ends a URL in a sentence: RFC 3986 lets brackets and apostrophes stand in it.
+/// RFC 3986 allows brackets and apostrophes in a query, although they end a URL in a sentence.
 fn oddly_signed() -> String {
     format!("https://files.example.com/a?filename='model(1)>.pt'&X-Amz-Signature={MARKER}")
 }
 
-/// The credentials that a request carries, as the wire has them.
+/// Returns the credentials in a request's headers.
 fn credentials(request: &Request) -> [Option<&str>; 4] {
     ["synapse-access-token", "authorization", "synapse-tenant", "synapse-agent"]
         .map(|name| header(request, name))
@@ -59,17 +59,17 @@ fn assert_credentials(request: &Request) {
     assert_eq!(credentials(request).map(|value| value.map(str::to_owned)), all_credentials());
 }
 
-/// That no header of a request holds a secret.
+/// Asserts that no header of a request contains a secret.
 fn assert_no_credentials(request: &Request) {
     assert_eq!(credentials(request), [None; 4]);
     assert_debug_hidden("a header", &request.headers);
     assert_eq!(header(request, "referer"), None);
 }
 
-/// A server that answers everything so, and a client of it with every credential.
-async fn serving(answer: ResponseTemplate) -> (MockServer, BackendClient) {
+/// Starts a server with this response to every request. Its client has every credential.
+async fn serving(response: ResponseTemplate) -> (MockServer, BackendClient) {
     let server = server::start().await;
-    Mock::given(wiremock::matchers::any()).respond_with(answer).mount(&server).await;
+    Mock::given(wiremock::matchers::any()).respond_with(response).mount(&server).await;
     let client = builder(&server.uri()).build().unwrap();
     (server, client)
 }
@@ -81,7 +81,7 @@ async fn create(client: &BackendClient, file: impl Into<ModelFile>) -> Result<Mo
         .await
 }
 
-// ---- what is sent, and where to
+// ---- which requests carry credentials
 
 #[tokio::test]
 async fn credentials_sent_as_four_headers() {
@@ -244,7 +244,7 @@ async fn input_or_file_error_shows_no_secret() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    // A header's name is no secret; its value may be.
+    // A header's name isn't secret, but its value may be.
     assert_hidden("Display", &error.to_string().replace(&format!("x {MARKER}"), ""));
     let error = client.get_model(1).header("host", secret("host")).timeout(Duration::ZERO).await.failure();
     assert_error_hidden(&error, ErrorKind::InvalidInput);
@@ -288,21 +288,21 @@ async fn connection_error_shows_no_secret() {
         .proxy(format!("http://user:{MARKER}@{}", url.trim_start_matches("http://")));
     assert_error_hidden(&get(&proxied.build().unwrap()).await.failure(), ErrorKind::Connect);
 
-    for answer in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": "] {
-        let server = Server::of([Act::Close(answer.into())]).await;
+    for response in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\": "] {
+        let server = Server::of([Act::Close(response.into())]).await;
         let client = builder(&server.url).build().unwrap();
         assert_error_hidden(&get(&client).await.failure(), ErrorKind::ConnectionLost);
         assert_error_hidden(
             &create(&client, ModelFile::uploaded(7)).await.failure(),
             ErrorKind::UnknownOutcome,
         );
-        let server = Server::of([Act::Hold(answer.into())]).await;
+        let server = Server::of([Act::Hold(response.into())]).await;
         let client = builder(&server.url).read_timeout(Duration::from_millis(100)).build().unwrap();
         assert_error_hidden(&get(&client).await.failure(), ErrorKind::Timeout);
     }
 }
 
-/// A body that holds signed URLs wherever a server may put them.
+/// A body with signed URLs in all the fields where a server may put them.
 fn leaky() -> String {
     let (url, escaped) = (signed("/a"), signed("/b").replace('/', "\\/").replace('&', "\\u0026"));
     format!(
@@ -315,11 +315,11 @@ async fn server_error_shows_no_secret() {
     let text = format!("<title>Not at {}</title>\n{}", signed("/t"), signed("/u"));
     let fields = format!(r#"{{"file": ["Can't fetch {}"]}}"#, signed("/f"));
     for body in [leaky(), text, fields] {
-        let answer = json(400, body)
+        let response = json(400, body)
             .insert_header("location", signed("/l").as_str())
             .insert_header("set-cookie", MARKER);
-        let answer = answer.insert_header("link", format!("<{}>; rel=\"next\"", signed("/n")).as_str());
-        let (_server, client) = serving(answer).await;
+        let response = response.insert_header("link", format!("<{}>; rel=\"next\"", signed("/n")).as_str());
+        let (_server, client) = serving(response).await;
         assert_error_hidden(
             &client.get_model(1).param("sig", secret("param")).await.failure(),
             ErrorKind::Status,
@@ -336,9 +336,9 @@ async fn echoed_token_is_redacted() {
         serving(json(401, format!(r#"{{"detail": "Invalid token {MARKER}-access."}}"#))).await;
     assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
     let page = format!("<title>DEBUG</title><td>HTTP_AUTHORIZATION</td><td>Token {MARKER}-legacy</td>");
-    let answer = ResponseTemplate::new(500).set_body_raw(page, "text/html");
+    let response = ResponseTemplate::new(500).set_body_raw(page, "text/html");
     let (_server, client) =
-        serving(answer.insert_header("synapse-tenant", format!("Token {MARKER}-tenant").as_str())).await;
+        serving(response.insert_header("synapse-tenant", format!("Token {MARKER}-tenant").as_str())).await;
     assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
 }
 
@@ -358,14 +358,14 @@ async fn token_redacted_in_every_escaping() {
         for written in
             [inner, &inner.replace('/', "\\/"), &ascii(&token), &latin_quoted[1..latin_quoted.len() - 1]]
         {
-            let answers = [
+            let responses = [
                 json(401, format!(r#"{{"detail": "Invalid token {written}."}}"#)),
                 json(200, format!(r#"{{"id": "{written}"}}"#)),
                 json(200, format!(r#"{{"id": 1, "name": ["{written}"]}}"#)),
                 ResponseTemplate::new(500).set_body_raw(format!("no {token}"), "text/plain"),
             ];
-            for answer in answers {
-                let (server, _) = serving(answer).await;
+            for response in responses {
+                let (server, _) = serving(response).await;
                 let client = builder(&server.uri()).access_token(token.as_str()).build().unwrap();
                 let error = client.get_model(1).await.failure();
                 let sent = only(&server).await;
@@ -438,7 +438,7 @@ async fn token_in_redirect_path_is_redacted() {
         assert_error_hidden(&error, ErrorKind::Status);
         assert!(error.to_string().contains("/moved/<secret>/"), "{error}");
     }
-    // One that is refused, and one that leads nowhere.
+    // One redirect target refuses connections, and the other has an unsupported scheme.
     let (_port, refused) = refusing();
     for moved in [format!("ftp://h/{MARKER}%2F+=/"), format!("{}/{MARKER}/%2b=/", refused)] {
         let (server, _) = serving(ResponseTemplate::new(302).insert_header("location", moved.as_str())).await;
@@ -459,15 +459,15 @@ async fn token_in_ids_and_keys_is_redacted() {
         assert_error_hidden(&models.failure(), ErrorKind::Decode);
     }
     let id = format!("{MARKER}-access");
-    let answer = json(400, format!(r#"{{"{MARKER}-access": ["no {MARKER}-access"]}}"#))
+    let response = json(400, format!(r#"{{"{MARKER}-access": ["no {MARKER}-access"]}}"#))
         .insert_header("x-request-id", id.as_str());
-    let (_server, client) = serving(answer).await;
+    let (_server, client) = serving(response).await;
     let error = client.get_model(1).await.failure();
     assert_error_hidden(&error, ErrorKind::Status);
     assert_eq!(error.request_id(), None);
 }
 
-/// Gives a token, and another once that is rejected.
+/// Returns one token, and another after the first is rejected.
 struct Renewing;
 
 impl CredentialsProvider for Renewing {
@@ -501,7 +501,7 @@ async fn renewed_token_is_redacted() {
 async fn server_text_becomes_one_clean_line() {
     let said = "\u{1b}[2J\u{9b}31m\u{202e}a\u{2028}b\u{85}c\nd\u{7f}\u{200b}\0";
     let written = serde_json::to_string(said).unwrap();
-    for answer in [
+    for response in [
         json(400, format!(r#"{{"detail": {written}}}"#)),
         json(400, format!("{{{written}: [{written}]}}")),
         ResponseTemplate::new(500).set_body_raw(said, "text/plain"),
@@ -510,7 +510,7 @@ async fn server_text_becomes_one_clean_line() {
         json(200, format!(r#"{{"id": 1, "name": {{{written}: 1}}}}"#)),
         ResponseTemplate::new(200).set_body_raw("x", "text/\u{9b}31m"),
     ] {
-        let (_server, client) = serving(answer).await;
+        let (_server, client) = serving(response).await;
         let error = client.get_model(1).await.failure();
         for text in [error.to_string(), format!("{error:?}")] {
             let odd = |shown: char| shown.is_control() || "\u{202e}\u{2028}\u{200b}".contains(shown);
@@ -535,8 +535,8 @@ async fn circular_list_error_shows_no_secret() {
 
 #[tokio::test]
 async fn bad_upload_offset_shows_no_secret() {
-    let answer = format!(r#"{{"id": 7, "url": "/chunked_upload/7/?sig={MARKER}", "offset": 99}}"#);
-    let (_server, client) = serving(json(200, answer)).await;
+    let response = format!(r#"{{"id": 7, "url": "/chunked_upload/7/?sig={MARKER}", "offset": 99}}"#);
+    let (_server, client) = serving(json(200, response)).await;
     assert_error_hidden(&create(&client, Bytes::from_static(b"x")).await.failure(), ErrorKind::Upload);
 }
 
@@ -557,7 +557,7 @@ async fn failed_conversion_shows_no_secret() {
     assert!(error.to_string().contains("https://files.example.com/a?…"), "{error}");
 }
 
-// ---- Debug of everything
+// ---- `Debug` output
 
 #[tokio::test]
 async fn client_and_call_debug_is_redacted() {
@@ -583,7 +583,7 @@ async fn client_and_call_debug_is_redacted() {
     assert_debug_hidden("a call's future", &call().send());
     assert_debug_hidden("a list", &call().list_all());
     assert_debug_hidden("a checkpoint", &call().list_all().checkpoint());
-    // The request carries no credentials; what the user put into it is the user's.
+    // The request carries no credentials. Its contents come from the user.
     assert_debug_hidden("a request", &client.get_model(1).request().unwrap());
 }
 
@@ -611,7 +611,7 @@ fn file_url_debug_is_redacted() {
         format!("data:image/png;base64,{MARKER}"),
     ] {
         assert_debug_hidden("a file URL", &FileUrl::from(url.as_str()));
-        // What is to be used is whole.
+        // The caller gets the complete URL.
         assert_eq!(
             (FileUrl::from(url.as_str()).as_str(), FileUrl::from(url.clone()).to_string()),
             (url.as_str(), url.clone())
@@ -686,8 +686,8 @@ async fn query_redacted_for_any_file_name() {
             let (_server, client) = serving(json(200, format!(r#"{{"id": "{url}"}}"#))).await;
             assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Decode);
             let link = format!("<{url}>; rel=\"next\"");
-            let headers = |answer: ResponseTemplate| {
-                answer.insert_header("location", &*url).insert_header("link", &*link)
+            let headers = |response: ResponseTemplate| {
+                response.insert_header("location", &*url).insert_header("link", &*link)
             };
             let (_server, client) = serving(headers(json(400, format!(r#"{{"file": ["{url}"]}}"#)))).await;
             assert_error_hidden(&client.get_model(1).await.failure(), ErrorKind::Status);
@@ -702,7 +702,7 @@ async fn query_redacted_for_any_file_name() {
 
 #[test]
 fn page_links_debug_is_redacted() {
-    // They repeat the query that was asked for.
+    // The links repeat the query of the request.
     let link = format!("https://h/models/?page=2&token={MARKER}");
     let page: ModelPage =
         serde_json::from_str(&format!(r#"{{"results": [], "next": "{link}", "previous": "{link}"}}"#))

@@ -1,4 +1,4 @@
-//! The generated types: what they take, keep and write again.
+//! The generated types: which JSON they accept, keep and serialize.
 
 use crate::support::marker::{self, Failure};
 use synapse_backend_client::types::{GroundTruthVersion, Model, ModelType, UploadId, VersionName};

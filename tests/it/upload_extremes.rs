@@ -1,5 +1,5 @@
-//! Numbers near the ends of their types, sources that aren't what they say, and what blocks: told by an error
-//! in time, and never a panic.
+//! Extreme numbers, sources that contradict themselves, and blocking sources: each gives an error in time and
+//! never a panic.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,7 +27,7 @@ async fn start() -> (Backend, BackendClient) {
     (backend, client)
 }
 
-/// A source of which size and bytes have nothing to do with each other.
+/// A source whose size is independent of its bytes.
 struct Claims {
     size: u64,
     bytes: &'static [u8],
@@ -109,7 +109,7 @@ async fn source_longer_than_size_fails() {
     assert_eq!(std::fs::read(backend.uploaded_file(&upload.id.to_string()).unwrap()).unwrap(), CONTENT);
 }
 
-/// A reader that tells of more bytes than it was given room for.
+/// A reader that reports more bytes than its buffer holds.
 struct Boastful;
 
 impl RewindableSource for Boastful {
@@ -154,13 +154,13 @@ async fn extreme_times_do_not_panic() {
     }
 }
 
-// ---- what the server and the session say
+// ---- values of the server and the session
 
 static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 });
 
-/// Numbers at the ends of their types, and those of a file of ten bytes.
+/// Numbers at the limits of their types, and numbers up to the size of a ten-byte file.
 fn number() -> impl Strategy<Value = u64> {
     let ends = [
         0,
@@ -175,7 +175,7 @@ fn number() -> impl Strategy<Value = u64> {
     prop_oneof![2 => prop::sample::select(ends.to_vec()), 2 => 0..12_u64, 1 => any::<u64>()]
 }
 
-/// What may stand where an offset belongs.
+/// Values for an offset, including invalid ones.
 fn offset() -> impl Strategy<Value = serde_json::Value> {
     prop_oneof![
         3 => number().prop_map(|number| json!(number)),
@@ -190,8 +190,8 @@ fn offset() -> impl Strategy<Value = serde_json::Value> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever a server answers to a chunk, a question or a completion: the file arrives whole, or there is
-    /// an error.
+    /// For any value in the response to a chunk, an offset request or a completion, the file arrives
+    /// completely or an error is returned.
     #[test]
     fn arbitrary_offsets_never_corrupt_file(
         chunks in prop::collection::vec(prop::option::of(offset()), 0..4),
@@ -201,10 +201,10 @@ proptest! {
     ) {
         RUNTIME.block_on(async {
             let (backend, client) = start().await;
-            for (method, field, told) in [("PUT", "offset", chunks), ("GET", "offset", asked), ("POST", "size", vec![size])] {
-                for (number, told) in told.into_iter().enumerate() {
-                    let edit = move |upload: &mut serde_json::Value| match &told {
-                        Some(told) => upload[field] = told.clone(),
+            for (method, field, values) in [("PUT", "offset", chunks), ("GET", "offset", asked), ("POST", "size", vec![size])] {
+                for (number, value) in values.into_iter().enumerate() {
+                    let edit = move |upload: &mut serde_json::Value| match &value {
+                        Some(value) => upload[field] = value.clone(),
                         None => drop(upload.as_object_mut().unwrap().remove(field)),
                     };
                     backend.inject(Fault::edit_json(edit).on(method, "/chunked_upload/").after(number as u64));
@@ -221,7 +221,7 @@ proptest! {
         });
     }
 
-    /// Whatever numbers a session holds.
+    /// For any numbers in a session, the file arrives completely or an error is returned.
     #[test]
     fn arbitrary_session_numbers_are_safe(
         (offset, size, chunk_size) in (number(), prop_oneof![2 => Just(10), 1 => number()], number()),
@@ -262,14 +262,14 @@ proptest! {
     }
 }
 
-// ---- what blocks
+// ---- blocking sources
 
-/// A source that blocks from one of its calls on, until who holds the other end lets it go.
+/// A source that blocks from one of its calls on, until the other end of the channel is dropped.
 struct Blocking {
-    /// The call that blocks: sizes are 1 and 2, opening is 10, reading 20.
+    /// The call that blocks: 1 and 2 for `size`, 10 for `open`, 20 for `read`.
     at: usize,
     sizes: AtomicUsize,
-    let_go: Arc<Mutex<mpsc::Receiver<()>>>,
+    release: Arc<Mutex<mpsc::Receiver<()>>>,
 }
 
 impl Blocking {
@@ -279,34 +279,34 @@ impl Blocking {
             ResumableSource::reopen(Blocking {
                 at,
                 sizes: AtomicUsize::new(0),
-                let_go: Arc::new(Mutex::new(receiver)),
+                release: Arc::new(Mutex::new(receiver)),
             }),
             sender,
         )
     }
 
-    fn block(let_go: &Mutex<mpsc::Receiver<()>>) {
-        let _ = let_go.lock().unwrap().recv();
+    fn block(release: &Mutex<mpsc::Receiver<()>>) {
+        let _ = release.lock().unwrap().recv();
     }
 }
 
 impl RewindableSource for Blocking {
     fn size(&self) -> io::Result<u64> {
         if self.sizes.fetch_add(1, Ordering::SeqCst) + 1 == self.at {
-            Blocking::block(&self.let_go);
+            Blocking::block(&self.release);
         }
         Ok(10)
     }
 
     fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
         if self.at == 10 {
-            Blocking::block(&self.let_go);
+            Blocking::block(&self.release);
         }
         struct Reader(usize, Option<Arc<Mutex<mpsc::Receiver<()>>>>);
         impl Read for Reader {
             fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-                if let Some(let_go) = &self.1 {
-                    Blocking::block(let_go);
+                if let Some(release) = &self.1 {
+                    Blocking::block(release);
                 }
                 let left = &CONTENT[self.0..];
                 let length = left.len().min(room.len());
@@ -315,7 +315,7 @@ impl RewindableSource for Blocking {
                 Ok(length)
             }
         }
-        Ok(Box::new(Reader(usize::try_from(offset).unwrap(), (self.at == 20).then(|| self.let_go.clone()))))
+        Ok(Box::new(Reader(usize::try_from(offset).unwrap(), (self.at == 20).then(|| self.release.clone()))))
     }
 }
 
@@ -358,7 +358,7 @@ async fn resumed_blocking_source_times_out() {
         assert_timed_out(&error);
         assert_eq!(backend.requests().len(), 0);
         if at > 1 {
-            // What the session knew isn't lost.
+            // The session's state is kept.
             assert_eq!(error.upload_session(), Some(&session));
         }
     }
@@ -370,7 +370,7 @@ async fn unfinished_stream_times_out() {
     let (backend, client) = start().await;
     let (mut writer, reader) = tokio::io::duplex(64);
     tokio::io::AsyncWriteExt::write_all(&mut writer, CONTENT).await.unwrap();
-    // All that was said came, and whether there is more nobody says.
+    // All announced bytes arrived, but the stream doesn't end.
     let error = soon(in_time(client.create_chunked_upload(StreamSource::reader(reader, 10)))).await.failure();
     assert_timed_out(&error);
     assert!(backend.upload_ids().iter().all(|id| backend.completions(id) == 0));
@@ -404,12 +404,12 @@ async fn early_completed_at_is_ignored() {
         [("2025-01-01T00:00:00Z", None), ("2025-01-01T00:00:00Z", Some("00112233445566778899aabbccddeeff"))]
     {
         let server = MockServer::start().await;
-        let put = |answer: ResponseTemplate, times| {
-            Mock::given(method("PUT")).respond_with(answer).up_to_n_times(times)
+        let put = |response: ResponseTemplate, times| {
+            Mock::given(method("PUT")).respond_with(response).up_to_n_times(times)
         };
         put(ResponseTemplate::new(200).set_body_json(at(4, None)), 1).mount(&server).await;
         put(ResponseTemplate::new(500), 1).mount(&server).await;
-        // Sent again from its beginning.
+        // The upload restarts from its beginning.
         for offset in [4, 8, 10] {
             put(ResponseTemplate::new(200).set_body_json(at(offset, None)), 1).mount(&server).await;
         }
@@ -430,6 +430,6 @@ async fn early_completed_at_is_ignored() {
             .collect();
         let again = ["bytes 0-3/10", "bytes 4-7/10", "bytes 8-9/10"];
         assert_eq!(ranges, [&["bytes 0-3/10", "bytes 4-7/10"], &again[..]].concat());
-        assert!(requests.iter().any(|request| request.method == "POST"), "nobody asked for the completion");
+        assert!(requests.iter().any(|request| request.method == "POST"), "the completion was requested");
     }
 }

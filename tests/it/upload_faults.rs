@@ -1,5 +1,5 @@
-//! Uploads where something goes wrong, on the embedded backend: what is stored is identical or the error says
-//! what to do, no byte range is accepted twice, and no completion is acted on twice.
+//! Failing uploads on the embedded backend. The stored file is identical, or the error says what to do. No
+//! byte range is accepted twice, and no upload is completed twice.
 
 use std::io::{Cursor, Write};
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 const CHUNK: u64 = 1 << 16;
-/// Ten chunks and an odd rest.
+/// Ten chunks and an incomplete one.
 const SIZE: usize = 10 * (1 << 16) + 12_345;
 const UPLOADS: &str = "/chunked_upload/";
 
@@ -36,14 +36,14 @@ struct Setup {
     directory: TempDir,
 }
 
-/// Bytes of which no two chunks are alike.
+/// Returns bytes in which no two chunks are equal.
 fn content(size: usize) -> Vec<u8> {
     let words =
         (0..size as u64 / 8 + 1).flat_map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
     words.take(size).collect()
 }
 
-/// By another implementation than the client's.
+/// Uses another implementation than the client does.
 fn md5_of(content: &[u8]) -> String {
     Md5::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -75,7 +75,7 @@ impl Setup {
     ) -> Self {
         let backend = Arc::new(backend.record_bodies(false).start().await.unwrap());
         let client = BackendClient::builder(backend.url()).access_token(backend.token()).retry(quick_retry());
-        // The system's certificates, which take long to read, are of no use here.
+        // The system's certificates aren't needed, and loading them takes long.
         let client = client.http(|| reqwest::ClientBuilder::new().tls_certs_only([]));
         let client = set(client).build().unwrap();
         let (content, directory) = (content(size), tempfile::tempdir().unwrap());
@@ -95,11 +95,11 @@ impl Setup {
         self.directory.path().join("model.pt.session")
     }
 
-    /// What every upload that succeeds comes to, whatever happened on the way.
+    /// Asserts the result of every upload that succeeds, whatever happened before.
     fn assert_stored(&self, upload: &ChunkedUpload) {
         let id = upload.id.to_string();
         let stored = std::fs::read(self.backend.uploaded_file(&id).unwrap()).unwrap();
-        assert!(stored == self.content, "the stored file is another");
+        assert!(stored == self.content, "the stored file has other bytes");
         let mut end = 0;
         for range in self.backend.accepted_ranges(&id) {
             assert_eq!(range.start, end, "{:?}", self.backend.accepted_ranges(&id));
@@ -109,7 +109,7 @@ impl Setup {
         for other in self.backend.upload_ids() {
             assert_eq!(self.backend.completions(&other), u64::from(other == id), "completions of {other}");
         }
-        assert!(!self.session_file().exists(), "a session stays behind");
+        assert!(!self.session_file().exists(), "the session file still exists");
     }
 
     async fn succeeds(&self, fault: Fault) -> ChunkedUpload {
@@ -124,9 +124,9 @@ impl Setup {
         soon(self.upload()).await.failure()
     }
 
-    /// What an error leaves is gone on with, and nothing that the server has is sent again.
-    async fn goes_on_after(&self, error: &Error) {
-        let session = error.upload_session().expect("there is something to go on with").clone();
+    /// Resumes the upload after an error. No byte that the server has is sent again.
+    async fn resumes_after(&self, error: &Error) {
+        let session = error.upload_session().expect("a session is left").clone();
         assert!(self.session_file().exists());
         self.backend.clear_faults();
         self.backend.clear_requests();
@@ -137,7 +137,7 @@ impl Setup {
         assert_eq!(resent, self.content.len() as u64 - session.offset);
     }
 
-    /// What an error leaves is gone on with; the server may be further than the error could tell.
+    /// Resumes the upload after an error. The server may have more bytes than the error reported.
     async fn succeeds_after(&self) {
         self.backend.clear_faults();
         let upload = soon(self.upload()).await.unwrap();
@@ -145,7 +145,7 @@ impl Setup {
         assert_eq!(self.backend.upload_ids().len(), 1);
     }
 
-    /// The byte ranges that were sent, whether they were taken or not.
+    /// Returns the byte ranges that were sent, whether they were accepted or not.
     fn sent(&self) -> Vec<(u64, u64)> {
         let range = |text: &str| {
             let (range, _) = text.strip_prefix("bytes ")?.split_once('/')?;
@@ -170,7 +170,7 @@ impl Setup {
     }
 }
 
-/// The chunk with this number, counted from 0.
+/// Applies the fault to the chunk with this number, counted from 0.
 fn chunk(fault: Fault, number: u64) -> Fault {
     fault.method("PUT").path(UPLOADS).after(number)
 }
@@ -179,7 +179,7 @@ fn completion(fault: Fault) -> Fault {
     fault.on("POST", UPLOADS)
 }
 
-// ---- the connection breaks
+// ---- broken connections
 
 #[tokio::test]
 async fn connection_cut_in_chunk_resends_chunk() {
@@ -259,10 +259,10 @@ async fn truncated_answer_counts_as_lost() {
     let setup = Setup::new().await;
     setup.succeeds(chunk(half(), 0)).await;
     assert_eq!((setup.sent().len(), setup.backend.upload_ids().len()), (12, 2));
-    // Of a completion no answer that can't be read is a failure: it was acted on.
-    for answer in [half(), Fault::replace_body("<html>Welcome!</html>")] {
+    // The server acted on the completion, so an unreadable response isn't a failure.
+    for fault in [half(), Fault::replace_body("<html>Welcome!</html>")] {
         let setup = Setup::new().await;
-        setup.succeeds(completion(answer)).await;
+        setup.succeeds(completion(fault)).await;
         assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
     }
 }
@@ -300,29 +300,29 @@ async fn uncertain_completion_is_not_reposted() {
         assert_eq!(setup.count("POST"), 1);
         assert_eq!(error.upload_id(), Some(&*setup.backend.upload_ids()[0]));
         assert!(error.to_string().contains("resume it"), "{error}");
-        // Resumed, nothing is sent but what completes it.
-        setup.goes_on_after(&error).await;
+        // The resumed upload sends no chunk, only the completion.
+        setup.resumes_after(&error).await;
         assert_eq!((setup.sent().len(), setup.count("POST")), (0, 1));
     }
 }
 
-/// A client that waits for a server however long it is away, and what tells of its third connection that is
-/// refused.
+/// Returns a client that retries for as long as the server is unavailable, and a notification of its third
+/// refused connection.
 fn patient(setup: &Setup, address: SocketAddr) -> (BackendClient, Arc<Notify>) {
     let (refused, third) = (AtomicUsize::new(0), Arc::new(Notify::new()));
-    let told = third.clone();
+    let notify = third.clone();
     let client = BackendClient::builder(format!("http://{address}"))
         .access_token(setup.backend.token())
         .retry(quick_retry().max_retries(1_000_000).max_elapsed(Duration::from_secs(60)))
         .on_attempt(move |attempt| {
             if attempt.error == Some(ErrorKind::Connect) && refused.fetch_add(1, Ordering::SeqCst) == 2 {
-                told.notify_one();
+                notify.notify_one();
             }
         });
     (client.build().unwrap(), third)
 }
 
-/// Takes connections on to the backend; shut down, it breaks them off.
+/// Forwards connections to the backend. A shutdown of the tasks closes them.
 fn forward(setup: &Setup, listener: TcpListener) -> JoinSet<()> {
     let upstream = setup.backend.address();
     accept(listener, move |mut near, _| async move {
@@ -331,8 +331,8 @@ fn forward(setup: &Setup, listener: TcpListener) -> JoinSet<()> {
     })
 }
 
-/// Bound and not listening, it refuses connections. Others may be bound to the same address, of which one
-/// listens.
+/// Returns a socket that is bound but doesn't listen, so it refuses connections. Several sockets can be bound
+/// to the same address if only one of them listens.
 fn refusing(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseaddr(true).unwrap();
@@ -386,7 +386,8 @@ async fn server_restart_during_upload_recovers() {
 #[tokio::test]
 async fn short_offset_in_answer_is_followed() {
     let setup = Setup::new().await;
-    // The answer says less than the server has: it refuses what is sent again, and says where it is.
+    // The response reports less than the server has. The server refuses the chunk that is sent again, and the
+    // client asks for the offset.
     setup
         .succeeds(chunk(
             Fault::edit_json(|upload| upload["offset"] = (upload["offset"].as_u64().unwrap() - 1_000).into()),
@@ -422,10 +423,7 @@ async fn impossible_offset_is_an_error() {
             error.to_string().contains(&format!("expects byte {offset} next: start a new upload")),
             "{error}"
         );
-        assert!(
-            error.upload_session().is_none() && !setup.session_file().exists(),
-            "there is nothing to go on with"
-        );
+        assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
         assert_eq!(setup.count("POST"), 0);
     }
 }
@@ -439,13 +437,10 @@ async fn impossible_queried_offset_is_an_error() {
             .inject(Fault::edit_json(move |upload| upload["offset"] = offset.into()).on("GET", UPLOADS));
         let error = setup.fails(chunk(Fault::lose_answer(), 2)).await;
         assert!(error.to_string().contains(&format!("expects byte {offset} next")), "{error}");
-        assert!(
-            error.upload_session().is_none() && !setup.session_file().exists(),
-            "there is nothing to go on with"
-        );
+        assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
         assert_eq!(setup.count("POST"), 0);
     }
-    // Asked, it has to say something.
+    // The response to an offset request must contain an offset.
     let setup = Setup::new().await;
     setup.backend.inject(
         Fault::edit_json(|upload| drop(upload.as_object_mut().unwrap().remove("offset"))).on("GET", UPLOADS),
@@ -471,7 +466,7 @@ async fn stalled_offset_aborts_upload() {
         "{error}"
     );
     assert_eq!(setup.sent().len(), 5);
-    setup.goes_on_after(&error).await;
+    setup.resumes_after(&error).await;
 }
 
 #[tokio::test]
@@ -494,9 +489,9 @@ async fn oscillating_offset_aborts_upload() {
     let upload = setup.upload().on_session(move |session| {
         if session.offset == CHUNK {
             for (first, offset) in [("bytes 65536-", 131_072), ("bytes 131072-", 196_608)] {
-                let answer =
+                let response =
                     format!(r#"{{"id": "{}", "offset": {offset}, "completed_at": null}}"#, session.id);
-                backend.inject(Fault::response(200).json(answer).method("PUT").when(from(first)).always());
+                backend.inject(Fault::response(200).json(response).method("PUT").when(from(first)).always());
             }
         }
     });
@@ -505,9 +500,9 @@ async fn oscillating_offset_aborts_upload() {
     assert!(setup.sent().len() < 20, "{:?}", setup.sent());
 }
 
-// ---- answers that aren't the server's own
+// ---- responses that aren't from the server
 
-/// What something between client and server may answer with 200, as JSON.
+/// JSON responses with status 200 that a middlebox may send.
 const MIDDLEBOX: [&str; 12] = [
     r#"{"ok": true}"#,
     "[]",
@@ -528,8 +523,8 @@ async fn middlebox_chunk_answer_is_rechecked() {
     for body in MIDDLEBOX {
         for arrives in [true, false] {
             let setup = Setup::new().await;
-            let answer = if arrives { Fault::replace_body(body) } else { Fault::response(200).json(body) };
-            setup.succeeds(chunk(answer, 4)).await;
+            let fault = if arrives { Fault::replace_body(body) } else { Fault::response(200).json(body) };
+            setup.succeeds(chunk(fault, 4)).await;
             assert_eq!(
                 (setup.count("GET"), setup.sent().len()),
                 (1, if arrives { 11 } else { 12 }),
@@ -537,11 +532,11 @@ async fn middlebox_chunk_answer_is_rechecked() {
             );
         }
     }
-    // Nothing was begun that could be asked for.
+    // The upload has no id yet, so its offset can't be requested.
     let setup = Setup::new().await;
     setup.succeeds(chunk(Fault::response(200).json(r#"{"ok": true}"#), 0)).await;
     assert_eq!((setup.count("GET"), setup.sent().len()), (0, 12));
-    // One that never goes away is an error in the end, and no success.
+    // If every response is invalid, the upload fails in the end.
     let setup = Setup::new().await;
     let error = setup.fails(Fault::response(200).json(r#"{"ok": true}"#).path(UPLOADS).always()).await;
     assert!(error.is_decode(), "{error:?}");
@@ -553,12 +548,12 @@ async fn middlebox_completion_is_rechecked() {
         let setup = Setup::new().await;
         setup.succeeds(completion(Fault::replace_body(body))).await;
         assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1), "{body}");
-        // Of one that never reached the server nothing is a success.
+        // The completion never reached the server, so no response counts as a success.
         let setup = Setup::new().await;
         setup.backend.inject(completion(Fault::response(200).json(body)));
         let error = soon(setup.upload().completion_timeout(Duration::from_millis(50))).await.failure();
         assert!(error.upload_session().is_some() && setup.count("GET") >= 1, "{body}: {error:?}");
-        setup.goes_on_after(&error).await;
+        setup.resumes_after(&error).await;
     }
 }
 
@@ -568,7 +563,7 @@ async fn incomplete_completion_is_queried() {
     let fault = completion(Fault::edit_json(|upload| upload["completed_at"] = serde_json::Value::Null));
     setup.succeeds(fault).await;
     assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
-    // Where a release says nothing of it, its success is one.
+    // A release without `completed_at` reports success by the status alone.
     let setup = Setup::new().await;
     setup
         .succeeds(completion(Fault::edit_json(|upload| {
@@ -576,7 +571,7 @@ async fn incomplete_completion_is_queried() {
         })))
         .await;
     assert_eq!((setup.count("POST"), setup.count("GET")), (1, 0));
-    // A question that is answered of another upload is no answer.
+    // The response to an offset request is invalid if it is for another upload.
     let setup = Setup::new().await;
     let other = Fault::edit_json(|upload| {
         upload["id"] = "another".into();
@@ -586,7 +581,7 @@ async fn incomplete_completion_is_queried() {
     setup.backend.inject(completion(Fault::close()));
     let error = soon(setup.upload().completion_timeout(Duration::from_millis(50))).await.failure();
     assert!(error.is_unknown_outcome(), "{error:?}");
-    setup.goes_on_after(&error).await;
+    setup.resumes_after(&error).await;
     let setup = Setup::new().await;
     setup.backend.inject(Fault::edit_json(|upload| upload["id"] = "another".into()).on("GET", UPLOADS));
     let error = setup.fails(chunk(Fault::lose_answer(), 4)).await;
@@ -624,7 +619,7 @@ async fn forbidden_completion_query_fails_fast() {
     for status in [401, 403] {
         let setup = Setup::new().await;
         setup.backend.inject(Fault::response(status).json(r#"{"detail": "no"}"#).on("GET", UPLOADS).always());
-        // Its time-out is five minutes.
+        // The default completion timeout is five minutes, but the upload fails at once.
         let error = setup.fails(completion(Fault::lose_answer())).await;
         assert!(error.is_unknown_outcome(), "{error}");
         assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
@@ -636,7 +631,7 @@ async fn forbidden_completion_query_fails_fast() {
 async fn gateway_timeout_completes_only_once() {
     for status in [500, 502, 503, 504, 520] {
         let setup = Setup::new().await;
-        // The server behind it goes on and finishes: so it says the third time that it is asked.
+        // The server behind the gateway completes the upload, and reports it on the third request.
         let asked = AtomicUsize::new(0);
         let finishing = Fault::edit_json(move |upload| {
             if asked.fetch_add(1, Ordering::SeqCst) == 2 {
@@ -655,7 +650,7 @@ async fn gateway_timeout_completes_only_once() {
         assert_eq!((setup.count("POST"), error.status().unwrap().as_u16()), (1, status), "{error}");
         assert!(error.is_unknown_outcome() || status == 500, "{error:?}");
         assert_eq!(error.upload_id(), Some(&*setup.backend.upload_ids()[0]));
-        setup.goes_on_after(&error).await;
+        setup.resumes_after(&error).await;
     }
 }
 
@@ -706,8 +701,8 @@ async fn late_completion_found_on_resume() {
 #[tokio::test]
 async fn already_complete_upload_succeeds() {
     let setup = Setup::new().await;
-    let said = Fault::response(400).json(r#"{"detail": "Upload has already been marked as \"complete\""}"#);
-    setup.backend.inject(completion(said));
+    let refused = Fault::response(400).json(r#"{"detail": "Upload has already been marked as \"complete\""}"#);
+    setup.backend.inject(completion(refused));
     setup.backend.inject(
         Fault::edit_json(|upload| upload["completed_at"] = "2026-01-01T00:00:00Z".into()).on("GET", UPLOADS),
     );
@@ -716,7 +711,7 @@ async fn already_complete_upload_succeeds() {
     assert_eq!((setup.count("POST"), setup.count("GET")), (1, 1));
 }
 
-/// Turns a byte over in what the server has, when all of it is there.
+/// Flips the first byte of the server's copy when all chunks have arrived.
 fn spoiling(setup: &Setup) -> CreateChunkedUpload {
     let backend = setup.backend.clone();
     setup.upload().on_progress(move |progress| {
@@ -736,73 +731,64 @@ async fn checksum_mismatch_reports_both_md5() {
         error.is_bad_request() && error.response().unwrap().detail() == Some("checksum does not match"),
         "{error}"
     );
-    let told = error.to_string();
+    let message = error.to_string();
     assert!(
-        told.contains(&format!("the file's MD5 is {}, but the server's copy has", md5_of(&setup.content))),
-        "{told}"
+        message.contains(&format!("the file's MD5 is {}, but the server's copy has", md5_of(&setup.content))),
+        "{message}"
     );
-    assert!(told.contains("the server's copy has a different one: upload it again"), "{told}");
-    assert!(
-        error.upload_session().is_none() && !setup.session_file().exists(),
-        "there is nothing to go on with"
-    );
+    assert!(message.contains("the server's copy has a different one: upload it again"), "{message}");
+    assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
     assert_eq!(setup.backend.completions(&setup.backend.upload_ids()[0]), 0);
 
-    // Where the server tells its own sum, that is told too.
+    // If the server reports its checksum, the error contains it.
     let setup = Setup::new().await;
     let theirs = "00112233445566778899aabbccddeeff";
     setup
         .backend
         .inject(Fault::edit_json(move |upload| upload["checksum"] = theirs.into()).on("GET", UPLOADS));
-    let told = soon(spoiling(&setup)).await.failure().to_string();
-    assert!(told.contains(&format!(" has {theirs}: upload it again")), "{told}");
+    let message = soon(spoiling(&setup)).await.failure().to_string();
+    assert!(message.contains(&format!(" has {theirs}: upload it again")), "{message}");
 }
 
-/// What a completed upload may say that isn't the file's, and the error.
+/// Returns fields of a completed upload that contradict the file, and the errors.
 fn other_files() -> [(&'static str, serde_json::Value, String); 2] {
     let theirs = "00112233445566778899aabbccddeeff";
-    let sum = format!("the server's copy has {theirs}: upload it again");
+    let checksum = format!("the server's copy has {theirs}: upload it again");
     let size =
         format!("the server's file has {} bytes, but this one has {SIZE}: start a new upload", SIZE - 1);
-    [("checksum", theirs.into(), sum), ("size", (SIZE - 1).into(), size)]
+    [("checksum", theirs.into(), checksum), ("size", (SIZE - 1).into(), size)]
 }
 
 #[tokio::test]
 async fn completion_of_other_file_fails() {
-    for (field, value, said) in other_files() {
+    for (field, value, message) in other_files() {
         let setup = Setup::new().await;
         let error =
             setup.fails(completion(Fault::edit_json(move |upload| upload[field] = value.clone()))).await;
-        assert!(error.to_string().contains(&said), "{error}");
-        assert!(
-            error.upload_session().is_none() && !setup.session_file().exists(),
-            "there is nothing to go on with"
-        );
+        assert!(error.to_string().contains(&message), "{error}");
+        assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
     }
-    // A sum of another kind is none that can be compared, and one in capitals is the same.
-    for sum in ["sha256:00".to_owned(), md5_of(&content(SIZE)).to_uppercase()] {
+    // A checksum of another algorithm is ignored, and case makes no difference.
+    for checksum in ["sha256:00".to_owned(), md5_of(&content(SIZE)).to_uppercase()] {
         let setup = Setup::new().await;
-        let told = Fault::edit_json(move |upload| {
-            upload["checksum"] = sum.clone().into();
+        let edited = Fault::edit_json(move |upload| {
+            upload["checksum"] = checksum.clone().into();
             upload["size"] = SIZE.into();
         });
-        setup.succeeds(completion(told)).await;
+        setup.succeeds(completion(edited)).await;
     }
 }
 
 #[tokio::test]
 async fn queried_completion_of_other_file_fails() {
-    for (field, value, said) in other_files() {
+    for (field, value, message) in other_files() {
         let setup = Setup::new().await;
         setup.backend.inject(
             Fault::edit_json(move |upload| upload[field] = value.clone()).on("GET", UPLOADS).always(),
         );
         let error = setup.fails(completion(Fault::lose_answer())).await;
-        assert!(error.to_string().contains(&said), "{error}");
-        assert!(
-            error.upload_session().is_none() && !setup.session_file().exists(),
-            "there is nothing to go on with"
-        );
+        assert!(error.to_string().contains(&message), "{error}");
+        assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
         assert_eq!(setup.count("POST"), 1);
     }
 }
@@ -826,7 +812,7 @@ async fn resumed_upload_of_other_size_fails() {
 
 #[tokio::test]
 async fn repeated_503_is_retried() {
-    for answer in [
+    for fault in [
         || Fault::response(503).json(r#"{"detail": "busy"}"#).header("Retry-After", "0"),
         || Fault::response(503).json(r#"{"detail": "busy"}"#),
         || Fault::proxy_page(503),
@@ -837,7 +823,7 @@ async fn repeated_503_is_retried() {
     ] {
         let setup = Setup::new().await;
         for number in [0, 4, 10] {
-            setup.backend.inject(chunk(answer(), number).times(3));
+            setup.backend.inject(chunk(fault(), number).times(3));
         }
         let upload = soon(setup.upload()).await.unwrap();
         setup.assert_stored(&upload);
@@ -847,14 +833,14 @@ async fn repeated_503_is_retried() {
 
 #[tokio::test]
 async fn endless_503_leaves_resumable_session() {
-    for answer in
+    for fault in
         [Fault::response(503).json(r#"{"detail": "busy"}"#), Fault::proxy_page(503), Fault::response(500)]
     {
         let setup = Setup::new().await;
-        let error = setup.fails(chunk(answer, 4).always()).await;
+        let error = setup.fails(chunk(fault, 4).always()).await;
         assert_eq!(error.attempts(), 4, "{error}");
         assert_eq!(error.upload_session().unwrap().offset, 4 * CHUNK);
-        setup.goes_on_after(&error).await;
+        setup.resumes_after(&error).await;
     }
 }
 
@@ -864,25 +850,25 @@ async fn failing_offset_query_leaves_session() {
     setup.backend.inject(Fault::proxy_page(503).on("GET", UPLOADS).always());
     let error = setup.fails(chunk(Fault::proxy_page(502), 4).always()).await;
     assert!(error.to_string().starts_with("asking for the upload's offset, after: "), "{error}");
-    setup.goes_on_after(&error).await;
+    setup.resumes_after(&error).await;
 }
 
 #[tokio::test]
 async fn oversized_chunk_suggests_smaller_size() {
-    // In front of the application, whose answer comes before the chunk is sent.
+    // A proxy in front of the application responds before the chunk is sent.
     let setup = Setup::with(backend().max_upload_bytes(1 << 20), 9 << 20).await;
     let error = soon(setup.upload().chunk_size(3 << 20)).await.failure();
     assert!(error.is_too_large() && error.upload_session().is_none(), "{error:?}");
     let hint = "sending a chunk of 3145728 bytes, more than the server accepts: set a smaller chunk_size: ";
     assert!(error.to_string().starts_with(hint), "{error}");
-    // As it says.
+    // The upload succeeds with a smaller chunk size, as the error suggests.
     let upload = soon(setup.upload().chunk_size(1 << 19)).await.unwrap();
     setup.assert_stored(&upload);
 
     let setup = Setup::new().await;
     let error = setup.fails(chunk(Fault::proxy_page(413), 4)).await;
     assert!(error.is_too_large(), "{error}");
-    setup.goes_on_after(&error).await;
+    setup.resumes_after(&error).await;
 }
 
 #[tokio::test]
@@ -903,11 +889,11 @@ async fn forbidden_chunk_leaves_session() {
         let error = setup.fails(chunk(Fault::response(status).json(r#"{"detail": "no"}"#), 4)).await;
         assert_eq!(error.status().unwrap().as_u16(), status);
         assert_eq!(setup.sent().len(), 5);
-        setup.goes_on_after(&error).await;
+        setup.resumes_after(&error).await;
     }
 }
 
-/// Gives another tenant each time that it is asked.
+/// Returns another tenant on each call.
 #[derive(Clone, Default)]
 struct Rotating(Arc<AtomicUsize>);
 
@@ -939,7 +925,7 @@ async fn expired_token_renewed_amid_chunks() {
         let (sent, number) = (setup.sent(), usize::try_from(number).unwrap());
         assert_eq!((sent.len(), sent[number]), (12, sent[number + 1]));
         assert_eq!((setup.count("GET"), provider.0.load(Ordering::SeqCst)), (0, 2));
-        // From there on the new ones, and no old one any more.
+        // After the renewal, every request carries the new credentials.
         for (index, request) in setup.backend.requests().iter().enumerate() {
             let tenant = secret(if index <= number { "0" } else { "1" });
             assert!(request.header("synapse-tenant") == Some(&format!("Token {tenant}")), "request {index}");
@@ -958,7 +944,7 @@ async fn expired_token_renewed_at_completion() {
     setup.succeeds(chunk(Fault::lose_answer(), 4)).await;
     assert_eq!((setup.sent().len(), setup.count("GET"), provider.0.load(Ordering::SeqCst)), (11, 2, 2));
 
-    // Twice in one upload, and the same chunk's.
+    // Renewed twice in one upload, for the same chunk.
     let (setup, provider) = rotating().await;
     setup.succeeds(chunk(expired(), 4).times(2)).await;
     assert_eq!((setup.sent().len(), provider.0.load(Ordering::SeqCst)), (13, 3));
@@ -971,10 +957,10 @@ async fn refused_renewed_token_fails_upload() {
     assert!(setup.sent().len() <= 4 + 5 && provider.0.load(Ordering::SeqCst) <= 6, "{:?}", setup.sent());
     assert!(error.to_string().contains("Token has expired."), "{error}");
     assert!(error.is_unauthorized(), "{error:?}");
-    setup.goes_on_after(&error).await;
+    setup.resumes_after(&error).await;
 }
 
-// ---- the server loses the upload
+// ---- lost uploads
 
 #[tokio::test]
 async fn expired_upload_restarts_once() {
@@ -986,7 +972,7 @@ async fn expired_upload_restarts_once() {
         setup.succeeds(chunk(fault, 4)).await;
         assert_eq!((setup.backend.upload_ids().len(), setup.sent().len()), (2, 5 + 11));
     }
-    // By the server's own clock.
+    // The upload expires on the server.
     let setup = Setup::new().await;
     let backend = setup.backend.clone();
     let upload = setup.upload().on_session(move |session| {
@@ -1007,16 +993,13 @@ async fn repeatedly_expired_upload_fails() {
         setup.upload().on_session(move |session| assert!(backend.expire_upload(&session.id.to_string())));
     let error = soon(upload).await.failure();
     assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
-    assert!(
-        error.upload_session().is_none() && !setup.session_file().exists(),
-        "there is nothing to go on with"
-    );
+    assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
     assert_eq!(setup.backend.upload_ids().len(), 2);
 }
 
 #[tokio::test]
 async fn upload_lost_twice_hints_sticky_sessions() {
-    // Each chunk but the first comes to an instance that doesn't know the upload.
+    // Each chunk but the first reaches an instance that doesn't know the upload.
     let setup = Setup::new().await;
     let next = |parts: &synapse_test_backend::http::request::Parts| {
         parts
@@ -1040,20 +1023,17 @@ async fn upload_expired_at_completion_restarts() {
     let setup = Setup::new().await;
     setup.succeeds(completion(Fault::response(410).json(r#"{"detail": "Upload has expired"}"#))).await;
     assert_eq!((setup.backend.upload_ids().len(), setup.sent().len()), (2, 22));
-    // Or while it is asked for whether it is complete.
+    // The upload is also lost if the status request after a completion finds nothing.
     let setup = Setup::new().await;
     setup.backend.inject(Fault::response(404).json(r#"{"detail": "Not found."}"#).on("GET", UPLOADS));
     setup.succeeds(completion(Fault::close())).await;
     assert_eq!(setup.backend.upload_ids().len(), 2);
-    // And no more than once.
+    // The upload restarts only once.
     let setup = Setup::new().await;
     let gone = completion(Fault::response(410).json(r#"{"detail": "Upload has expired"}"#));
     let error = setup.fails(gone.always()).await;
     assert_eq!(error.status().unwrap().as_u16(), 410, "{error}");
-    assert!(
-        error.upload_session().is_none() && !setup.session_file().exists(),
-        "there is nothing to go on with"
-    );
+    assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
     assert_eq!((setup.backend.upload_ids().len(), setup.count("POST")), (2, 2));
 }
 
@@ -1087,7 +1067,7 @@ async fn resume_of_expired_upload_restarts() {
     }
 }
 
-// ---- where the chunks go
+// ---- destinations of chunks
 
 #[tokio::test]
 async fn foreign_upload_url_gets_nothing() {
@@ -1098,10 +1078,7 @@ async fn foreign_upload_url_gets_nothing() {
         setup.fails(chunk(Fault::edit_json(move |upload| upload["url"] = url.clone().into()), 0)).await;
     assert_eq!(error.kind(), ErrorKind::CrossOrigin);
     assert!(error.to_string().contains("nothing was sent there"), "{error}");
-    assert!(
-        error.upload_session().is_none() && !setup.session_file().exists(),
-        "there is nothing to go on with"
-    );
+    assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
     assert_eq!((elsewhere.connections(), setup.sent().len()), (0, 1));
 }
 
@@ -1113,12 +1090,11 @@ async fn cross_origin_redirect_gets_no_chunk() {
             let setup = Setup::new().await;
             let url = format!("{}/chunked_upload/", elsewhere.url());
             let after = if method == "PUT" { 4 } else { 0 };
-            let error = setup
-                .fails(Fault::response(status).header("Location", &url).method(method).after(after))
-                .await;
+            let error =
+                setup.fails(Fault::response(status).header("Location", &url).method(method).after(after)).await;
             assert_eq!(error.kind(), ErrorKind::CrossOrigin, "{error}");
             assert_eq!((elsewhere.connections(), setup.count(method) as u64), (0, after + 1));
-            setup.goes_on_after(&error).await;
+            setup.resumes_after(&error).await;
         }
     }
 }
@@ -1154,9 +1130,9 @@ async fn stripped_prefix_restored_in_url() {
     });
     setup.backend.inject(chunk(stripped, 0));
     let error = setup.fails(chunk(Fault::response(403), 4)).await;
-    // The query goes along, in the session too, and is nowhere shown.
+    // The query is sent and kept in the session, but never shown.
     marker::assert_debug_hidden("a session", error.upload_session().unwrap());
-    setup.goes_on_after(&error).await;
+    setup.resumes_after(&error).await;
     let requests = setup.backend.requests();
     assert!(requests.iter().all(|request| request.path.starts_with("/api/v1/chunked_upload/")));
     let sent: Vec<_> = requests.iter().filter(|request| request.method != "GET").collect();

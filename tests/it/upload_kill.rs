@@ -1,5 +1,5 @@
-//! Uploads whose process is killed: the next process goes on, what is stored is identical, and each kill
-//! costs at most one chunk. `SYNAPSE_SOAK=1` kills at ten times as many points.
+//! Uploads whose process is killed. The next process resumes the upload, the stored file is identical, and
+//! each kill costs at most one chunk. `SYNAPSE_SOAK=1` kills at ten times as many points.
 #![cfg(target_os = "linux")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,27 +16,27 @@ use synapse_test_backend::{Backend, Fault, Injected};
 use tempfile::TempDir;
 
 const SIZE: u64 = (8 << 20) + 12_345;
-/// Read, hashed and sent in pieces of which none ends where a chunk does.
+/// The file is read, hashed and sent in blocks that never end at a chunk's end.
 const CHUNK: u64 = 270_001;
 const CHUNKS: u64 = SIZE.div_ceil(CHUNK);
 const SIGKILL: i32 = 9;
 const UPLOADS: &str = "/chunked_upload/";
 
-// ---- the child, which is this test binary started again
+// ---- the child process, which runs this test binary
 
-/// Where a child stops, or tells that it is there and runs on.
+/// Where a child stops, or reports its progress and continues.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Stop {
     Never,
-    /// So many bytes were read again for the digest.
+    /// At least this many bytes were read again for the digest.
     Hashing(u64),
-    /// So many bytes were handed to the connection.
+    /// At least this many bytes were passed to the connection.
     Sending(u64),
-    /// This session is offered; it isn't kept yet.
+    /// The session with this number was passed to the callback, and isn't stored yet.
     Session(u64),
     /// The completion is about to be sent.
     Completing,
-    /// The upload is complete; its session is still kept.
+    /// The upload is complete. Its session file still exists.
     Complete,
     RunningOn(u64),
 }
@@ -81,14 +81,14 @@ impl Stop {
     }
 }
 
-/// Tells that the place is reached; the parent kills.
+/// Reports that the point is reached. The parent process then kills this one.
 fn reached(stop: Stop) {
-    static TOLD: AtomicBool = AtomicBool::new(false);
-    if !TOLD.swap(true, Ordering::SeqCst) {
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+    if !REPORTED.swap(true, Ordering::SeqCst) {
         println!("\nreached {stop:?}");
     }
     if !matches!(stop, Stop::RunningOn(_)) {
-        // Nothing comes, unless the parent is gone.
+        // The read returns only if the parent exits.
         let _ = std::io::stdin().read(&mut [0]);
         std::process::exit(1);
     }
@@ -127,45 +127,45 @@ fn session_file(file: &Path) -> PathBuf {
     file.with_extension("pt.session")
 }
 
-// ---- the parent
+// ---- the parent process
 
 /// When a process is killed.
 #[derive(Debug, Clone, Copy)]
 enum Point {
-    /// Where it stopped, or shortly after where it runs on.
-    Told(Stop),
-    /// The server has got this request and hasn't acted on it: it does so later, or when another process went
-    /// on.
+    /// The child reported that it reached this point. It stopped, or it continues for a short time.
+    Reported(Stop),
+    /// The server has received this request and hasn't acted on it. It acts later, or after another process
+    /// resumed the upload.
     HeldBefore { request: u64, acts_late: bool },
-    /// The server has acted on this request, and its answer is still to come.
+    /// The server has acted on this request and hasn't responded yet.
     HeldAfter { request: u64 },
     /// This request has just begun to arrive.
     Arriving { request: u64 },
 }
 
 impl Point {
-    /// Each kind in turn, at a place by chance.
+    /// Returns each kind of point in turn, at a random place.
     fn first(number: u64, random: &mut fastrand::Rng) -> Self {
         // The last request completes the upload.
         let request = random.u64(0..=CHUNKS);
         match number % 9 {
-            0 => Point::Told(Stop::Sending(random.u64(0..=SIZE))),
+            0 => Point::Reported(Stop::Sending(random.u64(0..=SIZE))),
             1 => Point::HeldAfter { request },
-            2 => Point::Told(Stop::Session(random.u64(0..CHUNKS))),
+            2 => Point::Reported(Stop::Session(random.u64(0..CHUNKS))),
             3 => Point::HeldBefore { request, acts_late: random.bool() },
             4 => Point::HeldAfter { request: CHUNKS },
-            5 => Point::Told(Stop::RunningOn(random.u64(0..SIZE))),
+            5 => Point::Reported(Stop::RunningOn(random.u64(0..SIZE))),
             6 => Point::Arriving { request },
-            7 => Point::Told(if random.bool() { Stop::Completing } else { Stop::Complete }),
-            // Before anything is sent, or known of what was.
-            _ if random.bool() => Point::Told(Stop::Sending(0)),
+            7 => Point::Reported(if random.bool() { Stop::Completing } else { Stop::Complete }),
+            // Before anything is sent, or before the client knows the upload's id.
+            _ if random.bool() => Point::Reported(Stop::Sending(0)),
             _ => Point::HeldAfter { request: 0 },
         }
     }
 
-    /// One for the process that goes on.
+    /// Returns a point for the process that resumes the upload.
     fn second(random: &mut fastrand::Rng) -> Self {
-        Point::Told(match random.u64(0..4) {
+        Point::Reported(match random.u64(0..4) {
             0 => Stop::Hashing(random.u64(0..SIZE)),
             1 => Stop::Sending(random.u64(0..=SIZE)),
             2 => Stop::RunningOn(random.u64(0..SIZE)),
@@ -174,7 +174,7 @@ impl Point {
     }
 
     fn runs_on(self) -> bool {
-        matches!(self, Point::Told(Stop::RunningOn(_)) | Point::Arriving { .. })
+        matches!(self, Point::Reported(Stop::RunningOn(_)) | Point::Arriving { .. })
     }
 }
 
@@ -200,22 +200,22 @@ impl Process {
         Process { child, out }
     }
 
-    /// What it tells in a line that begins so; nothing where it ends without.
-    fn told(&mut self, start: &str) -> Option<String> {
+    /// Returns the rest of the next line with this start. `None` if the output ends first.
+    fn reported(&mut self, start: &str) -> Option<String> {
         let lines = self.out.by_ref().lines().map_while(Result::ok);
         lines.filter_map(|line| line.strip_prefix(start).map(str::to_owned)).next()
     }
 
-    /// The upload that it completed.
+    /// Returns the id of the completed upload.
     fn uploaded(mut self) -> String {
-        let id = self.told("uploaded ");
+        let id = self.reported("uploaded ");
         let mut errors = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
         assert!(self.child.wait().unwrap().success(), "{errors}");
-        id.unwrap_or_else(|| panic!("it says nothing: {errors}"))
+        id.unwrap_or_else(|| panic!("it printed no id: {errors}"))
     }
 
-    /// Kills it. False where it was done already.
+    /// Kills the process. Returns false if it had already exited.
     fn kill(mut self) -> bool {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
@@ -226,7 +226,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // A test that fails leaves no process behind.
+        // A failed test leaves no process behind.
         let _ = self.child.kill().and_then(|()| self.child.wait());
     }
 }
@@ -249,16 +249,17 @@ impl Setup {
         Setup { backend, content, directory, file }
     }
 
-    /// Starts a process and kills it. False where it was done already; a fault is still to be ended.
+    /// Starts a process and kills it. Returns false if the process had already exited. A returned fault is
+    /// still active.
     async fn killed_at(&self, point: Point) -> (bool, Option<Injected>) {
         let number = |request: u64, fault: Fault| match request {
             CHUNKS => fault.on("POST", UPLOADS),
             request => fault.on("PUT", UPLOADS).after(request),
         };
         match point {
-            Point::Told(stop) => {
+            Point::Reported(stop) => {
                 let mut process = Process::start(self, stop);
-                let reached = process.told("reached ").is_some();
+                let reached = process.reported("reached ").is_some();
                 (process.kill() && reached, None)
             }
             Point::HeldBefore { request, acts_late } => {
@@ -275,7 +276,7 @@ impl Setup {
                 let fault = self.backend.inject(number(request, Fault::hold_after()));
                 let process = Process::start(self, Stop::Never);
                 soon(fault.wait_for_hits(1)).await;
-                // A chunk's bytes count, and a completion has happened, before the answer is held.
+                // The server stores a chunk's bytes or completes the upload before the response is held.
                 soon(async {
                     while !self.has_acted_on(request) {
                         tokio::task::yield_now().await;
@@ -301,20 +302,20 @@ impl Setup {
         }
     }
 
-    /// The session that is kept, which is whole at any time.
+    /// Returns the stored session. The file is complete at any time.
     fn session(&self) -> Option<UploadSession> {
         let text = std::fs::read(session_file(&self.file)).ok()?;
         Some(serde_json::from_slice(&text).unwrap())
     }
 
-    /// Whether a process was faster than who was to kill it: the upload is complete, and no session of it is
-    /// kept.
+    /// Returns whether the process finished before it was killed: the upload is complete, and no session is
+    /// stored.
     fn is_done(&self) -> bool {
         let backend = &self.backend;
         backend.upload_ids().iter().any(|id| backend.completions(id) > 0) && self.session().is_none()
     }
 
-    /// Bytes that were sent, as the requests announced them, whatever became of them.
+    /// Returns the number of sent bytes, by the requests' headers, whether they were accepted or not.
     fn announced(&self) -> u64 {
         let length = |text: &str| {
             let (first, last) = text.strip_prefix("bytes ")?.split_once('/')?.0.split_once('-')?;
@@ -325,7 +326,7 @@ impl Setup {
 
     fn assert_stored(&self, id: &str) {
         let stored = std::fs::read(self.backend.uploaded_file(id).unwrap()).unwrap();
-        assert!(stored == self.content, "the stored file is another");
+        assert!(stored == self.content, "the stored file has other bytes");
         let mut end = 0;
         for range in self.backend.accepted_ranges(id) {
             assert_eq!(range.start, end, "{:?}", self.backend.accepted_ranges(id));
@@ -337,8 +338,8 @@ impl Setup {
         }
     }
 
-    /// What lies beside the file that is uploaded.
-    fn beside(&self) -> Vec<String> {
+    /// Returns the names of the other files in the directory.
+    fn temporary_files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.directory.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.filter(|name| name != "model.pt").collect()
@@ -370,7 +371,7 @@ async fn upload_kill_costs_at_most_one_chunk() {
             }
             if let Some(session) = setup.session() {
                 let known = id.get_or_insert_with(|| session.id.to_string()).clone();
-                assert_eq!(session.id.to_string(), known, "another upload goes on");
+                assert_eq!(session.id.to_string(), known, "another upload is resumed");
             }
         }
         let uploaded = match setup.is_done() {
@@ -379,7 +380,7 @@ async fn upload_kill_costs_at_most_one_chunk() {
         };
         held.iter().for_each(Injected::release);
         if let Some(id) = id {
-            assert_eq!(uploaded, id, "another upload was made, of which a session was kept");
+            assert_eq!(uploaded, id, "the session is of another upload");
         }
         setup.assert_stored(&uploaded);
 
@@ -387,11 +388,14 @@ async fn upload_kill_costs_at_most_one_chunk() {
         assert!(resent <= killed * CHUNK, "{resent} bytes were sent again after {killed} kills");
         most_resent = most_resent.max(resent);
 
-        // Only a process that is killed as it writes its session leaves what it had written.
-        let beside = setup.beside();
-        let written_amid = kills.iter().filter(|point| point.runs_on()).count();
-        assert!(beside.len() <= written_amid, "{beside:?}");
-        assert!(beside.iter().all(|name| name.starts_with("model.pt.session.")), "{beside:?}");
+        // Only a process that is killed while it writes its session leaves a temporary file.
+        let temporary_files = setup.temporary_files();
+        let killed_while_running = kills.iter().filter(|point| point.runs_on()).count();
+        assert!(temporary_files.len() <= killed_while_running, "{temporary_files:?}");
+        assert!(
+            temporary_files.iter().all(|name| name.starts_with("model.pt.session.")),
+            "{temporary_files:?}"
+        );
     }
     println!("{points} points, at most {most_resent} bytes sent again, of chunks of {CHUNK}");
 }

@@ -1,6 +1,5 @@
-//! Whatever a server takes of each chunk, and however it says so: the file that it puts together is the one
-//! that was uploaded, of any length and from any source, and nothing is sent from another byte than the one
-//! that it expects.
+//! A server may accept any part of each chunk and report it in any way. The stored file is still identical,
+//! for any length and any source, and every chunk begins at the byte that the server expects.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -30,28 +29,29 @@ use synapse_backend_client::{
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::JoinSet;
 
-// ---- what the server does
+// ---- the server's behaviour
 
-/// What becomes of a chunk. Shares are of 255.
+/// How the server handles a chunk. Shares are fractions of 255.
 #[derive(Debug, Clone, Copy)]
 enum Act {
-    /// Takes this share of the chunk, which may be nothing, and tells how far it is.
+    /// Accepts this share of the chunk, which may be zero, and reports the offset.
     Take(u8),
-    /// As that, without reading the rest.
+    /// The same, without reading the rest.
     TakeAndHangUp(u8),
-    /// Takes this share, and says that the chunk is not what it expects.
+    /// Accepts this share, and reports an offset mismatch.
     Refuse(u8),
-    /// Takes this share, and closes the connection without an answer, having read all of the chunk or not.
+    /// Accepts this share, and closes the connection without a response, after reading all of the chunk or
+    /// only the share.
     Drop { taken: u8, reads_all: bool },
-    /// Reads this share, takes nothing, and closes the connection.
-    Lose(u8),
-    /// Takes nothing, and says that it is busy.
+    /// Reads this share, accepts nothing, and closes the connection.
+    ReadAndDrop(u8),
+    /// Accepts nothing, and reports that it is busy.
     Busy(u16),
 }
 
-/// What becomes of a question where the upload stands.
+/// How the server handles an offset request.
 #[derive(Debug, Clone, Copy)]
-enum Told {
+enum Status {
     Truth,
     Nothing,
     Busy,
@@ -60,12 +60,12 @@ enum Told {
 #[derive(Debug, Clone)]
 struct Script {
     chunks: Vec<Act>,
-    asked: Vec<Told>,
-    /// Completes the upload, and closes the connection without an answer.
-    loses_completion: bool,
+    asked: Vec<Status>,
+    /// Completes the upload, and closes the connection without a response.
+    drops_completion: bool,
 }
 
-/// So often in a row nothing comes on.
+/// The server's limit of consecutive requests without progress.
 const MISSES: u32 = 5;
 
 #[derive(Debug)]
@@ -73,11 +73,11 @@ struct State {
     expected: Vec<u8>,
     chunk_size: u64,
     chunks: VecDeque<Act>,
-    asked: VecDeque<Told>,
-    loses_completion: bool,
+    asked: VecDeque<Status>,
+    drops_completion: bool,
     uploads: Vec<Upload>,
-    /// The furthest byte that was told, and how often since nothing came on.
-    furthest: usize,
+    /// The highest offset that the server reported, and the number of requests without progress since.
+    highest_offset: usize,
     misses: u32,
     puts: usize,
     gets: usize,
@@ -102,13 +102,13 @@ impl State {
         if self.misses > MISSES { Act::Take(u8::MAX) } else { act }
     }
 
-    fn next_told(&mut self) -> Told {
-        let told = self.asked.pop_front().unwrap_or(Told::Truth);
+    fn next_status(&mut self) -> Status {
+        let status = self.asked.pop_front().unwrap_or(Status::Truth);
         self.misses += 1;
-        if self.misses > MISSES { Told::Truth } else { told }
+        if self.misses > MISSES { Status::Truth } else { status }
     }
 
-    /// The upload as the server tells it; from here on the client knows how far it is.
+    /// Returns the upload as the server reports it. From here on the client knows the offset.
     fn shown(&mut self, number: usize) -> String {
         let Upload { content, complete } = &self.uploads[number];
         let length = content.len();
@@ -116,16 +116,18 @@ impl State {
         let shown = format!(
             r#"{{"id": {number}, "url": "/chunked_upload/{number}/", "offset": {length}, "completed_at": {completed}}}"#
         );
-        // As the client counts: a few bytes of a chunk are no progress.
+        // The client counts in the same way: a few bytes of a chunk are no progress.
         let least = usize::try_from(self.chunk_size / 16).unwrap().max(1);
-        if length >= self.furthest + least || (length == self.expected.len() && length > self.furthest) {
-            (self.furthest, self.misses) = (length, 0);
+        if length >= self.highest_offset + least
+            || (length == self.expected.len() && length > self.highest_offset)
+        {
+            (self.highest_offset, self.misses) = (length, 0);
         }
         shown
     }
 
-    /// That a chunk is the one which is expected. Gives its length.
-    fn look_at(&mut self, number: Option<usize>, range: &str) -> usize {
+    /// Checks that the chunk is the expected one, and returns its length.
+    fn check_range(&mut self, number: Option<usize>, range: &str) -> usize {
         let size = self.expected.len() as u64;
         let start = number.map_or(0, |number| self.uploads[number].content.len() as u64);
         let end = size.min(start + self.chunk_size);
@@ -135,7 +137,7 @@ impl State {
         usize::try_from(end - start).unwrap()
     }
 
-    /// Takes what is there of a chunk, at most `share` of `length`. Gives the upload's number.
+    /// Accepts the received bytes of a chunk, at most `share` of `length`. Returns the upload's number.
     fn take(&mut self, number: Option<usize>, file: &[u8], length: usize, share: u8) -> usize {
         let number = number.unwrap_or_else(|| {
             self.uploads.push(Upload::default());
@@ -151,9 +153,9 @@ fn part(length: usize, share: u8) -> usize {
     length * usize::from(share) / usize::from(u8::MAX)
 }
 
-type Answer = Response<Full<Bytes>>;
+type HttpResponse = Response<Full<Bytes>>;
 
-fn answer(status: u16, text: impl Into<Bytes>) -> Answer {
+fn respond(status: u16, text: impl Into<Bytes>) -> HttpResponse {
     let response = Response::builder().status(status).header(CONTENT_TYPE, "application/json");
     response.body(Full::new(text.into())).unwrap()
 }
@@ -176,9 +178,9 @@ impl Server {
             chunk_size,
             chunks: script.chunks.into(),
             asked: script.asked.into(),
-            loses_completion: script.loses_completion,
+            drops_completion: script.drops_completion,
             uploads: Vec::new(),
-            furthest: 0,
+            highest_offset: 0,
             misses: 0,
             puts: 0,
             gets: 0,
@@ -191,7 +193,7 @@ impl Server {
             let service = hyper::service::service_fn(move |request| serve(state.clone(), request));
             let serving =
                 hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            // Where it is closed on purpose it ends in an error.
+            // A connection that is closed on purpose ends with an error.
             async move { drop(serving.await) }
         });
         Server { address, state, _tasks: tasks }
@@ -206,12 +208,12 @@ impl Server {
         let retry = retry.initial_backoff(Duration::from_millis(1)).max_backoff(Duration::from_millis(2));
         let client =
             BackendClient::builder(format!("http://{}", self.address)).access_token(TOKEN).retry(retry);
-        // Reading the system's certificates takes longer than most uploads here.
+        // Loading the system's certificates takes longer than most uploads here.
         client.http(|| reqwest::ClientBuilder::new().tls_certs_only([])).build().unwrap()
     }
 }
 
-async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Result<Answer> {
+async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Result<HttpResponse> {
     let path = request.uri().path().to_owned();
     let number = path.strip_prefix("/chunked_upload/").map(|rest| rest.trim_end_matches('/'));
     let number = match number.map(|number| (number.is_empty(), number.parse::<usize>().ok())) {
@@ -219,7 +221,7 @@ async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Resu
         Some((false, Some(number))) if number < state.lock().unwrap().uploads.len() => Some(number),
         _ => {
             state.lock().unwrap().problem(format!("{path} is no upload's"));
-            return Ok(answer(404, "{}"));
+            return Ok(respond(404, "{}"));
         }
     };
     match (request.method().clone(), number) {
@@ -227,35 +229,39 @@ async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Resu
         (Method::GET, Some(number)) => {
             let mut state = state.lock().unwrap();
             state.gets += 1;
-            match state.next_told() {
-                Told::Truth => Ok(answer(200, state.shown(number))),
-                Told::Nothing => Err(closed()),
-                Told::Busy => Ok(answer(503, r#"{"detail": "busy"}"#)),
+            match state.next_status() {
+                Status::Truth => Ok(respond(200, state.shown(number))),
+                Status::Nothing => Err(closed()),
+                Status::Busy => Ok(respond(503, r#"{"detail": "busy"}"#)),
             }
         }
         (Method::POST, Some(number)) => {
             let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
             let mut state = state.lock().unwrap();
             state.posts += 1;
-            let sum = md5_of(&state.uploads[number].content);
-            if body != format!(r#"{{"md5":"{sum}"}}"#) {
-                state.problem(format!("its MD5 is {sum}, and {body:?} is told"));
-                return Ok(answer(400, r#"{"detail": "checksum does not match"}"#));
+            let md5 = md5_of(&state.uploads[number].content);
+            if body != format!(r#"{{"md5":"{md5}"}}"#) {
+                state.problem(format!("its MD5 is {md5}, and {body:?} was sent"));
+                return Ok(respond(400, r#"{"detail": "checksum does not match"}"#));
             }
             state.uploads[number].complete = true;
-            match state.loses_completion {
+            match state.drops_completion {
                 true => Err(closed()),
-                false => Ok(answer(200, state.shown(number))),
+                false => Ok(respond(200, state.shown(number))),
             }
         }
         (method, _) => {
             state.lock().unwrap().problem(format!("{method} {path}"));
-            Ok(answer(405, "{}"))
+            Ok(respond(405, "{}"))
         }
     }
 }
 
-async fn put(state: &Mutex<State>, number: Option<usize>, request: Request<Incoming>) -> io::Result<Answer> {
+async fn put(
+    state: &Mutex<State>,
+    number: Option<usize>,
+    request: Request<Incoming>,
+) -> io::Result<HttpResponse> {
     let header = |name| {
         request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     };
@@ -263,11 +269,11 @@ async fn put(state: &Mutex<State>, number: Option<usize>, request: Request<Incom
     let (length, act) = {
         let mut state = state.lock().unwrap();
         state.puts += 1;
-        (state.look_at(number, &range), state.next_act())
+        (state.check_range(number, &range), state.next_act())
     };
     let share = match act {
         Act::Take(_) | Act::Refuse(_) | Act::Busy(_) | Act::Drop { reads_all: true, .. } => None,
-        Act::TakeAndHangUp(share) | Act::Drop { taken: share, .. } | Act::Lose(share) => Some(share),
+        Act::TakeAndHangUp(share) | Act::Drop { taken: share, .. } | Act::ReadAndDrop(share) => Some(share),
     };
     let mut chunk = Chunk { form, read: Vec::new(), length };
     chunk.read(request.into_body(), share.map(|share| part(length, share))).await?;
@@ -284,34 +290,34 @@ async fn put(state: &Mutex<State>, number: Option<usize>, request: Request<Incom
     match act {
         Act::Take(share) | Act::TakeAndHangUp(share) => {
             let number = state.take(number, chunk.file(), length, share);
-            Ok(answer(200, state.shown(number)))
+            Ok(respond(200, state.shown(number)))
         }
         Act::Refuse(share) if number.is_some() => {
             let number = state.take(number, chunk.file(), length, share);
             let expected = state.uploads[number].content.len();
-            let said = r#"{"detail": "Offsets do not match", "expected_offset": "#;
-            Ok(answer(400, format!("{said}{expected}, \"provided_offset\": {start}}}")))
+            let mismatch = r#"{"detail": "Offsets do not match", "expected_offset": "#;
+            Ok(respond(400, format!("{mismatch}{expected}, \"provided_offset\": {start}}}")))
         }
-        // Of what isn't begun no offset can be another.
+        // Before the upload exists, there is no offset to mismatch.
         Act::Refuse(share) | Act::Drop { taken: share, .. } => {
             state.take(number, chunk.file(), length, share);
             Err(closed())
         }
-        Act::Lose(_) => Err(closed()),
-        Act::Busy(status) => Ok(answer(status, r#"{"detail": "busy"}"#)),
+        Act::ReadAndDrop(_) => Err(closed()),
+        Act::Busy(status) => Ok(respond(status, r#"{"detail": "busy"}"#)),
     }
 }
 
-/// A form, as far as it was read.
+/// The part of a form that was read.
 struct Chunk {
     form: String,
     read: Vec<u8>,
-    /// Of the file in it.
+    /// The length of the file in the form.
     length: usize,
 }
 
 impl Chunk {
-    /// Reads all of the form, or until so many bytes of the file have come.
+    /// Reads the whole form, or until this many bytes of the file have arrived.
     async fn read(&mut self, mut body: Incoming, enough: Option<usize>) -> io::Result<()> {
         while enough.is_none_or(|enough| self.file().len() < enough || enough == 0 && self.read.is_empty()) {
             let Some(frame) = body.frame().await else { return Ok(()) };
@@ -320,12 +326,12 @@ impl Chunk {
         Ok(())
     }
 
-    /// What is there of the file.
+    /// Returns the received bytes of the file.
     fn file(&self) -> &[u8] {
         let ends = |from: usize| {
             self.read[from..].windows(4).position(|four| four == b"\r\n\r\n").map(|at| from + at + 4)
         };
-        // Each of the two parts has a head.
+        // Each of the two form parts has a head.
         let Some(start) = ends(0).and_then(ends) else { return &[] };
         &self.read[start..self.read.len().min(start + self.length)]
     }
@@ -336,12 +342,12 @@ impl Chunk {
     }
 }
 
-/// By another implementation than the client's.
+/// Uses another implementation than the client does.
 fn md5_of(bytes: &[u8]) -> String {
     Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-// ---- what is uploaded
+// ---- sources
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
@@ -354,19 +360,19 @@ enum Kind {
 
 const KINDS: [Kind; 5] = [Kind::Path, Kind::Bytes, Kind::RewindableSource, Kind::Reader, Kind::Stream];
 
-/// Bytes that come in pieces of any length.
+/// Bytes that arrive in chunks of any length.
 #[derive(Clone)]
-struct Pieces {
+struct Chunks {
     content: Bytes,
     longest: usize,
     random: fastrand::Rng,
 }
 
-impl Pieces {
-    fn of(content: &Bytes, pieces: usize) -> Self {
-        Pieces {
+impl Chunks {
+    fn of(content: &Bytes, chunk_count: usize) -> Self {
+        Chunks {
             content: content.clone(),
-            longest: 2 * content.len() / pieces + 1,
+            longest: 2 * content.len() / chunk_count + 1,
             random: fastrand::Rng::with_seed(7),
         }
     }
@@ -377,15 +383,15 @@ impl Pieces {
     }
 }
 
-impl Read for Pieces {
+impl Read for Chunks {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let piece = self.next(room.len());
-        room[..piece.len()].copy_from_slice(&piece);
-        Ok(piece.len())
+        let chunk = self.next(room.len());
+        room[..chunk.len()].copy_from_slice(&chunk);
+        Ok(chunk.len())
     }
 }
 
-impl AsyncRead for Pieces {
+impl AsyncRead for Chunks {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -395,40 +401,44 @@ impl AsyncRead for Pieces {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let piece = self.next(room.remaining());
-        room.put_slice(&piece);
+        let chunk = self.next(room.remaining());
+        room.put_slice(&chunk);
         Poll::Ready(Ok(()))
     }
 }
 
-impl Iterator for Pieces {
+impl Iterator for Chunks {
     type Item = Result<Bytes, Infallible>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.content.is_empty() {
             return None;
         }
-        // Some are empty.
+        // Some chunks are empty.
         let room = if self.random.u8(..) < 30 { 0 } else { usize::MAX };
-        Some(Ok(Pieces::next(self, room)))
+        Some(Ok(Chunks::next(self, room)))
     }
 }
 
-impl RewindableSource for Pieces {
+impl RewindableSource for Chunks {
     fn size(&self) -> io::Result<u64> {
         Ok(self.content.len() as u64)
     }
 
     fn open(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
         let content = self.content.slice(usize::try_from(offset).unwrap()..);
-        Ok(Box::new(Pieces { content, ..self.clone() }))
+        Ok(Box::new(Chunks { content, ..self.clone() }))
     }
 }
 
-/// Gives also what the path's file is there with.
-fn source(kind: Kind, content: &Bytes, pieces: usize) -> (UploadSource, Option<tempfile::NamedTempFile>) {
+/// Returns the source, and the temporary file that must outlive it.
+fn source(
+    kind: Kind,
+    content: &Bytes,
+    chunk_count: usize,
+) -> (UploadSource, Option<tempfile::NamedTempFile>) {
     let size = content.len() as u64;
-    let came = Pieces::of(content, pieces);
+    let chunks = Chunks::of(content, chunk_count);
     let source = match kind {
         Kind::Path => {
             let file = tempfile::NamedTempFile::new().unwrap();
@@ -436,14 +446,14 @@ fn source(kind: Kind, content: &Bytes, pieces: usize) -> (UploadSource, Option<t
             return (file.path().into(), Some(file));
         }
         Kind::Bytes => content.clone().into(),
-        Kind::RewindableSource => ResumableSource::reopen(came).into(),
-        Kind::Reader => StreamSource::reader(came, size).into(),
-        Kind::Stream => StreamSource::stream(futures_util::stream::iter(came), size).into(),
+        Kind::RewindableSource => ResumableSource::reopen(chunks).into(),
+        Kind::Reader => StreamSource::reader(chunks, size).into(),
+        Kind::Stream => StreamSource::stream(futures_util::stream::iter(chunks), size).into(),
     };
     (source, None)
 }
 
-// ---- the tests
+// ---- tests
 
 static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -455,15 +465,15 @@ fn content(length: usize) -> Bytes {
     content.into()
 }
 
-/// A client of its own for each server: retries are paid from a bucket, and these servers fail more than any
-/// other.
+/// Uploads with a separate client for each server. These servers fail more often than a shared retry budget
+/// allows.
 async fn upload(server: &Server, source: UploadSource, chunk_size: u64) -> Result<ChunkedUpload> {
     let upload = server.client().create_chunked_upload(source).chunk_size(chunk_size);
     soon(upload.send()).await
 }
 
-/// A length and the chunk size that it is cut by: at, before and after each edge, of chunks and of the pieces
-/// of files.
+/// Lengths and chunk sizes: at, before and after each boundary, of chunks and of the blocks that files are
+/// read in.
 fn lengths() -> impl Strategy<Value = (usize, u64)> {
     let chunk_size = prop_oneof![
         4 => 1_usize..10,
@@ -481,22 +491,22 @@ fn lengths() -> impl Strategy<Value = (usize, u64)> {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    // Nothing and all of it are as likely as anything between.
+    // Zero and the whole chunk have a higher weight.
     let share = || prop_oneof![1 => Just(0_u8), 3 => any::<u8>(), 1 => Just(u8::MAX)];
     prop_oneof![
         4 => share().prop_map(Act::Take),
         1 => share().prop_map(Act::TakeAndHangUp),
         2 => share().prop_map(Act::Refuse),
         2 => (share(), any::<bool>()).prop_map(|(taken, reads_all)| Act::Drop { taken, reads_all }),
-        1 => share().prop_map(Act::Lose),
+        1 => share().prop_map(Act::ReadAndDrop),
         1 => prop::sample::select(&[408_u16, 429, 500, 502, 503][..]).prop_map(Act::Busy),
     ]
 }
 
 fn script() -> impl Strategy<Value = Script> {
-    let told = prop_oneof![3 => Just(Told::Truth), 1 => Just(Told::Nothing), 1 => Just(Told::Busy)];
-    (prop::collection::vec(act(), 0..16), prop::collection::vec(told, 0..8), any::<bool>())
-        .prop_map(|(chunks, asked, loses_completion)| Script { chunks, asked, loses_completion })
+    let status = prop_oneof![3 => Just(Status::Truth), 1 => Just(Status::Nothing), 1 => Just(Status::Busy)];
+    (prop::collection::vec(act(), 0..16), prop::collection::vec(status, 0..8), any::<bool>())
+        .prop_map(|(chunks, asked, drops_completion)| Script { chunks, asked, drops_completion })
 }
 
 fn assert_done(
@@ -514,9 +524,9 @@ fn assert_done(
     assert_eq!(complete.len(), 1);
     let (number, upload) = complete[0];
     assert_eq!(done.id.to_string(), number.to_string());
-    assert!(upload.content == *content, "the file is another");
+    assert!(upload.content == *content, "the file has other bytes");
     assert_eq!(state.posts, 1);
-    // An act takes a chunk at most, and after the last one each request has a chunk taken.
+    // Each act concerns one chunk at most. After the last act, each request completes a chunk.
     let chunks = content.len().div_ceil(usize::try_from(chunk_size).unwrap());
     assert!(state.puts <= acts + chunks, "{} requests for {chunks} chunks and {acts} acts", state.puts);
     assert!(state.gets <= 2 * acts + 10, "{} questions for {acts} acts", state.gets);
@@ -529,14 +539,14 @@ proptest! {
     fn partially_accepted_chunks_arrive_whole(
         kind in prop::sample::select(&KINDS[..]),
         (length, chunk_size) in lengths(),
-        pieces in 1_usize..60,
+        chunk_count in 1_usize..60,
         script in script(),
     ) {
         let content = content(length);
         RUNTIME.block_on(async {
             let acts = script.chunks.len();
             let server = Server::start(&content, chunk_size, script).await;
-            let (source, _file) = source(kind, &content, pieces);
+            let (source, _file) = source(kind, &content, chunk_count);
             let outcome = upload(&server, source, chunk_size).await;
             assert_done(&server, outcome, &content, acts, chunk_size);
         });
@@ -552,7 +562,7 @@ async fn chunk_boundary_lengths_arrive_whole() {
             {
                 let content = content(length.max(1));
                 let chunk_size = chunk_size as u64;
-                let nothing_wrong = Script { chunks: Vec::new(), asked: Vec::new(), loses_completion: false };
+                let nothing_wrong = Script { chunks: Vec::new(), asked: Vec::new(), drops_completion: false };
                 let server = Server::start(&content, chunk_size, nothing_wrong).await;
                 let (source, _file) = source(kind, &content, 3);
                 let outcome = upload(&server, source, chunk_size).await;
@@ -566,7 +576,7 @@ async fn chunk_boundary_lengths_arrive_whole() {
 #[tokio::test]
 async fn empty_source_sends_nothing() {
     for kind in KINDS {
-        let script = Script { chunks: Vec::new(), asked: Vec::new(), loses_completion: false };
+        let script = Script { chunks: Vec::new(), asked: Vec::new(), drops_completion: false };
         let server = Server::start(b"", 5, script).await;
         let (source, _file) = source(kind, &Bytes::new(), 1);
         let error = upload(&server, source, 5).await.failure();

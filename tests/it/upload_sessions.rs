@@ -1,5 +1,5 @@
-//! What a session proves and what it can't: no model is made of another file's bytes, and no path of the host
-//! but the upload's own gets the token or the file.
+//! What a session proves and what it can't. No model is created from another file's bytes, and no path of the
+//! host except the upload's own gets the token or the file.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use synapse_backend_client::{
 use synapse_test_backend::{Backend, BackendBuilder, Fault, RecordedRequest};
 use tempfile::TempDir;
 
-/// Larger than what is read ahead, so that a digest of what was sent isn't one of the whole.
+/// Larger than the read-ahead, so the digest of the sent bytes isn't the digest of the whole file.
 const SIZE: usize = 4 << 20;
 const CHUNK: u64 = 512 << 10;
 
@@ -25,14 +25,14 @@ struct Setup {
     directory: TempDir,
 }
 
-/// Bytes of which no two chunks are alike, and another file for each seed.
+/// Returns bytes in which no two chunks are equal. Each seed gives another file.
 fn content(seed: u64) -> Vec<u8> {
     let words =
         (0..SIZE as u64 / 8).flat_map(|word| (word + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
     words.collect()
 }
 
-/// The same file but for one byte.
+/// Returns the file with one changed byte.
 fn changed_at(mut content: Vec<u8>, at: usize) -> Vec<u8> {
     content[at] ^= 1;
     content
@@ -66,7 +66,7 @@ impl Setup {
         model.chunk_size(CHUNK).session_file(self.at("session"))
     }
 
-    /// The model's bytes as the server has them.
+    /// Returns the model's bytes on the server.
     fn bytes_of(&self, model: &Model) -> Vec<u8> {
         let _ = model;
         let id = self.backend.upload_ids().pop().unwrap();
@@ -107,7 +107,7 @@ fn touch(path: &Path, seconds: u64) {
     std::fs::File::options().write(true).open(path).unwrap().set_modified(moment(seconds)).unwrap();
 }
 
-/// As before digests were kept.
+/// Returns the session as an older release stored it, without a digest.
 fn without_digest(mut session: Value) -> Value {
     session["version"] = 1.into();
     session.as_object_mut().unwrap().remove("digest");
@@ -155,30 +155,30 @@ async fn equal_size_and_time_not_mistaken() {
     let model = setup.create(b.as_path()).await.unwrap();
     assert!(setup.bytes_of(&model) == content(2), "the model has another file's bytes");
 
-    // Broken off, nothing of the old upload is gone on with either.
+    // An incomplete upload isn't resumed with another file either.
     setup.break_off(3);
     setup.create(a.as_path()).await.failure();
     let session = setup.session();
     setup.backend.clear_requests();
-    let told = Arc::new(Mutex::new(Vec::<UploadProgress>::new()));
-    let keep = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::<UploadProgress>::new()));
+    let sink = reported.clone();
     let model = setup
         .create(b.as_path())
-        .on_progress(move |progress| keep.lock().unwrap().push(progress))
+        .on_progress(move |progress| sink.lock().unwrap().push(progress))
         .await
         .unwrap();
     assert!(setup.bytes_of(&model) == content(2));
     let old = format!("/chunked_upload/{}/", session["id"].as_str().unwrap());
     assert!(
         setup.backend.requests().iter().all(|request| request.path != old),
-        "the old upload was asked or sent to"
+        "a request went to the old upload"
     );
-    // Whoever is told how far it is sees that it begins at the beginning.
-    let told = std::mem::take(&mut *told.lock().unwrap());
-    assert!(told.iter().any(|progress| progress.phase == UploadPhase::Hashing));
+    // The reported progress begins at zero.
+    let reported = std::mem::take(&mut *reported.lock().unwrap());
+    assert!(reported.iter().any(|progress| progress.phase == UploadPhase::Hashing));
     assert!(
-        told.iter().any(|progress| progress.phase == UploadPhase::Sending && progress.bytes_sent == 0),
-        "{told:?}"
+        reported.iter().any(|progress| progress.phase == UploadPhase::Sending && progress.bytes_sent == 0),
+        "{reported:?}"
     );
 }
 
@@ -205,11 +205,11 @@ async fn resume_with_other_bytes_is_refused() {
 async fn session_digest_covers_sent_bytes() {
     let setup = Setup::new().await;
     let sessions = Arc::new(Mutex::new(Vec::new()));
-    let keep = sessions.clone();
+    let sink = sessions.clone();
     let path = setup.write("a.pt", &content(1));
     let upload = setup.client.create_chunked_upload(path.as_path()).chunk_size(CHUNK);
     upload
-        .on_session(move |session| keep.lock().unwrap().push(serde_json::to_value(session).unwrap()))
+        .on_session(move |session| sink.lock().unwrap().push(serde_json::to_value(session).unwrap()))
         .await
         .unwrap();
     let sessions = std::mem::take(&mut *sessions.lock().unwrap());
@@ -227,7 +227,7 @@ fn md5_of(bytes: &[u8]) -> String {
     Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Keeps what is traced on this thread, of a warning and above.
+/// Records the warnings and errors that are emitted on this thread.
 #[derive(Clone, Default)]
 struct Warnings(Arc<Mutex<Vec<String>>>);
 
@@ -241,9 +241,9 @@ impl tracing::Subscriber for Warnings {
     }
 
     fn event(&self, event: &tracing::Event<'_>) {
-        let mut told = String::new();
-        event.record(&mut Fields(&mut told));
-        self.0.lock().unwrap().push(told);
+        let mut message = String::new();
+        event.record(&mut Fields(&mut message));
+        self.0.lock().unwrap().push(message);
     }
 
     fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
@@ -258,13 +258,13 @@ async fn unused_session_logs_warning() {
     let path = setup.write("a.pt", &content(1));
     let warnings = Warnings::default();
     let _watching = tracing::subscriber::set_default(warnings.clone());
-    let told = || std::mem::take(&mut *warnings.0.lock().unwrap());
+    let logged = || std::mem::take(&mut *warnings.0.lock().unwrap());
     setup.refuse_model();
     setup.create(path.as_path()).await.failure();
-    assert_eq!(told(), [""; 0]);
+    assert_eq!(logged(), [""; 0]);
     setup.refuse_model();
     setup.create(content(2)).await.failure();
-    let of_another = told();
+    let of_another = logged();
     assert!(
         matches!(&of_another[..], [one] if one.contains("the saved session can't be used (the source isn't the file")),
         "{of_another:?}"
@@ -273,12 +273,12 @@ async fn unused_session_logs_warning() {
     touch(&path, 3);
     setup.refuse_model();
     setup.create(path.as_path()).await.failure();
-    let by_time = told();
+    let by_time = logged();
     assert!(matches!(&by_time[..], [one] if one.contains("was changed since")), "{by_time:?}");
-    // The same file, touched, says nothing.
+    // A file with another modification time but the same bytes causes no warning.
     touch(&path, 4);
     setup.create(path.as_path()).await.unwrap();
-    assert_eq!(told(), [""; 0]);
+    assert_eq!(logged(), [""; 0]);
 }
 
 // ---- the same file
@@ -295,7 +295,7 @@ async fn touched_file_continues_session() {
     assert!(setup.bytes_of(&model) == content(1));
     assert_eq!((setup.backend.upload_ids().len(), setup.count("PUT")), (1, 3));
 
-    // A complete one as well.
+    // A complete upload is reused as well.
     setup.refuse_model();
     setup.create(path.as_path()).await.failure();
     setup.backend.clear_requests();
@@ -316,7 +316,7 @@ async fn touched_file_resumes() {
     assert_eq!((setup.backend.upload_ids().len(), setup.count("PUT")), (1, 3));
 }
 
-// ---- sessions of before there were digests
+// ---- sessions of releases without digests
 
 #[tokio::test]
 async fn old_session_resumed_by_size_and_time() {
@@ -329,7 +329,7 @@ async fn old_session_resumed_by_size_and_time() {
     setup.resume(old.clone(), path.as_path()).await.unwrap();
     assert_eq!(setup.count("PUT"), 3);
 
-    // Of another file its upload fails in the end, and is no success.
+    // With another file of the same size and time, the upload fails at its completion.
     std::fs::remove_file(setup.at("session")).unwrap();
     setup.break_off(5);
     setup.create(path.as_path()).await.failure();
@@ -354,12 +354,12 @@ async fn old_complete_session_checks_bytes() {
         let model = setup.create(file.as_path()).await.unwrap();
         assert!(setup.bytes_of(&model) == std::fs::read(file).unwrap(), "the model has another file's bytes");
     }
-    // Where the server tells its sum, that proves it.
+    // A checksum in the server's response is proof.
     let before = setup.backend.upload_ids().len();
     let id = old["id"].as_str().unwrap().to_owned();
-    let sum = md5_of(&content(1));
+    let checksum = md5_of(&content(1));
     setup.backend.inject(
-        Fault::edit_json(move |upload| upload["checksum"] = sum.clone().into())
+        Fault::edit_json(move |upload| upload["checksum"] = checksum.clone().into())
             .on("GET", "/chunked_upload/")
             .always(),
     );
@@ -377,16 +377,16 @@ async fn partial_digest_proves_no_other_file() {
     setup.create(path.as_path()).await.failure();
     let partial = setup.session();
     assert!(partial["digest"]["length"].as_u64().unwrap() < SIZE as u64);
-    // The process that made it went on and completed it.
+    // The process that created the session completes the upload.
     setup.resume(partial.clone(), path.as_path()).await.unwrap();
-    // Another file whose beginning is the same.
+    // Another file with the same first bytes.
     let other = changed_at(content(1), SIZE - 1);
     std::fs::write(setup.at("session"), partial.to_string()).unwrap();
     let model = setup.create(other.clone()).await.unwrap();
     assert!(setup.bytes_of(&model) == other, "the model has another file's bytes");
 }
 
-// ---- sessions that aren't what they should be
+// ---- invalid sessions
 
 #[tokio::test]
 async fn malformed_session_file_is_refused() {
@@ -407,9 +407,10 @@ async fn malformed_session_file_is_refused() {
         let error = setup.create(content(1)).await.failure();
         assert!(error.is_invalid_input() && error.to_string().contains("contains no session"), "{error}");
         assert!(error.to_string().len() < 4096);
-        assert_eq!(std::fs::read(setup.at("session")).unwrap(), text.as_bytes(), "it stays");
+        assert_eq!(std::fs::read(setup.at("session")).unwrap(), text.as_bytes(), "the file is unchanged");
     }
-    // What is a session and none of this crate's, or of this file's, is begun anew.
+    // A session of another format, with invalid values, or of another file isn't used, and the upload
+    // restarts.
     for text in [
         edited("version", 3.into()),
         edited("version", u32::MAX.into()),
@@ -432,7 +433,7 @@ async fn malformed_session_file_is_refused() {
         assert!(setup.bytes_of(&model) == content(1));
         assert_eq!(setup.backend.upload_ids().len(), ids + 1, "{text}");
     }
-    // A chunk's size is taken as it is.
+    // Any chunk size in a session is accepted.
     std::fs::write(setup.at("session"), edited("chunk_size", u64::MAX.into())).unwrap();
     let error = setup.backend.inject(Fault::response(403).on("POST", "/models/"));
     setup.create(content(1)).chunk_size(u64::MAX).await.failure();
@@ -467,8 +468,9 @@ async fn linked_session_file_is_refused() {
     let session = setup.session();
     std::fs::rename(setup.at("session"), setup.at("kept")).unwrap();
     setup.backend.clear_requests();
-    let refused =
-        |error: Error, told: &str| assert!(error.is_file() && error.to_string().contains(told), "{error}");
+    let refused = |error: Error, message: &str| {
+        assert!(error.is_file() && error.to_string().contains(message), "{error}")
+    };
     type Plant = fn(&Path, &Path);
     let plants: [(Plant, &str); 5] = [
         (|at, kept| symlink(kept, at).unwrap(), "it is a symbolic link"),
@@ -480,13 +482,13 @@ async fn linked_session_file_is_refused() {
         ),
         (|at, _| drop(std::os::unix::net::UnixListener::bind(at).unwrap()), "it is a socket"),
     ];
-    for (plant, told) in plants {
+    for (plant, message) in plants {
         plant(&setup.at("session"), &setup.at("kept"));
-        refused(setup.create(content(1)).await.failure(), told);
-        // A session that is given is kept there, too.
+        refused(setup.create(content(1)).await.failure(), message);
+        // A session that is passed explicitly is also stored there.
         refused(
             setup.resume(session.clone(), content(1)).session_file(setup.at("session")).await.failure(),
-            told,
+            message,
         );
         std::fs::remove_file(setup.at("session")).unwrap();
         assert!(!setup.at("nowhere").exists());
@@ -497,7 +499,7 @@ async fn linked_session_file_is_refused() {
         let error = upload().session_file(path).await.failure();
         assert!(error.is_invalid_input() && error.to_string().contains("session_file: it "), "{error}");
     }
-    // In a directory that everybody writes.
+    // In a directory that all users can write to.
     std::fs::set_permissions(setup.directory.path(), std::fs::Permissions::from_mode(0o1777)).unwrap();
     std::fs::copy(setup.at("kept"), setup.at("session")).unwrap();
     if chown(setup.at("session"), Some(65_534), Some(65_534)).is_ok() {
@@ -535,9 +537,9 @@ async fn session_debug_redacted_and_short() {
     assert_debug_hidden("an upload", &setup.client.resume_chunked_upload(session, content(1)));
 }
 
-// ---- where a session leads
+// ---- destinations of sessions
 
-/// Requests that carried the token, but for those to the uploads' own paths.
+/// Returns the requests outside the uploads' own paths.
 fn strays(backend: &Backend, prefix: &str) -> Vec<String> {
     let own = format!("{prefix}/chunked_upload/");
     let stray = |request: &&RecordedRequest| {
@@ -613,7 +615,7 @@ async fn forged_session_id_is_refused() {
         assert!(error.is_invalid_input() && error.to_string().contains("session: "), "{id:?}: {error}");
     }
     assert_eq!(setup.backend.requests().len(), 0);
-    // Nor does one that the server gives.
+    // An id from the server is refused too.
     for id in ["", "..", "../../admin", "a?b", "a\nb", &"1".repeat(300)] {
         setup.backend.clear_requests();
         let owned = id.to_owned();
@@ -634,8 +636,8 @@ async fn forged_session_id_is_refused() {
 
 #[tokio::test]
 async fn unproven_session_url_is_queried() {
-    // A server whose uploads are elsewhere than their ids say: a session can't prove it, and the server tells
-    // when it is asked.
+    // This server's uploads have URLs that don't follow from their ids. The session can't prove such a URL,
+    // so the client asks the server.
     let setup = Setup::new().await;
     setup.break_off(2);
     setup.create(content(1)).await.failure();
@@ -682,7 +684,7 @@ async fn url_outside_prefix_gets_nothing() {
         assert_eq!(strays(&setup.backend, "/api/v1"), [""; 0], "{link}");
         assert_eq!(setup.backend.requests().len(), 1);
     }
-    // Set, it is followed, with the token.
+    // If it is allowed, the URL is used, with the token.
     let setup = Setup::of(backend().path_prefix("/api/v1")).await;
     let client = BackendClient::builder(setup.backend.url())
         .access_token(setup.backend.token())

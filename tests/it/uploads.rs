@@ -1,4 +1,4 @@
-//! What an upload does where all goes well, and where its source, its session or its caller doesn't go along.
+//! Uploads without server faults, and uploads whose source, session or caller causes an error.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ impl Setup {
         assert_eq!(self.backend.completions(&id), 1);
     }
 
-    /// Requests as `PUT 0-999`, `POST`, `GET`.
+    /// Returns the requests as `PUT 0-999`, `POST`, `GET`.
     fn requests(&self) -> Vec<String> {
         let requests = self.backend.requests();
         let line = |request: &synapse_test_backend::RecordedRequest| match request.header("content-range") {
@@ -75,7 +75,7 @@ impl Setup {
         requests.iter().map(line).collect()
     }
 
-    /// An upload that broke off after two chunks.
+    /// Returns the session of an upload that failed after two chunks.
     async fn broken_off(&self) -> UploadSession {
         let fault = self.backend.inject(Fault::response(403).method("PUT").after(2));
         let error = self.upload().session_file(self.session_file()).await.failure();
@@ -87,10 +87,10 @@ impl Setup {
 
 // ---- sources
 
-/// A file that is opened again by hand.
+/// A file as a custom source.
 struct Again {
     path: PathBuf,
-    /// Reads end so early.
+    /// Whether reads end in the middle.
     short: bool,
     refuses: bool,
 }
@@ -123,8 +123,8 @@ async fn every_kind_of_source_is_uploaded() {
     let setup = Setup::new().await;
     let path = setup.path();
     let again = Again { path: path.clone(), short: false, refuses: false };
-    let pieces = |size: usize| {
-        setup.content.chunks(size).map(|piece| Ok::<_, io::Error>(Bytes::copy_from_slice(piece)))
+    let chunks = |size: usize| {
+        setup.content.chunks(size).map(|chunk| Ok::<_, io::Error>(Bytes::copy_from_slice(chunk)))
     };
     let sources = [
         (setup.client.create_chunked_upload(path.as_path()), "model.pt"),
@@ -140,7 +140,7 @@ async fn every_kind_of_source_is_uploaded() {
         ),
         (
             setup.client.create_chunked_upload(StreamSource::stream(
-                stream::iter(pieces(700).collect::<Vec<_>>()),
+                stream::iter(chunks(700).collect::<Vec<_>>()),
                 SIZE as u64,
             )),
             "file",
@@ -172,16 +172,16 @@ async fn default_chunk_size_by_source_kind() {
 #[tokio::test]
 async fn stream_of_wrong_length_fails() {
     let setup = Setup::new().await;
-    for (said, told) in [
+    for (size, message) in [
         (SIZE as u64 + 1, "the source ended after 4500 of 4501 bytes"),
         (SIZE as u64 - 1, "the source has more than the announced 4499 bytes"),
         (CHUNK, "the source has more than the announced 1000 bytes"),
     ] {
         setup.backend.clear_requests();
-        let source = StreamSource::reader(io::Cursor::new(setup.content.clone()), said);
+        let source = StreamSource::reader(io::Cursor::new(setup.content.clone()), size);
         let error = setup.client.create_chunked_upload(source).chunk_size(CHUNK).await.failure();
-        assert!(error.is_file() && error.to_string().contains(told), "{error}");
-        assert!(error.upload_session().is_none(), "there is nothing to read it from again");
+        assert!(error.is_file() && error.to_string().contains(message), "{error}");
+        assert!(error.upload_session().is_none(), "a stream can't be read again");
         assert!(!setup.requests().contains(&"POST".to_owned()));
     }
 }
@@ -189,8 +189,8 @@ async fn stream_of_wrong_length_fails() {
 #[tokio::test]
 async fn failing_stream_reports_own_error() {
     let setup = Setup::new().await;
-    let pieces = [Ok(Bytes::from_static(b"0123")), Err(io::Error::other("the pipe burst"))];
-    let source = StreamSource::stream(stream::iter(pieces), 10);
+    let chunks = [Ok(Bytes::from_static(b"0123")), Err(io::Error::other("the pipe burst"))];
+    let source = StreamSource::stream(stream::iter(chunks), 10);
     let error = setup.client.create_chunked_upload(source).chunk_size(5).await.failure();
     assert!(error.is_file() && error.to_string().contains("the pipe burst"), "{error}");
     assert_eq!(setup.backend.upload_ids().len(), 0);
@@ -205,7 +205,7 @@ async fn unreadable_source_leaves_session() {
         error.is_file() && error.to_string().contains("again.pt: the file can't be read: the store is away"),
         "{error}"
     );
-    // Of two megabytes the second can't be read.
+    // The second of two megabytes can't be read.
     let mut setup = setup;
     setup.content = (0..2_u32 << 20).map(|at| (at * 31 / 7) as u8).collect();
     std::fs::write(setup.path(), &setup.content).unwrap();
@@ -220,7 +220,7 @@ async fn unreadable_source_leaves_session() {
 
 type Change = dyn Fn(&Path) + Send + Sync;
 
-/// Does something to the file when the second chunk is there.
+/// Changes the file when the second chunk has arrived.
 async fn changing(setup: &Setup, change: Box<Change>) -> Error {
     let path = setup.path();
     let upload = setup.upload().session_file(setup.session_file()).on_session(move |session| {
@@ -249,13 +249,13 @@ async fn changed_file_is_never_completed() {
         (Box::new(shrink), "bytes when its upload began and has 2500 now"),
         (Box::new(remove), "the file can't be read"),
     ];
-    for (change, told) in changes {
+    for (change, message) in changes {
         let setup = Setup::new().await;
         let error = changing(&setup, change).await;
-        assert!(error.is_file() && error.to_string().contains(told), "{error}");
+        assert!(error.is_file() && error.to_string().contains(message), "{error}");
         assert!(error.to_string().contains("model.pt"), "{error}");
         assert!(!setup.requests().contains(&"POST".to_owned()));
-        // What is there now is another file, whose upload begins anew.
+        // The current file is another one, so its upload restarts.
         std::fs::write(setup.path(), &setup.content).unwrap();
         let upload = setup.upload().session_file(setup.session_file()).await.unwrap();
         setup.assert_stored(&upload);
@@ -268,46 +268,47 @@ async fn changed_file_is_never_completed() {
 #[tokio::test]
 async fn upload_progress_reported_in_order() {
     let setup = Setup::new().await;
-    let told = Arc::new(Mutex::new(Vec::<UploadProgress>::new()));
-    let keep = told.clone();
-    setup.upload().on_progress(move |progress| keep.lock().unwrap().push(progress)).await.unwrap();
-    let told = std::mem::take(&mut *told.lock().unwrap());
-    let mut phases: Vec<_> = told.iter().map(|progress| progress.phase).collect();
+    let reported = Arc::new(Mutex::new(Vec::<UploadProgress>::new()));
+    let sink = reported.clone();
+    setup.upload().on_progress(move |progress| sink.lock().unwrap().push(progress)).await.unwrap();
+    let reported = std::mem::take(&mut *reported.lock().unwrap());
+    let mut phases: Vec<_> = reported.iter().map(|progress| progress.phase).collect();
     phases.dedup();
     assert_eq!(phases, [UploadPhase::Sending, UploadPhase::Completing, UploadPhase::Complete]);
-    assert!(told.windows(2).all(|pair| pair[0].bytes_sent <= pair[1].bytes_sent), "{told:?}");
+    assert!(reported.windows(2).all(|pair| pair[0].bytes_sent <= pair[1].bytes_sent), "{reported:?}");
     assert!(
-        told.iter()
+        reported
+            .iter()
             .all(|progress| progress.bytes_total == SIZE as u64 && progress.bytes_per_second.is_finite())
     );
-    assert_eq!(told.last().unwrap().bytes_sent, SIZE as u64);
+    assert_eq!(reported.last().unwrap().bytes_sent, SIZE as u64);
 }
 
 #[tokio::test]
 async fn resumed_upload_reports_hashing() {
     let setup = Setup::new().await;
     let session = setup.broken_off().await;
-    let told = Arc::new(Mutex::new(Vec::<UploadProgress>::new()));
-    let keep = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::<UploadProgress>::new()));
+    let sink = reported.clone();
     let upload = setup.client.resume_chunked_upload(session, setup.path());
-    upload.on_progress(move |progress| keep.lock().unwrap().push(progress)).await.unwrap();
-    let told = std::mem::take(&mut *told.lock().unwrap());
-    let mut phases: Vec<_> = told.iter().map(|progress| progress.phase).collect();
+    upload.on_progress(move |progress| sink.lock().unwrap().push(progress)).await.unwrap();
+    let reported = std::mem::take(&mut *reported.lock().unwrap());
+    let mut phases: Vec<_> = reported.iter().map(|progress| progress.phase).collect();
     phases.dedup();
     assert_eq!(
         phases,
         [UploadPhase::Hashing, UploadPhase::Sending, UploadPhase::Completing, UploadPhase::Complete]
     );
-    let hashed = told
+    let hashed = reported
         .iter()
         .filter(|progress| progress.phase == UploadPhase::Hashing)
         .map(|progress| progress.bytes_sent);
     assert_eq!(hashed.max(), Some(2 * CHUNK));
     let within =
         |pair: &[UploadProgress]| pair[0].phase != pair[1].phase || pair[0].bytes_sent <= pair[1].bytes_sent;
-    assert!(told.windows(2).all(within), "{told:?}");
-    // What the server had isn't sent again, and counts as sent.
-    let sending = told.iter().find(|progress| progress.phase == UploadPhase::Sending);
+    assert!(reported.windows(2).all(within), "{reported:?}");
+    // Bytes that the server already has count as sent.
+    let sending = reported.iter().find(|progress| progress.phase == UploadPhase::Sending);
     assert_eq!(sending.map(|progress| progress.bytes_sent), Some(2 * CHUNK));
 }
 
@@ -317,9 +318,9 @@ async fn resumed_upload_reports_hashing() {
 async fn session_offered_after_each_chunk() {
     let setup = Setup::new().await;
     let offered = Arc::new(Mutex::new(Vec::<UploadSession>::new()));
-    let keep = offered.clone();
+    let sink = offered.clone();
     let upload =
-        setup.upload().on_session(move |session| keep.lock().unwrap().push(session.clone())).await.unwrap();
+        setup.upload().on_session(move |session| sink.lock().unwrap().push(session.clone())).await.unwrap();
     let offered = std::mem::take(&mut *offered.lock().unwrap());
     assert_eq!(
         offered.iter().map(|session| session.offset).collect::<Vec<_>>(),
@@ -340,7 +341,7 @@ async fn session_resumes_at_server_offset() {
     let setup = Setup::new().await;
     let session = setup.broken_off().await;
     assert_eq!(session.offset, 2 * CHUNK);
-    // An older one of the same upload is as good.
+    // An older session of the same upload works as well.
     let older: UploadSession = {
         let mut json = serde_json::to_value(&session).unwrap();
         json["offset"] = 1_000.into();
@@ -382,13 +383,13 @@ async fn unusable_session_sends_nothing() {
     let edited = |field: &str, value: serde_json::Value| {
         let mut session = session.clone();
         if field == "digest" {
-            // Without one the time of the last change is all that there is.
+            // Without a digest, only the modification time is compared.
             session["modified"] = 7.into();
         }
         session[field] = value;
         serde_json::from_value::<UploadSession>(session).unwrap()
     };
-    for (session, told) in [
+    for (session, message) in [
         (edited("version", 3.into()), "the session has format 3, but this crate reads the formats 1 to 2"),
         (edited("version", 0.into()), "the session has format 0, but this crate reads the formats 1 to 2"),
         (edited("chunk_size", 0.into()), "the session's values are invalid"),
@@ -402,7 +403,7 @@ async fn unusable_session_sends_nothing() {
         (edited("url", "nowhere".into()), "its upload is on another server than"),
     ] {
         let error = setup.client.resume_chunked_upload(session, setup.path()).await.failure();
-        assert!(error.is_invalid_input() && error.to_string().contains(told), "{error}");
+        assert!(error.is_invalid_input() && error.to_string().contains(message), "{error}");
     }
     assert_eq!(setup.requests(), [""; 0]);
 }
@@ -432,7 +433,7 @@ async fn invalid_session_file_is_kept() {
     assert!(error.is_invalid_input() && error.to_string().contains("contains no session"), "{error}");
     assert_eq!(std::fs::read(setup.session_file()).unwrap(), b"my notes");
     assert_eq!(setup.requests(), [""; 0]);
-    // Nor is one where none can be kept.
+    // A session file that can't be created is an error.
     let error =
         setup.upload().session_file(setup.directory.path().join("no/such/directory/s")).await.failure();
     assert!(error.is_file() && error.upload_session().is_some(), "{error}");
@@ -486,19 +487,19 @@ async fn session_shows_no_signature() {
     assert_debug_hidden("an upload", &upload);
 }
 
-// ---- being given up
+// ---- dropped and timed-out uploads
 
 /// Longer than any test waits.
 const ENDLESS: Duration = Duration::from_secs(3_600);
 
-/// Waits until it is so. What never is so is to fail, not to hang.
-async fn until(is_so: impl Fn() -> bool) {
+/// Waits for a condition. Fails after a minute.
+async fn until(condition: impl Fn() -> bool) {
     let waiting = async {
-        while !is_so() {
+        while !condition() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it is never so");
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("the condition is never met");
 }
 
 #[tokio::test]
@@ -524,7 +525,7 @@ async fn dropped_upload_stops_and_resumes() {
 #[tokio::test]
 async fn dropped_upload_never_overlaps_resume() {
     let setup = Setup::new().await;
-    // The server has the second chunk, and its answer doesn't come.
+    // The server has the second chunk and holds its response.
     let held = setup.backend.inject(Fault::hold_after().method("PUT").after(1));
     let alive = Arc::new(());
     let kept = alive.clone();
@@ -538,7 +539,7 @@ async fn dropped_upload_never_overlaps_resume() {
         outcome = upload.send() => panic!("{outcome:?}"),
         () = second_is_there => {}
     }
-    // Whatever could send or tell is gone.
+    // The dropped upload's tasks have ended.
     until(|| Arc::strong_count(&alive) == 1).await;
     setup.backend.clear_requests();
     let upload = setup.upload().session_file(setup.session_file()).await.unwrap();
@@ -566,7 +567,7 @@ async fn chunk_timeout_retries_chunk() {
     let retry = RetryPolicy::new().max_retries(50).initial_backoff(Duration::from_millis(1));
     let upload = setup.upload().retry(retry).chunk_timeout(Duration::from_millis(200)).await.unwrap();
     setup.assert_stored(&upload);
-    // More than once where the machine is slower than the time-out.
+    // On a slow machine, more than one chunk may time out.
     assert!(setup.requests().contains(&"GET".to_owned()));
     held.release();
 }
@@ -588,7 +589,7 @@ async fn invalid_upload_settings_send_nothing() {
         .await
         .failure();
     assert!(error.is_invalid_input());
-    let told = error.to_string();
+    let message = error.to_string();
     for name in [
         "chunk_size",
         "file_name",
@@ -599,7 +600,7 @@ async fn invalid_upload_settings_send_nothing() {
         "session_file",
         "`host`",
     ] {
-        assert!(told.contains(name), "{name}: {told}");
+        assert!(message.contains(name), "{name}: {message}");
     }
     assert_eq!(setup.requests(), [""; 0]);
 }
@@ -647,7 +648,7 @@ async fn refused_model_reuses_session_file() {
     assert_eq!((model.name.as_str(), setup.requests()), ("free", vec!["GET".to_owned(), "POST".to_owned()]));
     assert!(!setup.session_file().exists());
 
-    // An upload that the server has no use for is not kept.
+    // A session isn't kept if the server refuses its upload.
     for refusal in [
         r#"{"chunked_upload": ["Invalid pk."]}"#,
         r#"{"detail": "No.", "errors": {"chunked_upload": ["Invalid pk."]}}"#,
@@ -728,7 +729,7 @@ async fn upload_all_reaches_concurrency() {
     assert!(setup.client.upload_all(Vec::<PathBuf>::new()).await.unwrap().is_empty());
 }
 
-/// A source of which it can be seen how many are there.
+/// A source whose instances are counted.
 struct Counted {
     _alive: Arc<()>,
 }
@@ -746,7 +747,7 @@ impl RewindableSource for Counted {
 #[tokio::test]
 async fn upload_all_never_exceeds_concurrency() {
     let setup = Setup::new().await;
-    let (alive, under_way) = (Arc::new(()), Arc::new(Mutex::new((0, 0))));
+    let (alive, in_progress) = (Arc::new(()), Arc::new(Mutex::new((0, 0))));
     let files = || (0..8).map(|_| ResumableSource::reopen(Counted { _alive: alive.clone() }));
     let upload_all = |counts: Arc<Mutex<(usize, usize)>>| {
         setup.client.upload_all(files()).concurrency(3).each(move |_, upload| {
@@ -763,9 +764,9 @@ async fn upload_all_never_exceeds_concurrency() {
             })
         })
     };
-    let uploads = upload_all(under_way.clone()).await.unwrap();
+    let uploads = upload_all(in_progress.clone()).await.unwrap();
     assert!(uploads.len() == 8 && uploads.iter().all(Result::is_ok));
-    let (now, most) = *under_way.lock().unwrap();
+    let (now, most) = *in_progress.lock().unwrap();
     assert_eq!(now, 0);
     assert!((1..=3).contains(&most), "{most} at once");
 
@@ -779,7 +780,7 @@ async fn upload_all_never_exceeds_concurrency() {
     held.remove();
 }
 
-/// One whose store is away altogether.
+/// A source whose store is unavailable.
 struct Away;
 
 impl RewindableSource for Away {
@@ -788,7 +789,7 @@ impl RewindableSource for Away {
     }
 
     fn open(&self, _: u64) -> io::Result<Box<dyn Read + Send>> {
-        unreachable!("nothing is read of what has no size")
+        unreachable!("a source without a size is never opened")
     }
 }
 

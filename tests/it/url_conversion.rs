@@ -1,5 +1,5 @@
-//! URL conversion: every shape of a file field, every conversion, typed and raw, of one object, a page and a
-//! whole list.
+//! URL conversion: every shape of a file field and every conversion, in typed and raw results of a single
+//! object, a page and a whole list.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,7 +17,7 @@ use synapse_backend_client::{
 use wiremock::matchers::{path, path_regex};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-/// Items with `@1` and so on where the URLs are, and the path to these.
+/// A field's path, and an item with the URLs `@1` and so on in that field.
 const SHAPES: [(&str, &str); 13] = [
     ("file", r#"{"id": 7, "name": "m", §, "file": "@1" }"#),
     ("files", r#"{ "id":7, "name":"m", §, "files":{"a":"@1","b": "@2", "c":null, "d":3} }"#),
@@ -55,7 +55,7 @@ const SHAPES: [(&str, &str); 13] = [
     ("data_unit.files", r#"{"id": 7, "name": "m", §, "data_unit": 12, "files": {}}"#),
 ];
 
-/// The conversions, and what they make of a URL.
+/// The conversions, and their results for a URL.
 #[derive(Clone)]
 enum Kind {
     Plain,
@@ -104,7 +104,7 @@ impl Kind {
     }
 }
 
-/// A server of files that all hold `abc`, and of this item.
+/// Starts a server with this item, and with files that all contain `abc`.
 async fn serving(item: &str) -> (MockServer, BackendClient) {
     let server = start().await;
     let file = ResponseTemplate::new(200).set_body_bytes(b"abc").insert_header("etag", "\"abc\"");
@@ -119,7 +119,7 @@ async fn mount(server: &MockServer, item: &str) {
     Mock::given(path("/models/")).respond_with(json(200, page(item))).mount(server).await;
 }
 
-/// An item with what every model has.
+/// Returns the item with the fields that every model has.
 fn filled(item: &str) -> String {
     item.replace(
         '§',
@@ -183,7 +183,7 @@ async fn every_shape_with_every_conversion() {
             );
             let own: Vec<Json> = list().list_all_as().try_collect().await.unwrap();
             assert_eq!(own[0].to_string(), expected);
-            // What the field comes to where nothing is to be converted, decoded from what is expected.
+            // The expected field, decoded without a conversion.
             let typed: Model = serde_json::from_str(&expected.replace(r"\ud83d", r"\ufffd")).unwrap();
             let typed = whole(&typed, field);
             assert_eq!(whole(&single().await.unwrap(), field), typed);
@@ -229,7 +229,7 @@ async fn two_paths_to_one_url_convert_in_order() {
     assert_eq!(call.send_as::<Json>().await.unwrap().to_string(), r#"{"files": {"a": "yx/1", "b": "x/2"}}"#);
 }
 
-/// Waits until as many are being converted.
+/// Waits until this many conversions are in progress.
 struct Together(tokio::sync::Barrier);
 
 impl UrlConverter for Together {
@@ -250,10 +250,10 @@ async fn page_urls_converted_concurrently() {
     assert_eq!(items[0].as_str(), format!(r#"{{"files": [{}]}}"#, numbers.join(",").replace('/', "x/")));
 }
 
-/// Fails for one URL, and wants to know of the file.
+/// Fails for one URL, and records each file's properties.
 struct Picky(Arc<Mutex<Vec<Seen>>>);
 
-/// Size and checksum of a file.
+/// The size and checksum of a file.
 type Seen = (Option<u64>, Option<String>);
 
 impl UrlConverter for Picky {
@@ -279,11 +279,11 @@ async fn failed_conversion_ends_or_is_reported() {
     );
     let (_server, client) = serving(&item).await;
     let seen = Arc::default();
-    let told = Arc::new(Mutex::new(Vec::new()));
+    let reported = Arc::new(Mutex::new(Vec::new()));
     let call = || {
-        let told = told.clone();
+        let reported = reported.clone();
         let call = client.list_models().url_conversion_with("files", Picky(Arc::clone(&seen)));
-        call.on_failed_conversion(move |failure| told.lock().unwrap().push(failure.clone()))
+        call.on_failed_conversion(move |failure| reported.lock().unwrap().push(failure.clone()))
     };
     for error in [
         call().await.failure(),
@@ -297,7 +297,7 @@ async fn failed_conversion_ends_or_is_reported() {
             "{shown}"
         );
     }
-    assert_eq!(told.lock().unwrap().len(), 3);
+    assert_eq!(reported.lock().unwrap().len(), 3);
     let page = call().skip_failed_conversions(true).send_as::<Json>().await.unwrap();
     assert_eq!(page["results"][0]["files"][0]["url"], format!("/bad?sig={MARKER}"));
     assert_eq!(page["results"][0]["files"][1]["url"], "good");
@@ -391,7 +391,7 @@ async fn strict_text_must_be_url() {
                 single().strict_conversions(true).send_as::<Json>().await.map(drop),
                 list().send_as::<Json>().await.map(drop),
                 list().list_all_raw().try_collect::<Vec<_>>().await.map(drop),
-                // It is this side that fails: the page is there.
+                // The conversion fails, not the page, so the page isn't skipped.
                 list().list_all_raw().skip_failed_pages(true).try_collect::<Vec<_>>().await.map(drop),
             ];
             for outcome in outcomes {
@@ -399,10 +399,10 @@ async fn strict_text_must_be_url() {
                     true => outcome.unwrap(),
                     false => {
                         let error = outcome.failure();
-                        let told = format!(
+                        let message = format!(
                             "`{field}` of the item with id 7 isn't a file field: it contains `{value}`, which isn't a URL"
                         );
-                        assert!(error.is_url_conversion() && error.to_string().contains(&told), "{error}");
+                        assert!(error.is_url_conversion() && error.to_string().contains(&message), "{error}");
                     }
                 }
             }
@@ -437,7 +437,7 @@ async fn conversions_of_one_field_are_chained() {
         .await
         .unwrap();
     assert_eq!(json["file"], "31/MEDIA/1");
-    // A path is the URL of what follows, whatever its key.
+    // The path is the URL for the next conversion, whatever its key.
     let directory = tempfile::tempdir().unwrap();
     let to = client.download_to(directory.path());
     let (one, two) = (to.convert("/media/1").await.unwrap(), to.convert("/media/2").await.unwrap());
@@ -459,7 +459,7 @@ async fn conversions_of_one_field_are_chained() {
             assert_eq!(json.get("files").unwrap().text(), expected);
         }
     }
-    // The other way round, it downloads what the first one gave.
+    // In the other order, it downloads the URL from the first conversion.
     let other = |url: &str| url.replace("/1", "/2");
     let json = client
         .get_model(7)
@@ -495,7 +495,7 @@ async fn invalid_conversion_sends_nothing() {
     server::assert_nothing_sent(&server).await;
 }
 
-/// The number of requests for files.
+/// Returns the number of requests for files.
 async fn downloads(server: &MockServer) -> usize {
     requests(server).await.iter().filter(|request| line(request).contains("/media/")).count()
 }
@@ -512,10 +512,10 @@ async fn converted_file_read_from_cache() {
     let (server, client) = serving(&item).await;
     let directory = tempfile::tempdir().unwrap();
     let last = Arc::new(Mutex::new(None));
-    let so_far = last.clone();
+    let latest = last.clone();
     let to = client
         .download_to(directory.path())
-        .on_progress(move |progress| *so_far.lock().unwrap() = Some(progress));
+        .on_progress(move |progress| *latest.lock().unwrap() = Some(progress));
     assert!(!format!("{to:?}").contains(MARKER));
     let model = client.get_model(7).url_conversion_with("files", to).await.unwrap();
     let entries = model.extra["files"].files();
@@ -530,7 +530,7 @@ async fn converted_file_read_from_cache() {
         (progress.files, progress.files_complete, progress.files_cached, progress.bytes_received),
         (20, 20, 15, 15)
     );
-    // Another run, of another handle.
+    // A later run with another handle.
     let cache = FileCache::open(directory.path()).unwrap();
     let again = client.get_model(7).url_conversion_with("files", client.download_to(&cache)).await.unwrap();
     assert_eq!(again.extra["files"], model.extra["files"]);
@@ -656,7 +656,7 @@ async fn foreign_local_paths_are_ignored() {
     assert!(!model.extra["files"].text().contains("/etc/hosts\"}"));
 }
 
-/// The answer to a request for a file that holds `abc`.
+/// Returns a response with the file `abc`.
 fn abc() -> Vec<u8> {
     b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc".to_vec()
 }

@@ -187,7 +187,7 @@ fn new_size_must_be_claimed_twice() {
 
 #[test]
 fn size_and_digest_learned_from_part() {
-    let md5 = |sum: &str| format!("md5=:{sum}:");
+    let md5 = |digest: &str| format!("md5=:{digest}:");
     let (one, two) = ("kAFQmDzST7DWlj99KOF/cg==", "AAAAAAAAAAAAAAAAAAAAAA==");
     let part = |digest: &str| {
         headers(&[("content-range", "bytes 4-9/10"), ("repr-digest", digest), ("content-md5", two)])

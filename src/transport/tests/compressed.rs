@@ -150,7 +150,7 @@ async fn compressed_length_is_not_body_length() {
     assert_eq!(error.kind(), ErrorKind::BodyLimit);
 }
 
-/// The total time-out expires during the decompression of a body that arrived at once.
+/// The total timeout expires during the decompression of a body that arrived at once.
 #[cfg(feature = "gzip")]
 #[tokio::test]
 async fn timeout_interrupts_decompression() {
@@ -158,8 +158,8 @@ async fn timeout_interrupts_decompression() {
     let server = Server::of([Act::Keep(labelled(200, "gzip", &bomb))]).await;
     let (builder, _) = builder(&server.url);
     let reported = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let tell = reported.clone();
-    let builder = builder.on_attempt(move |attempt| tell.lock().unwrap().push(attempt.bytes_received));
+    let sink = reported.clone();
+    let builder = builder.on_attempt(move |attempt| sink.lock().unwrap().push(attempt.bytes_received));
     let client = builder.timeout(Duration::from_millis(150)).build().unwrap();
     let error = soon(client.get_model(1).send()).await.failure();
     assert!(error.is_timeout(), "{error:?}");

@@ -112,7 +112,7 @@ async fn failed_tls_handshake_is_retried() {
     }
 }
 
-/// An address that answers no attempt to connect: the queue of a listener that accepts nothing is full.
+/// An address that accepts no connection attempt, because the queue of its listener is full.
 #[cfg(target_os = "linux")]
 struct Unanswering {
     url: String,
@@ -183,7 +183,7 @@ async fn equal_connect_timeouts_share_pool() {
     assert_eq!((server.count(), server.connections()), (9, 3));
 }
 
-/// Nothing was sent, so the outcome is known, whichever time-out expires first.
+/// Nothing was sent, so the outcome is known, whichever timeout expires first.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn unconnected_timeout_is_not_unknown() {

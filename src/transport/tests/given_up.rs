@@ -178,7 +178,7 @@ async fn early_answer_lets_body_finish() {
     assert_eq!(soon(server.came).await.unwrap(), BODY);
 }
 
-/// The peer never reads again: the system closes the connection after the read time-out, not after minutes.
+/// The peer never reads again: the system closes the connection after the read timeout, not after minutes.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn stalled_connection_is_closed() {
@@ -224,13 +224,13 @@ async fn dropped_http2_request_is_cancelled() {
 
     let (listener, address) = listener().await;
     let ((seen, began), (ended, came)) = (oneshot::channel::<()>(), oneshot::channel());
-    let tell = Arc::new(Mutex::new(Some((seen, ended))));
+    let senders = Arc::new(Mutex::new(Some((seen, ended))));
     let _tasks = accept(listener, move |stream, _| {
-        let tell = tell.clone();
+        let senders = senders.clone();
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let tell = tell.lock().unwrap().take();
+            let senders = senders.lock().unwrap().take();
             async move {
-                if let Some((seen, ended)) = tell {
+                if let Some((seen, ended)) = senders {
                     seen.send(()).unwrap();
                     let mut body = request.into_body();
                     let mut length = 0;

@@ -1,4 +1,4 @@
-//! Credentials are only sent to the origin that they are for, whatever the redirects.
+//! Credentials are sent only to the origin that they belong to, for any redirect.
 
 use std::sync::{Arc, Mutex};
 
@@ -247,14 +247,14 @@ async fn odd_locations_leak_no_credentials() {
 
 #[tokio::test]
 async fn location_user_info_is_dropped() {
-    let own = Arc::new(Mutex::new(String::new()));
-    let target = own.clone();
+    let location = Arc::new(Mutex::new(String::new()));
+    let target = location.clone();
     let home = Server::with(move |which| match which.line {
         "GET /moved/?a=b" => Act::Keep(json(200, MODEL)),
         _ => Act::Keep(redirect(302, &target.lock().unwrap())),
     })
     .await;
-    *own.lock().unwrap() = home.url.replace("http://", "http://user:pw@") + "/moved/?a=b#fragment";
+    *location.lock().unwrap() = home.url.replace("http://", "http://user:pw@") + "/moved/?a=b#fragment";
     client_with_secrets(&home.url).get_model(1).await.unwrap();
     assert_eq!(home.lines(), ["GET /models/1/", "GET /moved/?a=b"]);
     home.seen().iter().for_each(assert_with_credentials);

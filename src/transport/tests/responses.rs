@@ -157,7 +157,7 @@ async fn informational_responses_are_skipped() {
 
 // ---- slow lines
 
-/// The transfer takes several times the read time-out, but no pause is that long.
+/// The transfer takes several times the read timeout, but no pause is that long.
 #[tokio::test]
 async fn slow_response_is_waited_for() {
     for op in [Op::Get, Op::Create] {
@@ -179,7 +179,7 @@ async fn sent_slowly(size: usize, read_timeout: Duration) {
     assert_eq!((server.count(), server.seen()[0].body.len(), clock.waits().len()), (1, size + 2, 0));
 }
 
-/// The server needs twice the read time-out for the body, and reads a part of it now and then. The body is
+/// The server needs twice the read timeout for the body, and reads a part of it now and then. The body is
 /// larger than what the system accepts at once on a loopback interface.
 #[tokio::test]
 async fn slow_upload_is_waited_for() {

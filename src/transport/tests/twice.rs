@@ -1,4 +1,4 @@
-//! Whatever fails, the server acts on a creation at most once, and the error says what is known.
+//! For any failure, the server acts on a creation at most once, and the error states what is known.
 
 use std::time::Duration;
 

@@ -38,7 +38,7 @@ fn assert_whole_time_out(error: &Error) {
 #[tokio::test]
 async fn hanging_converter_times_out() {
     let server = Server::of([Act::Keep(json(200, WITH_FILE))]).await;
-    // With the call's time-out.
+    // With the call's timeout.
     let (one, clock) = client(&server.url);
     let error =
         soon(one.get_model(1).url_conversion_with("file", Silent).timeout(SHORT).send()).await.failure();
@@ -47,7 +47,7 @@ async fn hanging_converter_times_out() {
         (error.kind(), status_of(&error), server.count(), clock.waits().len()),
         (ErrorKind::Timeout, Some(200), 1, 0)
     );
-    // With the client's time-out.
+    // With the client's timeout.
     let (builder, _) = builder(&server.url);
     let client = builder.timeout(SHORT).build().unwrap();
     assert_whole_time_out(
@@ -163,7 +163,7 @@ fn busy_threads_time_out_new_client() {
         let server = Server::of([Act::Keep(json(200, MODEL))]).await;
         let (one, _) = client(&server.url);
         one.get_model(1).await.unwrap();
-        // Another connect time-out needs another HTTP client, which is made on a blocking thread.
+        // Another connect timeout needs another HTTP client, which is made on a blocking thread.
         let other = || one.get_model(1).connect_timeout(Duration::from_secs(1)).max_retries(0);
         let error = soon(other().timeout(SHORT).send()).await.failure();
         assert!(error.is_timeout() && error.kind() == ErrorKind::Connect, "{error:?}");
@@ -199,7 +199,7 @@ fn busy_threads_time_out_file_calls() {
     });
 }
 
-/// The upload's state is kept if a time-out comes from this machine.
+/// The upload's state is kept if a timeout comes from this machine.
 #[test]
 fn busy_threads_keep_upload_session() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! The target that the variable `TARGET` names, for libFuzzer; each input also has to keep the rule of what
-//! may be allocated.
+//! The libFuzzer target that the variable `TARGET` names. Each input must also stay within the allocation
+//! limit.
 
 #![cfg(fuzzing)]
 #![no_main]
@@ -18,7 +18,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 static TARGET: LazyLock<&Target> = LazyLock::new(|| {
     let name = std::env::var("TARGET").expect("TARGET names a target");
     let target = TARGETS.iter().find(|target| target.name == name).expect("there is such a target");
-    // What is made once counts for nothing.
+    // One-time initialization isn't counted.
     (target.run)(b"{}");
     target
 });

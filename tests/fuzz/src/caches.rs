@@ -1,18 +1,19 @@
-//! A cache on the disk whose index is an input: whatever it says, no file is handed out for another.
+//! A cache on disk whose index is the input. Whatever the index contains, no file is returned for another
+//! URL.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use synapse_backend_client::{FileCache, fuzzing};
 
-/// What a cache has: two files of the first URLs, and none of the third.
+/// The cache contains files of the first two URLs, and none of the third.
 const URLS: [&str; 3] = ["https://h/1.png", "https://h/2.tar.gz", "https://h/3?id=3"];
 const CONTENTS: [&[u8]; 2] = [b"first file", b"second"];
 
 /// The first line of an index.
 const HEAD: &str = "synapse-file-cache 2 0123456789abcdef\n";
 
-/// A directory of a thread's own, gone with it.
+/// A thread's cache directory. It is removed with the fixture.
 pub struct Fixture {
     directory: PathBuf,
     paths: [PathBuf; 3],
@@ -31,13 +32,14 @@ impl Fixture {
         Fixture { directory, paths }
     }
 
-    /// The hash of a file, as the index writes it.
+    /// Returns the hash of a file, as in the index.
     fn hash(&self, number: usize) -> &str {
         let name = self.paths[number].file_name().and_then(|name| name.to_str());
         &name.expect("it has a name")[..32]
     }
 
-    /// Lines that begin with `=` get their checksum, and `H0` in them is the hash of the first URL's file.
+    /// Adds a checksum to lines that begin with `=`, and replaces `H0` in them with the hash of the first
+    /// URL's file.
     fn journal(&self, data: &[u8]) -> Vec<u8> {
         let mut journal = Vec::new();
         if data.first() != Some(&b'#') {
@@ -60,7 +62,7 @@ impl Fixture {
         line
     }
 
-    /// Opens the cache, asks for each file, and clears it.
+    /// Opens the cache, looks each file up, and clears the cache.
     pub fn run(&self, data: &[u8]) {
         let cache = self.directory.join("cache");
         for (path, content) in self.paths.iter().zip(CONTENTS) {
@@ -89,7 +91,7 @@ impl Fixture {
         assert!(self.directory.join("outside.png").exists(), "a file outside was removed");
     }
 
-    /// As a handle's holds: `=+ H0 …` is a line `+{hash}`.
+    /// The leases file of a handle: `=+ H0 …` becomes a line `+{hash}`.
     pub fn holds(&self, data: &[u8]) -> Vec<u8> {
         let mut holds = b"0123456789abcdef\n".to_vec();
         for line in data.split_inclusive(|byte| *byte == b'\n') {

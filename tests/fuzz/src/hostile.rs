@@ -1,17 +1,18 @@
-//! Inputs that were made to harm, each of any size.
+//! Hostile inputs, each of any size.
 
 use crate::targets::TOKEN;
 
 /// Inputs of one kind.
 pub struct Hostile {
     pub name: &'static str,
-    /// An input of about so many bytes. Four times as large, it has four times as much of whatever may harm.
+    /// Makes an input of about this size. An input of four times the size has four times as much of the
+    /// hostile content.
     pub make: fn(usize) -> Vec<u8>,
 }
 
 macro_rules! hostile {
     ($($(#[$about:meta])* $name:ident($size:ident) $make:block)*) => {
-        /// All of them.
+        /// All kinds.
         pub const HOSTILE: &[Hostile] = &[$({
             fn $name($size: usize) -> Vec<u8> {
                 String::into_bytes($make)
@@ -21,7 +22,7 @@ macro_rules! hostile {
     };
 }
 
-/// `each` of every number, in sequence, as often as it takes to be `size` bytes long.
+/// Concatenates `each` of consecutive numbers to about `size` bytes.
 fn many(size: usize, mut each: impl FnMut(usize) -> String) -> String {
     let mut text = String::with_capacity(size + 100);
     let mut number = 0;
@@ -35,7 +36,7 @@ fn many(size: usize, mut each: impl FnMut(usize) -> String) -> String {
     text
 }
 
-/// `text`, as often as it takes.
+/// Repeats `text` to about `size` bytes.
 fn repeated(text: &str, size: usize) -> String {
     text.repeat(size / text.len() + 1)
 }
@@ -56,7 +57,7 @@ hostile! {
         format!("{}0{}", r#"{"a":"#.repeat(depth), "}".repeat(depth))
     }
 
-    /// At the root, in a field and on the way to one.
+    /// Deep values at the root, in a field, and on the path to a field.
     deep_fields(size) {
         let deep = |size: usize| "[".repeat(size / 2) + &"]".repeat(size / 2);
         format!(r#"{{"id": 1, "data": {{"label": {0}}}, "files": {0}, "data_unit": {{"id": 2, "files": {0}}}, "label": "bus"}}"#, deep(size / 3))
@@ -73,7 +74,7 @@ hostile! {
 {{"files": {}"/media/a"{}}}"##, r#"{"a":[{"b":"#.repeat(depth), "}]}".repeat(depth))
     }
 
-    /// The path of each of its children is as long as it is.
+    /// The path of each of its children is as long as the key.
     long_key(size) {
         format!(r#"{{"{}": {{{}}}}}"#, "K".repeat(size / 3), many(size * 2 / 3, |n| format!(r#""{n}":"""#)))
     }
@@ -99,7 +100,7 @@ hostile! {
 
     items_with_a_null(size) { page(&many(size, |n| format!(r#"{{"id":{n},"name":[null],"created_at":{{}}}}"#))) }
 
-    /// The last of them can't be decoded.
+    /// The last item can't be decoded.
     one_bad_item(size) { page(&(many(size, |n| format!(r#"{{"id":{n}}}"#)) + r#",{"id":"x"}"#)) }
 
     doubled_items(size) { page(&many(size, |_| r#"{"id":1,"pgh_id":1}"#.to_owned())) }
@@ -126,7 +127,7 @@ hostile! {
 
     numbers_out_of_range(size) { page(&many(size, |n| format!(r#"{{"id":{n},"score":1e999,"data":1e999}}"#))) }
 
-    /// An `id` that each failing URL of its item would repeat.
+    /// Each failing URL of the item would repeat this `id`.
     long_id(size) {
         format!("# files=fails !skip\n{}", page(&format!(
             r#"{{"id":"{}","files":{{{}}}}}"#, "7".repeat(size / 2), many(size / 2, |n| format!(r#""{n}":"/a""#)))))
@@ -218,7 +219,7 @@ hostile! {
         (0..size / 100 + 1).map(line).collect::<String>()
     }
 
-    /// Each is another version of a file, and the one before is superseded.
+    /// Each line is another version of a file, and supersedes the one before.
     cache_versions(size) {
         (0..size / 100 + 1).map(|number| format!("=+ {number:032x} - 1 of=H0:{number} old\n=- {number:032x}\n")).collect::<String>()
     }

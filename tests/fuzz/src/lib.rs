@@ -1,12 +1,12 @@
-//! What the crate is fuzzed by: the targets, inputs that were made to harm, and inputs by chance.
+//! The crate's fuzz tests: targets, hostile inputs and random inputs.
 //!
-//! - `cargo test --release` in this directory counts what inputs cost, with a fixed seed: see
+//! - `cargo test --release` in this directory measures the costs of inputs, with a fixed seed: see
 //!   `tests/costs.rs`.
-//! - `./fuzz RUNS [TARGET…]` gives the same targets so many inputs each, by
-//!   [cargo-fuzz](https://github.com/rust-fuzz/cargo-fuzz) on a stable toolchain; only the rule of what may
-//!   be allocated is checked there.
+//! - `./fuzz RUNS [TARGET…]` runs the same targets with this many inputs each, by
+//!   [cargo-fuzz](https://github.com/rust-fuzz/cargo-fuzz) on a stable toolchain. It only checks the
+//!   allocation limit.
 //!
-//! What either finds is kept as a seed, in `seeds`, or as a hostile input, in `src/hostile.rs`.
+//! Inputs that fail are kept as seeds in `seeds`, or as hostile inputs in `src/hostile.rs`.
 
 #![cfg(fuzzing)]
 

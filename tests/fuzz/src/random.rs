@@ -1,5 +1,5 @@
-//! Inputs by chance, each known by its number: JSON that likes depth, odd escapes, huge numbers and doubled
-//! keys, in the shapes that a target looks for; and what is in `seeds`, with some bytes changed.
+//! Random inputs, each identified by its number: JSON with much depth, odd escapes, huge numbers and
+//! duplicate keys, in the shapes that a target expects, and the files in `seeds` with some bytes changed.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::targets::{Inputs, TOKEN, Target};
 
-/// The target's input of this number.
+/// Returns the target's input with this number.
 pub fn input(target: &Target, case: u64) -> Vec<u8> {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&case.to_le_bytes());
@@ -29,7 +29,7 @@ fn inputs(target: &Target) -> BoxedStrategy<Vec<u8>> {
     prop_oneof![4 => made, 1 => select(seeds), 3 => changed].boxed()
 }
 
-/// The files of the target's own directory in `seeds`.
+/// Returns the files in the target's directory in `seeds`.
 fn seeds(target: &Target) -> Vec<Vec<u8>> {
     let directory = format!("{}/seeds/{}", env!("CARGO_MANIFEST_DIR"), target.inputs.directory());
     let mut paths: Vec<_> = std::fs::read_dir(directory)
@@ -41,7 +41,7 @@ fn seeds(target: &Target) -> Vec<Vec<u8>> {
 }
 
 impl Inputs {
-    /// The directory of its seeds.
+    /// The directory of these inputs' seeds.
     pub fn directory(self) -> &'static str {
         match self {
             Inputs::Errors => "errors",
@@ -64,7 +64,7 @@ impl Inputs {
 enum Change {
     Set(prop::sample::Index, u8),
     Insert(prop::sample::Index, &'static str),
-    /// From the one to the other, as often as this: none at all, or again and again.
+    /// Repeats the bytes from the first index to the second this many times, or removes them.
     Repeat(prop::sample::Index, prop::sample::Index, usize),
     Cut(prop::sample::Index),
 }
@@ -134,7 +134,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// The literal of a text.
+/// A JSON string literal.
 fn literal() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         4 => "[a-z0-9 _.-]{0,12}",
@@ -170,7 +170,7 @@ fn scalar() -> impl Strategy<Value = String> {
     ]
 }
 
-/// The names that the crate looks for.
+/// The keys that the crate handles.
 fn key() -> impl Strategy<Value = String> {
     let known = select(vec![
         "id",
@@ -222,14 +222,14 @@ fn object(entries: Vec<(String, &str, String)>) -> String {
     format!("{{{}}}", entries.join(","))
 }
 
-/// Any JSON, or nearly.
+/// JSON that is nearly always valid.
 fn json() -> impl Strategy<Value = String> {
     scalar().prop_recursive(5, 40, 8, |inner| {
         let entry = (key(), space(), inner.clone());
         prop_oneof![
             3 => vec(inner.clone(), 0..8).prop_map(array),
             6 => vec(entry, 0..8).prop_map(object),
-            // The same again and again.
+            // The same value many times.
             1 => (inner.clone(), 1..300_usize).prop_map(|(item, times)| array(vec![item; times])),
             1 => (inner, prop_oneof![1..20_usize, 100..200_usize, 1000..8000_usize], any::<bool>()).prop_map(|(inner, depth, closed)| {
                 match closed {
@@ -349,7 +349,7 @@ fn link() -> impl Strategy<Value = String> {
     prop_oneof![3 => vec(part, 0..10).prop_map(|parts| parts.concat()), 1 => known, 1 => any::<String>()]
 }
 
-/// Numbers near the ends of their type.
+/// Numbers near the limits of their type.
 fn count() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => (0..20_u64).prop_map(|number| number.to_string()),
@@ -425,7 +425,7 @@ fn conversions() -> impl Strategy<Value = String> {
     (words, flags, body).prop_map(|(words, flags, body)| format!("# {}{flags}\n{body}", words.join(" ")))
 }
 
-/// A response to a request of a download, mostly of a file of ten bytes.
+/// A response to a download request, mostly for a file of ten bytes.
 fn response() -> impl Strategy<Value = String> {
     let place = || prop_oneof![6 => (0..12_u64).prop_map(|number| number.to_string()), 1 => count()];
     let size = || prop_oneof![4 => Just("10".to_owned()), 2 => Just("*".to_owned()), 2 => place()];
@@ -466,7 +466,7 @@ fn response() -> impl Strategy<Value = String> {
         .prop_map(|(status, length, headers)| format!("{status} {length}\n{}", headers.join("\n")))
 }
 
-/// Lines of an index: with a checksum, and without.
+/// Lines of an index, with and without a checksum.
 fn cache() -> impl Strategy<Value = String> {
     let hash = prop_oneof![6 => select(vec!["H0", "H1", "H2", "h0", ""]).prop_map(str::to_owned), 1 => "[0-9a-f]{30,33}"];
     let extension = select(vec!["png", "tar.gz", "-", "PNG", "..", "a/b", "png\0", "", "한"]);

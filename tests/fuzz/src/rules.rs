@@ -1,20 +1,20 @@
-//! What an input may cost, in counts that are the same on any machine.
+//! Limits for the cost of an input, in counts that are the same on any machine.
 
 use stats_alloc::Stats;
 
-/// What an input costs.
+/// The cost of an input.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cost {
-    /// Bytes that were allocated in all, also those that were freed at once.
+    /// All allocated bytes, even if they are freed at once.
     pub bytes: u64,
-    /// How often something was allocated, or made larger or smaller.
+    /// The number of allocations and reallocations.
     pub allocations: u64,
-    /// Basic blocks of the program that were gone through, all but those of the standard library.
+    /// The number of executed basic blocks, without those of the standard library.
     pub steps: u64,
 }
 
 impl Cost {
-    /// What was allocated between two looks at the allocator.
+    /// Returns the cost between two snapshots of the allocator's statistics.
     pub fn between(before: Stats, after: Stats) -> Self {
         Cost {
             bytes: (after.bytes_allocated - before.bytes_allocated) as u64,
@@ -24,7 +24,7 @@ impl Cost {
         }
     }
 
-    /// What is wrong with it for an input of so many bytes, if anything.
+    /// Returns which limit the cost exceeds for an input of this many bytes. `None` if it exceeds none.
     pub fn problem(&self, input: usize) -> Option<String> {
         let most = 64 * input as u64 + (1 << 20);
         (self.bytes > most).then(|| {
@@ -36,10 +36,9 @@ impl Cost {
         })
     }
 
-    /// What is wrong with it where this is the cost of a quarter of the input, if anything.
+    /// Compares the cost with that of a quarter of the input. Returns what grows too much, or `None`.
     pub fn growth_problem(&self, quarter: &Cost) -> Option<String> {
-        // What doesn't depend on the input counts for nothing. Bytes have a rule of their own; buffers grow
-        // by leaps.
+        // A constant part is ignored. Bytes have their own limit, because buffers grow in large steps.
         let grows = |what: &str, before: u64, now: u64, aside: u64| {
             (now > 6 * before.max(1) + aside).then(|| {
                 let times = now as f64 / before.max(1) as f64;

@@ -4,11 +4,11 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Answers each connection on a thread of its own.
+/// Serves each connection on a separate thread.
 pub struct Server {
     address: SocketAddr,
-    /// The next answer.
-    answer: Arc<Mutex<Vec<u8>>>,
+    /// The next response.
+    response: Arc<Mutex<Vec<u8>>>,
 }
 
 const LAST_PAGE: &[u8] =
@@ -18,12 +18,12 @@ impl Server {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let answer = Arc::new(Mutex::new(LAST_PAGE.to_vec()));
-        let server = Server { address, answer: answer.clone() };
+        let response = Arc::new(Mutex::new(LAST_PAGE.to_vec()));
+        let server = Server { address, response: response.clone() };
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let answer = answer.clone();
-                std::thread::spawn(move || answer_all(stream, &answer));
+                let response = response.clone();
+                std::thread::spawn(move || respond_to_all(stream, &response));
             }
         });
         server
@@ -33,21 +33,21 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// The next answer's body; those after it are a last page without items.
+    /// Sets the body of the next response. Later responses are a last page without items.
     pub fn serve(&self, body: &[u8]) {
-        let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
-        answer.clear();
+        let mut response = self.response.lock().unwrap_or_else(PoisonError::into_inner);
+        response.clear();
         write!(
-            answer,
+            response,
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         )
         .expect("it can be written");
-        answer.extend_from_slice(body);
+        response.extend_from_slice(body);
     }
 }
 
-fn answer_all(mut stream: TcpStream, answer: &Mutex<Vec<u8>>) {
+fn respond_to_all(mut stream: TcpStream, response: &Mutex<Vec<u8>>) {
     let mut request = vec![0; 64 << 10];
     let mut held = 0;
     let _ = stream.set_nodelay(true);
@@ -60,7 +60,7 @@ fn answer_all(mut stream: TcpStream, answer: &Mutex<Vec<u8>>) {
         }
         held = 0;
         let text = std::mem::replace(
-            &mut *answer.lock().unwrap_or_else(PoisonError::into_inner),
+            &mut *response.lock().unwrap_or_else(PoisonError::into_inner),
             LAST_PAGE.to_vec(),
         );
         if stream.write_all(&text).is_err() {

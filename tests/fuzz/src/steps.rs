@@ -1,20 +1,20 @@
-//! Counts steps: `.cargo/config.toml` has the compiler call this at the beginning of every basic block, of
-//! all but the standard library. libFuzzer brings counters of its own.
+//! Counts steps: `.cargo/config.toml` makes the compiler call a function of this module at the start of every
+//! basic block outside the standard library. libFuzzer has its own counters.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The steps so far.
+/// The number of steps so far.
 pub static STEPS: AtomicU64 = AtomicU64::new(0);
 
-/// Looks at the steps every now and then.
+/// Is called with the number of steps at intervals.
 pub static WATCH: OnceLock<fn(u64)> = OnceLock::new();
 
-// For their names the compiler adds no calls to these.
+// The compiler doesn't instrument functions with these names.
 
 #[unsafe(no_mangle)]
 extern "C" fn __sanitizer_cov_trace_pc_guard(_: *mut u32) {
-    // What other threads do may be lost count of; an addition that all cores see would cost more.
+    // Updates of other threads may be missed. An atomic addition would cost more.
     let steps = STEPS.load(Ordering::Relaxed) + 1;
     STEPS.store(steps, Ordering::Relaxed);
     if steps & 0xffff == 0 {

@@ -1,5 +1,4 @@
-//! What is done with an input: each target is one thing that the crate does with what a server or a file
-//! says.
+//! The targets. Each one calls a function of the crate with data that a server or a file may contain.
 
 use std::cell::OnceCell;
 use std::fmt::{Debug, Display, Write};
@@ -20,15 +19,15 @@ use synapse_backend_client::{
 use crate::caches::Fixture;
 use crate::server::Server;
 
-/// Something that the crate does with an input.
+/// A function of the crate that processes an input.
 pub struct Target {
     pub name: &'static str,
     pub run: fn(&[u8]),
-    /// What its inputs are made of.
+    /// The kind of its inputs.
     pub inputs: Inputs,
 }
 
-/// What a target's inputs are made of.
+/// The kinds of inputs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Inputs {
     /// Error bodies: mostly JSON, and some markup.
@@ -52,7 +51,7 @@ pub enum Inputs {
 
 macro_rules! targets {
     ($($name:ident: $inputs:ident,)*) => {
-        /// All of them.
+        /// All targets.
         pub const TARGETS: &[Target] =
             &[$(Target { name: stringify!($name), run: $name, inputs: Inputs::$inputs }),*];
     };
@@ -94,12 +93,12 @@ targets! {
     timestamps: Text,
 }
 
-/// The token that inputs may repeat.
+/// A token that inputs may contain.
 pub const TOKEN: &str = "token-0123456789abcdef";
 
 const BASE: &str = "http://localhost:9/api/v1";
 
-/// What a program of one's own might want of an item.
+/// A type that a program may decode an item into.
 #[derive(Debug, Deserialize)]
 #[allow(dead_code)]
 struct Own {
@@ -110,7 +109,7 @@ struct Own {
     score: Option<f64>,
 }
 
-/// Runs what waits for nothing but itself.
+/// Runs a future that never waits for I/O.
 fn wait<F: Future>(future: F) -> F::Output {
     thread_local! {
         static RUNTIME: OnceCell<tokio::runtime::Runtime> = const { OnceCell::new() };
@@ -124,8 +123,7 @@ fn wait<F: Future>(future: F) -> F::Output {
     })
 }
 
-/// What a thread that runs a target has of stack, in bytes: what goes as deep as its input goes doesn't get
-/// far.
+/// The stack size of a thread that runs a target, in bytes. Recursion over the input's depth overflows it.
 pub const STACK: usize = 512 << 10;
 
 fn client<T>(with: impl FnOnce(&BackendClient) -> T) -> T {
@@ -140,7 +138,7 @@ fn client<T>(with: impl FnOnce(&BackendClient) -> T) -> T {
     })
 }
 
-/// Only as long as it is, so that the counts are those of the crate.
+/// Counts the length and stores no text, so that the counts are those of the crate.
 struct Length(usize);
 
 impl Write for Length {
@@ -150,7 +148,7 @@ impl Write for Length {
     }
 }
 
-/// How long a text is. A `Display` or `Debug` that fails would be the crate's fault.
+/// Returns the length of a text. A `Display` or `Debug` implementation that fails is the crate's error.
 fn length(text: std::fmt::Arguments<'_>) -> usize {
     let mut length = Length(0);
     length.write_fmt(text).expect("it can be written");
@@ -165,8 +163,8 @@ fn debugged(value: &impl Debug) -> usize {
     length(format_args!("{value:?}"))
 }
 
-/// An error is a line of at most 4 KiB, and its sources are no longer.
-fn tell(error: &Error) {
+/// Checks that an error is a single line of at most 4 KiB, and that its sources are no longer.
+fn check_error(error: &Error) {
     assert!(shown(error) <= 4 << 10, "`Display` is {} bytes long", shown(error));
     debugged(error);
     let mut source = std::error::Error::source(error);
@@ -197,7 +195,7 @@ fn status_error(data: &[u8]) -> Error {
 }
 
 fn error_shown(data: &[u8]) {
-    tell(&status_error(data));
+    check_error(&status_error(data));
 }
 
 fn error_fields(data: &[u8]) {
@@ -207,11 +205,11 @@ fn error_fields(data: &[u8]) {
 
 fn error_json(data: &[u8]) {
     let error = status_error(data);
-    let response = error.response().expect("it was answered");
+    let response = error.response().expect("it has a response");
     black_box((response.json(), response.detail(), response.text()));
 }
 
-/// Reads a list of which the input is the first page, and the next ones are empty.
+/// Reads a list whose first page is the input. The other pages are empty.
 fn page<T: Send + 'static>(data: &[u8], list: impl FnOnce(&BackendClient) -> ListAll<T>) {
     thread_local! {
         static SERVED: OnceCell<(Server, BackendClient)> = const { OnceCell::new() };
@@ -228,7 +226,7 @@ fn page<T: Send + 'static>(data: &[u8], list: impl FnOnce(&BackendClient) -> Lis
             while let Some(item) = list.next().await {
                 match item {
                     Ok(item) => drop(black_box(item)),
-                    Err(error) => tell(&error),
+                    Err(error) => check_error(&error),
                 }
             }
             let report = list.report();
@@ -277,7 +275,7 @@ fn item_typed(data: &[u8]) {
             black_box((event.data_unit.id(), event.ground_truth_dataset_version.id()));
             black_box(event.created_at.map(|time| time.to_system_time().is_ok()));
         }
-        Err(error) => tell(&error),
+        Err(error) => check_error(&error),
     }
 }
 
@@ -303,7 +301,7 @@ fn json_shown(data: &[u8]) {
     black_box((debugged(&json), shown(&json), json.text().len()));
 }
 
-/// An own type, and comparing: each with what the text was written to otherwise.
+/// Decodes a custom type, and compares the value with itself and with a rewritten text.
 fn json_equal(data: &[u8]) {
     let Some(json) = json(data) else { return };
     let other: Option<Json> = format!(" {}", json.text()).parse().ok();
@@ -323,10 +321,10 @@ fn related(data: &[u8]) {
     black_box((debugged(&related), shown(&related)));
 }
 
-/// A converter by its name in an input.
+/// A converter, by its name in an input.
 #[derive(Clone, Copy)]
 enum Converter {
-    /// Gives paths, as a download does.
+    /// Returns paths, as a download does.
     Path,
     Fails,
     /// Fails for some URLs.
@@ -364,7 +362,7 @@ fn converted(data: &[u8], list: bool) {
         (text(line).unwrap_or_default(), body)
     });
     let set = |conversion: &mut fuzzing::Conversion| {
-        // More of them would be the caller's own doing.
+        // Only the caller could set more.
         for word in line.split_whitespace().take(8) {
             match word.split_once('=').unwrap_or((word, "plain")) {
                 ("!strict", _) => conversion.strict(true),
@@ -380,13 +378,13 @@ fn converted(data: &[u8], list: bool) {
         }
     };
     match wait(fuzzing::answer::<Json>(Bytes::copy_from_slice(body), list, set)) {
-        // What was JSON stays JSON.
+        // Valid JSON stays valid JSON.
         Ok(json) => drop(black_box(json)),
         Err(error) => {
             let is_usable =
                 || wait(fuzzing::answer::<Json>(Bytes::copy_from_slice(body), list, |_| {})).is_ok();
             assert!(error.is_url_conversion() || !is_usable(), "the conversion broke the body: {error}");
-            tell(&error);
+            check_error(&error);
         }
     }
 }
@@ -411,10 +409,10 @@ fn links(data: &[u8]) {
             );
             black_box(fuzzing::query("list_models", &url));
         }
-        Err(error) => tell(&error),
+        Err(error) => check_error(&error),
     }
     if let Err(error) = fuzzing::redirect(data) {
-        tell(&error);
+        check_error(&error);
     }
 }
 
@@ -430,7 +428,7 @@ fn sessions(data: &[u8]) {
     black_box((fuzzing::session_problem(&session), debugged(&session)));
 }
 
-/// A checkpoint that is of another list is turned into one of this.
+/// Changes a checkpoint of another list into one of this list.
 fn checkpoint(data: &[u8], query: &str) -> Option<Checkpoint> {
     let mut value: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(data).ok()?;
     if let Some(kept) = value.get_mut("query").filter(|kept| *kept == "this") {
@@ -450,18 +448,19 @@ fn checkpoints(data: &[u8]) {
             black_box((debugged(&checkpoint), checkpoint.is_end(), checkpoint.total()));
             let mut list = list.deduplicate(true).resume(checkpoint);
             black_box((debugged(&list), list.checkpoint()));
-            // What was refused is told at once; of the others nothing is sent before this is dropped.
+            // Invalid checkpoints are reported at once. For the others nothing is sent before the future is
+            // dropped.
             let mut next = std::pin::pin!(list.next());
             let first =
                 std::future::poll_fn(|context| std::task::Poll::Ready(next.as_mut().poll(context))).await;
             if let std::task::Poll::Ready(Some(Err(error))) = first {
-                tell(&error);
+                check_error(&error);
             }
         });
     });
 }
 
-/// A checkpoint, and the list's pages as `pages` beside it: `[length, count, number of the next page]` each.
+/// A checkpoint with the list's pages in `pages`: `[length, count, number of the next page]` each.
 fn courses(data: &[u8]) {
     #[derive(Deserialize)]
     struct Pages {
@@ -478,11 +477,10 @@ fn courses(data: &[u8]) {
     black_box(fuzzing::plan(&url, &checkpoint, pages));
 }
 
-/// Responses, each of a line `206 1000` (its status, and how many bytes come), lines of headers, and an empty
-/// line.
+/// Responses: each has a line `206 1000` (its status and its body's length), header lines, and an empty line.
 ///
-/// No head makes bytes stand where its `Content-Range` doesn't say, beyond a size that was named, or the file
-/// another size.
+/// Bytes are never written at another place than `Content-Range` states, or beyond the announced size, and the
+/// file's size never changes.
 fn response_heads(data: &[u8]) {
     let Some(text) = text(data) else { return };
     let response = |text: &str| {
@@ -504,7 +502,7 @@ fn response_heads(data: &[u8]) {
         .map(|(status, headers, _)| (*status, headers.get("content-range").cloned()))
         .collect();
     for (placed, (status, range)) in fuzzing::placed(responses).into_iter().zip(heads) {
-        // Read anew, in another way.
+        // Read again with other chunks.
         let first = range.as_ref().and_then(|range| {
             let digits = range.to_str().ok()?.trim_start_matches(|c: char| !c.is_ascii_digit());
             digits.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()

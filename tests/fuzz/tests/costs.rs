@@ -1,9 +1,9 @@
-//! What inputs cost, counted: `cargo test --release` in `tests/fuzz`.
+//! Measures the costs of inputs: `cargo test --release` in `tests/fuzz`.
 //!
-//! Inputs run in processes of their own (`measure`), on a thread with 512 KiB of stack, so that what goes as
-//! deep as its input does is found too. An input may have 64 times its size allocated, and a MiB; four times
-//! as much of a hostile one may cost six times as many allocations and steps (basic blocks that were gone
-//! through). No clock is looked at.
+//! Inputs run in separate processes (`measure`), on a thread with 512 KiB of stack, so recursion over an
+//! input's depth is found too. An input may allocate 64 times its size plus 1 MiB. A hostile input of four
+//! times the size may cost six times as many allocations and steps (executed basic blocks). The results
+//! don't depend on a clock.
 
 #![cfg(fuzzing)]
 
@@ -14,47 +14,48 @@ use synapse_fuzz::TARGETS;
 use synapse_fuzz::hostile::HOSTILE;
 use synapse_fuzz::rules::Cost;
 
-/// Bytes in the smaller of two hostile inputs: enough for what grows with the square to show.
+/// The size of the smaller of two hostile inputs. It is large enough to show quadratic costs.
 const SIZE: usize = 48 << 10;
 
-/// Cases by chance, over all targets.
+/// The number of random cases, over all targets.
 const CASES: u64 = 20_000;
 
 fn measure(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_measure")).args(arguments).output().expect("it can be run")
 }
 
-/// Why a process ended early, with the last words of it.
+/// Returns why a process ended early, with the last lines of its output.
 fn last_words(output: &Output) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
-    let told =
+    let cause =
         errors.lines().find(|line| line.contains("overflowed its stack") || line.contains("panicked at"));
     let message = errors.lines().skip_while(|line| !line.contains("panicked at")).nth(1).unwrap_or_default();
     let given_up = String::from_utf8_lossy(&output.stdout)
         .lines()
         .find(|line| line.starts_with("given up"))
         .map(str::to_owned);
-    let mut words = given_up.or(told.map(str::to_owned)).unwrap_or_else(|| output.status.to_string());
+    let mut words = given_up.or(cause.map(str::to_owned)).unwrap_or_else(|| output.status.to_string());
     write!(words, " {message}").expect("it can be written");
     words.chars().take(300).collect()
 }
 
-/// What is wrong with what a target's inputs cost, of which these are the sizes and costs.
+/// Returns what is wrong with the costs of a target's inputs of these sizes. `None` if all are within the
+/// limits.
 fn problem(sizes: &[u64], costs: &[Cost]) -> Option<String> {
     let ([_, size], [quarter, whole]) = (sizes, costs) else { panic!("two inputs are measured") };
     whole.problem(*size as usize).or_else(|| whole.growth_problem(quarter))
 }
 
-/// Every target is given the input.
+/// Runs every target with the input.
 fn hostile(name: &str) {
     let mut problems = Vec::new();
     let mut from = 0;
     while from < TARGETS.len() {
         let output = measure(&["hostile", name, &SIZE.to_string(), &from.to_string()]);
-        let told = String::from_utf8_lossy(&output.stdout);
-        let mut told = told.split("target ").skip(1).peekable();
-        assert!(told.peek().is_some(), "{}", last_words(&output));
-        while let Some(of_target) = told.next() {
+        let output_text = String::from_utf8_lossy(&output.stdout);
+        let mut targets = output_text.split("target ").skip(1).peekable();
+        assert!(targets.peek().is_some(), "{}", last_words(&output));
+        while let Some(of_target) = targets.next() {
             let numbers = |word: &str| -> Vec<Vec<u64>> {
                 let lines = of_target.lines().filter_map(|line| line.strip_prefix(word));
                 lines
@@ -62,7 +63,7 @@ fn hostile(name: &str) {
                     .collect()
             };
             let sizes = numbers("size ").concat();
-            let problem = match told.peek() {
+            let problem = match targets.peek() {
                 None if !output.status.success() => {
                     Some(format!("{} bytes of input: {}", sizes.last().unwrap_or(&0), last_words(&output)))
                 }
@@ -78,7 +79,7 @@ fn hostile(name: &str) {
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
-/// Every target's share of the cases; they are the same at each run.
+/// Runs every target with its share of the cases, which are the same in each run.
 fn random(name: &str) {
     let share = CASES.div_ceil(TARGETS.len() as u64);
     let mut problems = Vec::new();
@@ -88,15 +89,15 @@ fn random(name: &str) {
         if output.status.success() {
             break;
         }
-        let told = String::from_utf8_lossy(&output.stdout);
-        let case = told
+        let output_text = String::from_utf8_lossy(&output.stdout);
+        let case = output_text
             .lines()
             .rev()
             .find_map(|line| line.strip_prefix("case "))
             .expect("a case")
             .parse::<u64>()
             .expect("a number");
-        let problem = told
+        let problem = output_text
             .lines()
             .find_map(|line| line.strip_prefix("too much: "))
             .map_or_else(|| last_words(&output), str::to_owned);

@@ -87,15 +87,15 @@ fn released_file_is_evictable() {
 fn clear_removes_lost_but_no_foreign_files() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
-    let (lost, young) = (fill(&cache, 1, 5), fill(&cache, 2, 3));
-    let foreign = lost.with_file_name("notes.txt");
+    let (old, young) = (fill(&cache, 1, 5), fill(&cache, 2, 3));
+    let foreign = old.with_file_name("notes.txt");
     fs::write(&foreign, b"mine").unwrap();
     fs::write(journal(&cache), b"").unwrap();
     let times = FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(3600));
-    File::options().write(true).open(&lost).unwrap().set_times(times).unwrap();
+    File::options().write(true).open(&old).unwrap().set_times(times).unwrap();
     // Another process may be about to record the young file.
     assert_eq!(cache.clear().unwrap(), 5);
-    assert!(!lost.exists() && young.exists() && foreign.exists());
+    assert!(!old.exists() && young.exists() && foreign.exists());
     cache.release(add(&cache, &url(2), 3).unwrap());
     assert_eq!(cache.clear().unwrap(), 3);
     assert!(foreign.exists());

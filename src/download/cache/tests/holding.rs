@@ -67,7 +67,7 @@ fn leases_of_killed_process_end() {
     assert_eq!(fs::read_dir(&holders).unwrap().count(), 2);
 }
 
-/// Not a test of its own: the child process that the next test starts.
+/// Not a test by itself: the next test runs it in a child process.
 #[test]
 #[ignore = "run by another test in a child process"]
 fn lease_holding_child() {

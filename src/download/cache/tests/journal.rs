@@ -14,7 +14,7 @@ fn torn_journal_loses_only_last_line() {
         fs::write(journal(&cache), &whole[..cut]).unwrap();
         let cache = FileCache::open(dir.path()).unwrap();
         assert_eq!(counts(&cache), (2, 3), "{cut}");
-        // A line that is appended to a torn line isn't lost.
+        // A line that is appended to a torn line is still read.
         put(&cache, &url(9), b"nine");
         add(&cache, &url(9), 4).unwrap();
         let again = FileCache::open(dir.path()).unwrap();
@@ -104,10 +104,10 @@ fn compacted_journal_is_seen_by_handles() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let other = FileCache::open(dir.path()).unwrap();
-    let (lost, kept) = (fill(&cache, 0, 1), fill(&cache, 1, 5));
+    let (removed, kept) = (fill(&cache, 0, 1), fill(&cache, 1, 5));
     assert_eq!(counts(&other), (2, 6));
     // The other handle's index is outdated, although the journal gets as long as the one that it read.
-    fs::remove_file(lost).unwrap();
+    fs::remove_file(removed).unwrap();
     assert_eq!(hit(&cache, &url(0)), None);
     put(&cache, &url(2), b"12");
     for _ in 0..1002 {

@@ -147,7 +147,7 @@ fn new_journal_avoids_planted_links() {
     assert_eq!(counts(&FileCache::open(dir.path()).unwrap()), (0, 0));
     assert_eq!(fs::read(&victim).unwrap(), b"victim");
     assert!(fs::symlink_metadata(journal(&cache)).unwrap().is_file());
-    assert!(!dir.path().join(".cache/index.0123.new").exists(), "what a killed process left is removed");
+    assert!(!dir.path().join(".cache/index.0123.new").exists(), "the file of a killed process is removed");
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn run(test: &str, dir: &Path) {
     );
 }
 
-/// Not a test of its own: run by another test in a child process.
+/// Not a test by itself: another test runs it in a child process.
 #[test]
 #[ignore = "run by another test in a child process"]
 fn read_only_cache_child() {
@@ -89,7 +89,7 @@ fn read_only_cache_serves_hits() {
     fill(&cache, 2, 2);
 }
 
-/// Not a test of its own: run by another test in a child process.
+/// Not a test by itself: another test runs it in a child process.
 #[test]
 #[ignore = "run by another test in a child process"]
 fn unwritable_directory_child() {

@@ -23,18 +23,18 @@ fn lock_wait_times_out() {
     let (held, unheld) = (download(&cache, &url(1), b"1"), fill(&cache, 2, 2));
     for name in ["lock", "lock.gate"] {
         let lock = hanging(&cache, name);
-        let given_up = |what: &str, error: Error| {
+        let assert_timed_out = |what: &str, error: Error| {
             assert!(error.kind() == ErrorKind::Timeout && error.is_timeout(), "{what}: {error}");
             assert!(error.to_string().contains("another process has locked"), "{what}: {error}");
         };
-        given_up("open", builder().open().unwrap_err());
-        given_up(
+        assert_timed_out("open", builder().open().unwrap_err());
+        assert_timed_out(
             "find",
             cache.find(&key(&cache, &url(2)), &Expected::default(), &cache.waiting()).unwrap_err(),
         );
-        given_up("clear", cache.clear().unwrap_err());
+        assert_timed_out("clear", cache.clear().unwrap_err());
         put(&cache, &url(3), b"3");
-        given_up("add", add(&cache, &url(3), 1).unwrap_err());
+        assert_timed_out("add", add(&cache, &url(3), 1).unwrap_err());
         // Operations that need no lock don't wait.
         assert_eq!(hit(&cache, &url(1)), Some(held.clone()));
         assert_eq!(hit(&cache, &url(4)), None);

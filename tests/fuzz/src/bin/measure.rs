@@ -1,13 +1,13 @@
-//! Runs a target, in a process of its own so that nothing else is counted, and tells what its inputs cost.
+//! Runs a target in a separate process, so that nothing else is counted, and prints the costs of its inputs.
 //!
 //! ```text
 //! measure hostile INPUT SIZE FROM      for each target from this one on: bytes, allocations and steps of this input and of one four
 //!                                      times as large, a line each
-//! measure random TARGET FROM TO        runs these cases, and tells the first that costs too much
+//! measure random TARGET FROM TO        runs these cases, and prints the first that costs too much
 //! measure show TARGET CASE             writes the input
-//! measure file TARGET PATH             runs the input that is in a file
+//! measure file TARGET PATH             runs the input in a file
 //! ```
-//! Where it dies, the last lines of its output tell at what.
+//! If it crashes, the last lines of its output name the input.
 
 #![cfg(fuzzing)]
 
@@ -26,11 +26,11 @@ use synapse_fuzz::{TARGETS, Target, random};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// The steps after which a run is given up, and the bytes that it may hold at a time.
+/// The limits of a run, in steps and in bytes that are allocated at a time.
 const MOST_STEPS: u64 = 1 << 29;
 const MOST_HELD: usize = 2 << 30;
 
-/// Ends the process where a run would take for ever.
+/// Ends the process if a run would take too long.
 fn watch(steps: u64) {
     let stats = ALLOCATOR.stats();
     if steps > MOST_STEPS {
@@ -49,7 +49,7 @@ fn give_up(after: &str) -> ! {
 }
 
 fn cost(target: &Target, input: &[u8]) -> Cost {
-    // What is made once counts for nothing.
+    // One-time initialization isn't counted.
     (target.run)(b"{}");
     STEPS.store(0, Ordering::Relaxed);
     let before = ALLOCATOR.stats();

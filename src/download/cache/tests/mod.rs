@@ -60,11 +60,13 @@ fn content_of(bytes: &[u8]) -> AddedFile {
     AddedFile { bytes: bytes.len() as u64, ..AddedFile::default() }
 }
 
-/// Stores a complete file at the path by a rename.
+/// Stores a complete file at the path by a rename. It is written outside the shards: a sweep removes
+/// unrecorded files there.
 fn write(path: &Path, content: &[u8]) {
-    let beside = path.with_extension(format!("{:016x}", fastrand::u64(..)));
-    fs::write(&beside, content).unwrap();
-    fs::rename(&beside, path).unwrap();
+    let cache = path.parent().and_then(Path::parent).unwrap();
+    let temporary = cache.join(format!("{:016x}", fastrand::u64(..)));
+    fs::write(&temporary, content).unwrap();
+    fs::rename(&temporary, path).unwrap();
 }
 
 /// Stores a file at the path of its first version, whatever exists there.

@@ -41,7 +41,7 @@
 // Some items are only used by a part of this layer. They are unused if another document lacks the operations
 // of that part.
 #![cfg_attr(
-    not(all(api = "uploads", api = "models", api = "ground_truth")),
+    not(all(api = "uploads", api = "models")),
     allow(dead_code, unused_imports, rustdoc::broken_intra_doc_links)
 )]
 
@@ -116,6 +116,25 @@ pub use values::json::{Json, JsonError, JsonIndex};
 pub use values::string_list::StringList;
 pub use values::timestamp::{Timestamp, TimestampError};
 pub use values::url::Url;
+
+/// Items that generated code calls.
+#[doc(hidden)]
+pub mod __generated {
+    pub use crate::generated::argument::{Argument, In, Parameter, ParameterText, Problems};
+    pub use crate::generated::body::{Body, JsonBody, JsonOrForm, NoBody};
+    pub use crate::generated::choices::{Shape, by_fit, choice, fits, tagged};
+    pub use crate::generated::description::{OperationInfo, Pagination, ParameterInfo, Place};
+    pub use crate::generated::operation::{
+        BytesDecoder, Described, EmptyDecoder, JsonDecoder, OptionalJsonDecoder, Sealed,
+    };
+    pub use crate::generated::page_link::PageLink;
+    pub use crate::generated::parameters::Parameters;
+    pub use crate::generated::raw_body::RawBody;
+    pub use crate::generated::support::{
+        Key, Lengths, all_valid, field, length_problem, missing, open_enum, open_enum_schema, other_field,
+    };
+    pub use crate::transport::ByteStream;
+}
 
 /// Items that the crate's macros expand to.
 #[doc(hidden)]

@@ -5,7 +5,6 @@
 //! - `SYNAPSE_OPENAPI_ONLY` selects operations by tag or path: `models,/sdk/`.
 //! - `OUT_DIR/prepared.tsv` lists every change of the preparation: rule, place, description.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
 
@@ -74,30 +73,20 @@ fn generate_into(output: &mut Stdout) -> Result<(), String> {
     output.report(&path, &generated, &prepared, ONLY);
     choose_domains(&generated, whole, output).map_err(at)?;
     write(&out.join("raw.rs"), &generated.code)?;
+    write(&out.join("methods.rs"), &generated.methods)?;
+    write(&out.join("methods.md"), &generated.table)?;
     write(&prepared, &generated.report.to_string())
 }
 
 /// Enables each part of the handwritten layer that the document supports. The project's own document must
-/// support all parts.
+/// Includes each part of the handwritten layer that the document serves. The project's own serves all.
 fn choose_domains(generated: &Generated, whole: bool, output: &mut Stdout) -> Result<(), String> {
-    let mut absent: BTreeMap<&str, String> = BTreeMap::new();
-    for domain in &domains::DOMAINS {
-        let missing = domains::missing(domain, &generated.operations, &generated.types).or_else(|| {
-            domain
-                .on
-                .iter()
-                .find(|other| absent.contains_key(*other))
-                .map(|other| format!("`{other}`, which isn't there"))
-        });
-        match missing {
-            None => output.domain(domain.name),
-            Some(missing) => {
-                absent.insert(domain.name, missing);
-            }
-        }
+    for domain in domains::DOMAINS.iter().filter(|domain| !generated.absent.contains_key(domain.name)) {
+        output.domain(domain.name);
     }
-    if whole && !absent.is_empty() {
-        let lines: Vec<String> = absent
+    if whole && !generated.absent.is_empty() {
+        let lines: Vec<String> = generated
+            .absent
             .iter()
             .map(|(name, missing)| {
                 format!("the document no longer has what `{name}` in src/ needs: {missing}")
@@ -105,8 +94,14 @@ fn choose_domains(generated: &Generated, whole: bool, output: &mut Stdout) -> Re
             .collect();
         return Err(lines.join("; "));
     }
-    for (name, missing) in absent {
+    for (name, missing) in &generated.absent {
         output.line(&format!("handwritten part `{name}` is left out: it needs {missing}"));
+    }
+    for id in &generated.reserved {
+        output.line(&format!(
+            "`{id}` has no method of `BackendClient`, which needs the name: call `client.call(|raw| raw.{}(…))`",
+            crate::prepare::naming::parameter_name(id)
+        ));
     }
     Ok(())
 }

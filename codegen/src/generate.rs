@@ -1,12 +1,13 @@
 //! Generates the text of the raw client from a document: prepare, generate, adapt, format.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use progenitor_impl::{GenerationSettings, Generator, InterfaceStyle};
 use serde_json::{Value, json};
 
-use crate::adapt::adapt;
+use crate::adapt::{Adapted, adapt};
+use crate::domains;
 use crate::prepare::{
     Notes, OWN_TYPES, Report, drop_unused_schemas, inline_shared_parts, operations, place_of, prepare, reach,
     references, remove_operation,
@@ -14,11 +15,19 @@ use crate::prepare::{
 
 /// The code of the raw client, and the changes of the document.
 pub struct Generated {
+    /// Types, builders and the raw client.
     pub code: String,
+    /// Methods of `BackendClient`.
+    pub methods: String,
+    /// The table of the methods, in Markdown.
+    pub table: String,
+    /// Operations without a method, because its name is reserved.
+    pub reserved: Vec<String>,
     pub report: Report,
-    /// The ids of the operations, and the component names of the types.
+    /// The ids of the operations.
     pub operations: BTreeSet<String>,
-    pub types: BTreeSet<String>,
+    /// The parts of the handwritten layer that the document doesn't serve, and what it lacks.
+    pub absent: BTreeMap<&'static str, String>,
 }
 
 /// Generates the raw client.
@@ -31,25 +40,37 @@ pub fn generate(mut document: Value) -> Result<Generated, String> {
     inline_shared_parts(&mut document)?;
     let given = operations(&document).count();
     let report = prepare(&mut document)?;
-    let code = code(&document, &report.notes).map_err(|error| culprit(&document, &report.notes, &error))?;
     let ids: BTreeSet<String> = operations(&document)
         .filter_map(|(_, _, o)| o.get("operationId")?.as_str().map(str::to_owned))
         .collect();
-    let out = code.matches("const ID: &'static str =").count();
+    let types = document.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten();
+    let types = types.map(|(name, _)| name.clone()).collect();
+    let absent = domains::absent(&ids, &types);
+    let present = domains::DOMAINS.iter().filter(|domain| !absent.contains_key(domain.name));
+    let taken_over: Vec<&str> = present.flat_map(|domain| domain.operations).copied().collect();
+    let adapted = code(&document, &report.notes, &taken_over)
+        .map_err(|error| culprit(&document, &report.notes, &error))?;
+    let out = adapted.operations;
     // Every operation is either generated or reported as left out.
     if out != ids.len() || given != out + report.left_out.len() {
         let left_out = report.left_out.len();
         return Err(format!(
-            "{given} operations came in, {left_out} were left out and told, and {out} came out"
+            "{given} operations came in, {left_out} were left out and reported, and {out} came out"
         ));
     }
-    let types = document.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten();
-    let types = types.map(|(name, _)| name.clone()).collect();
-    Ok(Generated { code, report, operations: ids, types })
+    Ok(Generated {
+        code: prettyplease::unparse(&adapted.raw),
+        methods: prettyplease::unparse(&adapted.methods),
+        table: adapted.table,
+        reserved: adapted.reserved,
+        report,
+        operations: ids,
+        absent,
+    })
 }
 
 /// Generates the code of a prepared document. Panics of the generator become errors.
-fn code(document: &Value, notes: &Notes) -> Result<String, String> {
+fn code(document: &Value, notes: &Notes, taken_over: &[&str]) -> Result<Adapted, String> {
     let spec: openapiv3::OpenAPI =
         serde_json::from_value(document.clone()).map_err(|error| error.to_string())?;
     let generating = AssertUnwindSafe(|| {
@@ -69,7 +90,7 @@ fn code(document: &Value, notes: &Notes) -> Result<String, String> {
             text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
         Err(format!("the generator can't take this: {text}"))
     })?;
-    Ok(prettyplease::unparse(&adapt(tokens, document, notes)?))
+    adapt(tokens, document, notes, taken_over)
 }
 
 /// Finds the operation or schema that causes an error. Errors of the parser and the generator state no
@@ -81,9 +102,9 @@ fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
         .collect();
     for (path, method, operation) in &all {
         let place = place_of(path, method, operation);
-        let Err(alone) = code(&only(document, |p, m| p == path && m == method), notes) else { continue };
+        let Err(alone) = code(&only(document, |p, m| p == path && m == method), notes, &[]) else { continue };
         for name in reach(document, references(operation)) {
-            if let Err(of_schema) = code(&with_response(document, &name), notes) {
+            if let Err(of_schema) = code(&with_response(document, &name), notes, &[]) {
                 return format!("components.schemas.{name} (of {place}): {}", one_line(&of_schema));
             }
         }
@@ -96,7 +117,7 @@ fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
         let middle = right + (wrong - right) / 2;
         let first: Vec<(&str, &str)> =
             all[..middle].iter().map(|(path, method, _)| (path.as_str(), method.as_str())).collect();
-        match code(&only(document, |path, method| first.contains(&(path, method))), notes) {
+        match code(&only(document, |path, method| first.contains(&(path, method))), notes, &[]) {
             Ok(_) => right = middle,
             Err(_) => wrong = middle,
         }

@@ -18,7 +18,7 @@ fn main() {
     println!("{}", tasks.request().unwrap().url());
     let _: synapse_backend_client::ListAll<synapse_backend_client::types::Task> =
         client.call(|raw| raw.tasks_list()).list_all();
-    let call = client.call(|raw| raw.tasks_partial_update().id(7).body_map(|task| task.note_null().tags([])));
+    let call = client.call(|raw| raw.tasks_partial_update(7).body_map(|task| task.note_null().tags(Vec::<String>::new())));
     println!("{}", String::from_utf8_lossy(call.request().unwrap().body().unwrap().as_bytes().unwrap()));
 }
 "#;

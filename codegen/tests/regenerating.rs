@@ -14,9 +14,9 @@ fn main() {
     // A new filter, a new field of a request, and a new operation.
     let listed = client.list_models().params(|p| p.framework("pytorch")).request().unwrap();
     println!("{}", listed.url());
-    let project = client.call(|raw| raw.get_project().id(7)).request().unwrap();
+    let project = client.call(|raw| raw.get_project(7)).request().unwrap();
     println!("{} {}", project.method(), project.url());
-    let created = client.call(|raw| raw.create_model().body_map(|m| {
+    let created = client.call(|raw| raw.create_model(|m| {
         m.name("n").model_type("detection").project(1).chunked_upload(1).license("MIT")
     }));
     println!("{}", String::from_utf8_lossy(created.request().unwrap().body().unwrap().as_bytes().unwrap()));

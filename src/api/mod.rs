@@ -1,7 +1,6 @@
-//! Methods of [`BackendClient`](crate::BackendClient) for one domain that can't be generated: those that send
-//! several requests, and those with their own defaults.
+//! Methods of [`BackendClient`](crate::BackendClient): those generated from the API's document, and those for
+//! one domain that send several requests.
 
-#[cfg(api = "ground_truth")]
-pub(crate) mod ground_truth;
+pub(crate) mod methods;
 #[cfg(api = "models")]
 pub(crate) mod models;

@@ -1,54 +1,18 @@
-//! Models: listing, getting, and creating one with its file.
+//! Models: creating one with its file.
 
 use std::fmt;
 use std::future::IntoFuture;
 
 use crate::call::option_setters::option_setters;
-use crate::call::{Call, CallOptions, ResponseFuture};
+use crate::call::{CallOptions, ResponseFuture};
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
-use crate::generated::operation::Lengths as _;
-use crate::generated::raw::{builder, types};
+use crate::generated::raw::types;
+use crate::generated::support::Lengths as _;
 use crate::transport::IncomingResponse;
 use crate::upload::{Preflight, UploadOptions, UploadSource, forget_session, upload, upload_setters};
 
 impl BackendClient {
-    /// Lists models: one page, or all of them with [`list_all`](Call::list_all).
-    ///
-    /// Operation `list_models` of the API's document, which describes the filters.
-    ///
-    /// # Errors
-    /// Returns an error if a filter is refused (400), or the page is past the end (404).
-    ///
-    /// ```no_run
-    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
-    /// let page = client.list_models().params(|p| p.project(123).model_type("detection").is_active(true)).await?;
-    /// println!("{} of {:?}", page.results.len(), page.count);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn list_models(&self) -> Call<'_, builder::ListModels<'_>> {
-        self.call(|raw| raw.list_models())
-    }
-
-    /// Gets a model by its id.
-    ///
-    /// Operation `get_model` of the API's document; `expand` and `include_file` are among its parameters.
-    ///
-    /// # Errors
-    /// Returns an error if there is no such model ([`is_not_found`](Error::is_not_found)).
-    ///
-    /// ```no_run
-    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
-    /// let model = client.get_model(456).params(|p| p.expand(["metrics", "versions"])).await?;
-    /// println!("{}", model.metrics["accuracy"]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn get_model(&self, pk: i64) -> Call<'_, builder::GetModel<'_>> {
-        self.call(|raw| raw.get_model().id(pk))
-    }
-
     /// Creates a model: uploads its file in chunks, then sends its metadata.
     ///
     /// `file` is a path, bytes in memory, or a [`ModelFile::uploaded`]. All invalid values of file and
@@ -179,7 +143,7 @@ impl CreateModel {
             }
         };
         options.end_by(deadline);
-        let call = client.call(|raw| raw.create_model().body_map(|_| metadata.chunked_upload(&id)));
+        let call = client.call(|raw| raw.create_model(|_| metadata.chunked_upload(&id)));
         let created = match call.with_options(options).prepare() {
             Ok(prepared) => prepared.fetch(IncomingResponse::json_undelivered).await,
             Err(error) => Err(error),
@@ -209,7 +173,7 @@ fn problems(
     options: &CallOptions,
 ) -> Vec<String> {
     let lengths = metadata.length_problems();
-    let call = client.call(|raw| raw.create_model().body_map(|_| metadata));
+    let call = client.call(|raw| raw.create_model(|_| metadata));
     call.with_options(options.clone()).problems().into_iter().chain(lengths).collect()
 }
 

@@ -2,29 +2,29 @@
 //! others.
 
 use reqwest::header::{ACCEPT, HeaderValue};
-use reqwest::{Method, Request};
+use reqwest::{Method, Request, Url};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::generated::operation::{Invalid, Operation, ResponseDecoder, Sealed, json_body};
-use crate::generated::raw;
+use crate::generated::description::Pagination;
+use crate::generated::operation::{Operation, ResponseDecoder, Sealed};
 use crate::generated::raw_body::RawBody;
+use crate::generated::request::{Base, Invalid, json_body};
 use crate::transport::IncomingResponse;
 use crate::values::json::Json;
 
 /// A request with any method and path of the backend: see
 /// [`BackendClient::request`](crate::BackendClient::request).
 #[derive(Debug)]
-pub struct CustomRequest<'a> {
-    client: &'a raw::Client,
+pub struct CustomRequest {
     method: Method,
     path: String,
     body: Option<Result<RawBody, Invalid>>,
 }
 
-impl<'a> CustomRequest<'a> {
-    pub(crate) fn new(client: &'a raw::Client, method: Method, path: String) -> Self {
-        CustomRequest { client, method, path, body: None }
+impl CustomRequest {
+    pub(crate) fn new(method: Method, path: String) -> Self {
+        CustomRequest { method, path, body: None }
     }
 
     /// Sets the body: any value that can be serialized as JSON. A number that isn't finite is an error when
@@ -55,13 +55,13 @@ impl<'a> CustomRequest<'a> {
     }
 }
 
-impl Sealed for CustomRequest<'_> {}
+impl Sealed for CustomRequest {}
 
 /// Decodes JSON, or null if there is no body, as for a HEAD, a DELETE or a 204.
 #[doc(hidden)]
-pub struct AnyAnswer;
+pub struct NullableDecoder;
 
-impl ResponseDecoder for AnyAnswer {
+impl ResponseDecoder for NullableDecoder {
     type Output = Json;
 
     fn read(response: Box<IncomingResponse>) -> impl Future<Output = Result<Json, Error>> + Send + 'static {
@@ -69,14 +69,14 @@ impl ResponseDecoder for AnyAnswer {
     }
 }
 
-impl Operation for CustomRequest<'_> {
+impl Operation for CustomRequest {
     type Output = Json;
-    type Decoder = AnyAnswer;
+    type Decoder = NullableDecoder;
     const ID: &'static str = "request";
     const PATH: &'static str = "";
-    const LIST: bool = false;
+    const PAGINATION: Option<Pagination> = None;
 
-    fn into_request(self) -> Result<Request, Invalid> {
+    fn into_request(self, base: &Base) -> Result<Request, Invalid> {
         if !self.path.starts_with('/') {
             return Err(Invalid::from(format!("`path`: {:?} doesn't start with `/`", self.path)));
         }
@@ -98,15 +98,13 @@ impl Operation for CustomRequest<'_> {
         if self.path.split('/').any(folded) {
             return Err(Invalid::from(format!("`path`: {:?} contains a `.` or `..` segment", self.path)));
         }
-        let url = format!("{}{}", self.client.baseurl, self.path);
-        let mut request = self
-            .client
-            .client
-            .request(self.method, url)
-            .header(ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(body) = self.body {
-            request = body?.put(request, "application/octet-stream");
+        let url = Url::parse(&format!("{}{}", base.url(), self.path))
+            .map_err(|error| Invalid::from(format!("`path`: {:?}: {error}", self.path)))?;
+        let mut request = Request::new(self.method, url);
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        match self.body {
+            Some(body) => body?.put(request, "application/octet-stream", base.client()),
+            None => Ok(request),
         }
-        Ok(request.build()?)
     }
 }

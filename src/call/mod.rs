@@ -23,6 +23,7 @@ use crate::client::{BackendClient, Settings};
 use crate::error::{Error, Result};
 use crate::generated::operation::{Operation, ResponseDecoder};
 use crate::generated::raw;
+use crate::generated::request::Base;
 use crate::transport::retry_policy::RetryPolicy;
 use crate::transport::timeouts::Timeouts;
 use crate::transport::{IncomingResponse, Retry, is_transport_header};
@@ -46,9 +47,10 @@ use crate::url_conversion::Conversions;
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 #[must_use = "a call does nothing until it is awaited or sent"]
-pub struct Call<'c, B> {
-    client: &'c BackendClient,
+pub struct Call<B> {
+    client: BackendClient,
     operation: B,
     options: CallOptions,
 }
@@ -213,13 +215,13 @@ impl BackendClient {
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
-    /// let upload = client.call(|raw| raw.get_chunked_upload().id("0b9a9a1e-7c1d-4c0e-9b57-2b1f0a6f3c11")).await?;
+    /// let upload = client.call(|raw| raw.get_chunked_upload("0b9a9a1e-7c1d-4c0e-9b57-2b1f0a6f3c11")).await?;
     /// println!("{:?}", upload.offset);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn call<'c, B: Operation>(&'c self, operation: impl FnOnce(&'c raw::Client) -> B) -> Call<'c, B> {
-        Call::new(self, operation(self.raw()))
+    pub fn call<B: Operation>(&self, operation: impl FnOnce(&raw::Client) -> B) -> Call<B> {
+        Call::new(self.clone(), operation(&raw::Client))
     }
 
     /// Calls any method and path of the backend, also one that isn't in the API's document. Request and
@@ -242,15 +244,15 @@ impl BackendClient {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn request(&self, method: reqwest::Method, path: impl Into<String>) -> Call<'_, CustomRequest<'_>> {
-        Call::new(self, CustomRequest::new(self.raw(), method, path.into()))
+    pub fn request(&self, method: reqwest::Method, path: impl Into<String>) -> Call<CustomRequest> {
+        Call::new(self.clone(), CustomRequest::new(method, path.into()))
     }
 }
 
-impl<'c, B: Operation> Call<'c, B> {
+impl<B: Operation> Call<B> {
     option_setters!();
 
-    pub(crate) fn new(client: &'c BackendClient, operation: B) -> Self {
+    pub(crate) fn new(client: BackendClient, operation: B) -> Self {
         Call { client, operation, options: CallOptions::default() }
     }
 
@@ -295,12 +297,12 @@ impl<'c, B: Operation> Call<'c, B> {
 
     /// Returns all invalid parameters and options.
     pub(crate) fn problems(self) -> Vec<String> {
-        checked(self.operation, &self.options).err().unwrap_or_default()
+        checked(self.operation, &self.options, self.client.base()).err().unwrap_or_default()
     }
 
     pub(crate) fn prepare(mut self) -> Result<Prepared> {
-        let mut request =
-            checked(self.operation, &self.options).map_err(|problems| invalid(B::ID, problems))?;
+        let mut request = checked(self.operation, &self.options, self.client.base())
+            .map_err(|problems| invalid(B::ID, problems))?;
         let CallOptions { params, headers, conversions, .. } = &mut self.options;
         let (params, headers, conversions) =
             (std::mem::take(params), std::mem::take(headers), std::mem::take(conversions));
@@ -323,7 +325,7 @@ impl<'c, B: Operation> Call<'c, B> {
             timeouts: self.options.timeouts(settings, B::LIST),
             retry: Retry { policy, unknown_outcome: self.options.idempotent },
             conversions: Arc::new(conversions),
-            list: B::LIST,
+            pagination: B::PAGINATION,
             allow_cross_origin: !(B::LIST || self.options.backend_only),
             throttled: None,
         })
@@ -341,7 +343,7 @@ impl<'c, B: Operation> Call<'c, B> {
     }
 }
 
-impl<B: Operation> IntoFuture for Call<'_, B> {
+impl<B: Operation> IntoFuture for Call<B> {
     type Output = Result<B::Output>;
     type IntoFuture = ResponseFuture<B::Output>;
 
@@ -350,7 +352,7 @@ impl<B: Operation> IntoFuture for Call<'_, B> {
     }
 }
 
-impl<B: fmt::Debug> fmt::Debug for Call<'_, B> {
+impl<B: fmt::Debug> fmt::Debug for Call<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
             .field("operation", &self.operation)
@@ -360,9 +362,9 @@ impl<B: fmt::Debug> fmt::Debug for Call<'_, B> {
 }
 
 /// Returns the operation's request, or all that is invalid: its parameters first, then the options.
-fn checked<B: Operation>(operation: B, options: &CallOptions) -> Result<Request, Vec<String>> {
+fn checked<B: Operation>(operation: B, options: &CallOptions, base: &Base) -> Result<Request, Vec<String>> {
     let problems = options.problems();
-    match operation.into_request() {
+    match operation.into_request(base) {
         Ok(request) if problems.is_empty() => Ok(request),
         Ok(_) => Err(problems),
         Err(invalid) => Err(invalid.problems.into_iter().chain(problems).collect()),

@@ -8,6 +8,7 @@ use reqwest::Request;
 
 use crate::error::redact::secrets::Secrets;
 use crate::error::{RequestInfo, Result};
+use crate::generated::description::Pagination;
 use crate::transport::timeouts::Timeouts;
 use crate::transport::{IncomingResponse, Retry, Transport, TransportRequest};
 use crate::url_conversion::Conversions;
@@ -20,8 +21,8 @@ pub(crate) struct Prepared {
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: Retry,
     pub(crate) conversions: Arc<Conversions>,
-    /// Whether the response is a page of a list.
-    pub(crate) list: bool,
+    /// How the list is read; `None` if the response is no page of a list.
+    pub(crate) pagination: Option<Pagination>,
     /// Whether another host may respond instead of the backend.
     pub(crate) allow_cross_origin: bool,
     /// Counts the responses that ask for fewer requests.
@@ -44,7 +45,7 @@ impl Prepared {
             timeouts,
             retry,
             conversions,
-            list,
+            pagination,
             allow_cross_origin,
             throttled,
         } = self;
@@ -59,7 +60,8 @@ impl Prepared {
             allow_cross_origin,
             throttled,
         };
-        transport.fetch(request, move |response| read(response.converting(&conversions, list)))
+        transport
+            .fetch(request, move |response| read(response.converting(&conversions, pagination.is_some())))
     }
 
     /// Returns the same call for another URL, with this deadline.
@@ -73,7 +75,7 @@ impl Prepared {
             timeouts: Timeouts { deadline, ..self.timeouts },
             retry: self.retry.clone(),
             conversions: self.conversions.clone(),
-            list: self.list,
+            pagination: self.pagination,
             allow_cross_origin: self.allow_cross_origin,
             throttled: None,
         }

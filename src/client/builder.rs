@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::client::{BackendClient, READ_TIMEOUT, Settings};
 use crate::error::{Error, Result};
-use crate::generated::raw;
+use crate::generated::request::Base;
 use crate::runtime::clock::{Clock, SystemClock};
 use crate::transport::credentials::{Credentials, CredentialsProvider, CredentialsSource};
 use crate::transport::http_clients::{ClientKind, HttpClients};
@@ -320,7 +320,7 @@ impl BackendClientBuilder {
         let secrets = self.secrets()?;
         let headers = self.credentials.headers()?;
         let http = self.http_clients(&origin)?;
-        let raw = raw::Client { baseurl: origin.base().to_owned(), client: http.first().clone() };
+        let base = Base::new(origin.base(), http.first().clone());
         let settings = Settings {
             connect_timeout: self.connect_timeout,
             read_timeout: self.read_timeout,
@@ -340,7 +340,7 @@ impl BackendClientBuilder {
             in_flight: Arc::new(Semaphore::new(self.max_in_flight.min(Semaphore::MAX_PERMITS))),
             observer: self.observer,
         };
-        Ok(BackendClient::from_parts(transport, raw, settings))
+        Ok(BackendClient::from_parts(transport, base, settings))
     }
 
     fn http_clients(&self, origin: &Origin) -> Result<HttpClients> {

@@ -7,13 +7,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::generated::raw;
+use crate::generated::request::Base;
 use crate::transport::Transport;
 use builder::BackendClientBuilder;
 
 pub(crate) use settings::{READ_TIMEOUT, Settings};
 
 /// A client of one Synapse backend.
+///
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/methods.md"))]
+///
+/// Any other operation is called by [`call`](BackendClient::call), any other request is sent by
+/// [`request`](BackendClient::request).
 ///
 /// Cheap to clone; clones share connections, limits and credentials. Its futures and streams own what they
 /// need, so that they can be spawned. Dropping one cancels its request and leaves the client usable.
@@ -47,7 +52,7 @@ pub struct BackendClient {
 
 pub(crate) struct Inner {
     pub(crate) transport: Arc<Transport>,
-    pub(crate) raw: raw::Client,
+    pub(crate) base: Base,
     pub(crate) settings: Settings,
 }
 
@@ -76,12 +81,12 @@ impl BackendClient {
         BackendClientBuilder::from_env()?.build()
     }
 
-    pub(crate) fn raw(&self) -> &raw::Client {
-        &self.inner.raw
+    pub(crate) fn base(&self) -> &Base {
+        &self.inner.base
     }
 
-    pub(crate) fn from_parts(transport: Transport, raw: raw::Client, settings: Settings) -> Self {
-        BackendClient { inner: Arc::new(Inner { transport: Arc::new(transport), raw, settings }) }
+    pub(crate) fn from_parts(transport: Transport, base: Base, settings: Settings) -> Self {
+        BackendClient { inner: Arc::new(Inner { transport: Arc::new(transport), base, settings }) }
     }
 
     /// Returns the base URL, without a trailing slash.

@@ -1,6 +1,5 @@
 //! Choices of a document: a value's type is determined by its tag or by its fields. Only generated code uses
 //! this module.
-#![allow(dead_code, reason = "which choices there are depends on the document")]
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -13,7 +12,7 @@ use crate::error::json_text::members::{items, members, name};
 use crate::values::json::Json;
 
 /// Returns a value and the tag that determines its type.
-pub(crate) fn tagged<'de, D: Deserializer<'de>>(
+pub fn tagged<'de, D: Deserializer<'de>>(
     deserializer: D,
     tag: &str,
 ) -> Result<(Option<String>, Json), D::Error> {
@@ -24,16 +23,12 @@ pub(crate) fn tagged<'de, D: Deserializer<'de>>(
 }
 
 /// Decodes the value as the type that its tag names.
-pub(crate) fn choice<T: DeserializeOwned, E: serde::de::Error>(
-    value: &Json,
-    tag: &str,
-    is: &str,
-) -> Result<T, E> {
+pub fn choice<T: DeserializeOwned, E: serde::de::Error>(value: &Json, tag: &str, is: &str) -> Result<T, E> {
     value.decode().map_err(|error| E::custom(format!("with `{tag}` {is:?}: {error}")))
 }
 
 /// Decodes the value as one of several types; `None` if it doesn't fit the type.
-pub(crate) fn fits<T: DeserializeOwned, E: serde::de::Error>(value: &Json) -> Result<Option<T>, E> {
+pub fn fits<T: DeserializeOwned, E: serde::de::Error>(value: &Json) -> Result<Option<T>, E> {
     match value.decode() {
         Ok(choice) => Ok(Some(choice)),
         // It is unknown whether the value fits.
@@ -44,16 +39,19 @@ pub(crate) fn fits<T: DeserializeOwned, E: serde::de::Error>(value: &Json) -> Re
 
 /// The shape of a choice, as far as it distinguishes the choice from others: an object or a list of objects,
 /// with the fields of the choice.
-pub(crate) enum Shape<'a> {
+pub enum Shape<'a> {
+    /// An object with these fields.
     Object(&'a [&'a str]),
+    /// A list of objects with these fields.
     List(&'a [&'a str]),
+    /// Any other value.
     Other,
 }
 
 /// Returns the indices of the choices, the best fit for the value first. For an object, that is the choice
 /// with the fewest unknown keys, then the one with the fewest missing fields. For a list, the first item is
 /// compared.
-pub(crate) fn by_fit(value: &Json, choices: &[Shape<'_>]) -> Vec<usize> {
+pub fn by_fit(value: &Json, choices: &[Shape<'_>]) -> Vec<usize> {
     let text = value.text();
     let is_list = text.starts_with('[');
     let first = items(text).next().and_then(keys);

@@ -1,7 +1,13 @@
-//! The generated client, and the traits and types that its code and its callers share.
+//! The generated client, and what its code calls: traits, parameters, conversions and the request that they make.
 
+pub(crate) mod argument;
+pub(crate) mod body;
 pub(crate) mod choices;
+pub(crate) mod description;
 pub(crate) mod operation;
 pub(crate) mod page_link;
+pub(crate) mod parameters;
 pub mod raw;
 pub(crate) mod raw_body;
+pub(crate) mod request;
+pub(crate) mod support;

@@ -5,7 +5,7 @@ use serde::de::{Deserializer, Error, Visitor};
 
 /// A link to another page. Null, false and an empty string mean that there is no other page.
 #[derive(Default)]
-pub(crate) struct PageLink(pub(crate) Option<String>);
+pub struct PageLink(pub Option<String>);
 
 impl<'de> Deserialize<'de> for PageLink {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

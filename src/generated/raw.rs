@@ -4,6 +4,8 @@
 //! [`BackendClient::call`](crate::BackendClient::call) passes a [`Client`] to its closure and sends the
 //! operation that the closure builds.
 
+// Which of these the code uses depends on the document.
+#![allow(unused_imports)]
 // A document may lack descriptions, and its descriptions aren't written for rustdoc.
 #![allow(missing_docs, rustdoc::bare_urls, rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags)]
 #![allow(

@@ -5,7 +5,9 @@ use std::fmt;
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::multipart::Form;
-use reqwest::{Body, RequestBuilder};
+use reqwest::{Body, Client, Request, RequestBuilder};
+
+use super::request::Invalid;
 
 /// A body that isn't JSON: bytes, a string, a form, or a stream of bytes.
 ///
@@ -40,18 +42,27 @@ impl RawBody {
         self
     }
 
-    /// Sets the body of a request; `usual` is the document's media type.
-    pub(crate) fn put(self, request: RequestBuilder, usual: &'static str) -> RequestBuilder {
-        match self {
-            RawBody { content: Content::Form(form), .. } => request.multipart(form),
-            RawBody { content: Content::Body(body), media_type: None } => {
-                request.header(CONTENT_TYPE, HeaderValue::from_static(usual)).body(body)
+    /// Sets the body of a request; `usual` is the document's media type. `client` encodes a form.
+    pub(crate) fn put(
+        self,
+        mut request: Request,
+        usual: &'static str,
+        client: &Client,
+    ) -> Result<Request, Invalid> {
+        let body = match self.content {
+            Content::Form(form) => {
+                return Ok(RequestBuilder::from_parts(client.clone(), request).multipart(form).build()?);
             }
-            // An invalid header value is reported when the request is built.
-            RawBody { content: Content::Body(body), media_type: Some(own) } => {
-                request.header(CONTENT_TYPE, own).body(body)
-            }
-        }
+            Content::Body(body) => body,
+        };
+        let media_type = match self.media_type {
+            None => HeaderValue::from_static(usual),
+            Some(own) => HeaderValue::try_from(own)
+                .map_err(|_| Invalid::from("the body's media type can't be a header".to_owned()))?,
+        };
+        request.headers_mut().insert(CONTENT_TYPE, media_type);
+        *request.body_mut() = Some(body);
+        Ok(request)
     }
 }
 

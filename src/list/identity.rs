@@ -6,6 +6,7 @@ use reqwest::Url;
 
 use super::dedup::Recent;
 use super::page::{Fields, Marks};
+use crate::generated::description::Pagination;
 
 /// How many ids are remembered: a list shifts by a few pages while it is read, not by hundreds.
 const IDS: usize = 100_000;
@@ -14,19 +15,13 @@ const PAGES: usize = 1 << 16;
 /// How many ids a checkpoint keeps.
 pub(super) const KEPT: usize = 1_000;
 
-/// Returns the fields that tell an operation's items apart, in order of preference.
-pub(super) fn identity_of(operation: &str, url: &Url) -> &'static [&'static str] {
-    match operation {
-        // In current releases `id` is the ground truth's id and repeats. A release without `pgh_id` is
-        // recognised only if no field was omitted.
-        "list_ground_truth_events" => {
-            match url.query_pairs().any(|(name, _)| name == "fields" || name == "omit") {
-                true => &["pgh_id"],
-                false => &["pgh_id", "id"],
-            }
-        }
-        "list_ground_truth_events_data" | "list_ground_truth_events_files" => &[],
-        _ => &["id"],
+/// Returns the fields that tell a list's items apart, in order of preference. If the request leaves out fields,
+/// only the first counts: its absence doesn't mean that the server has no such field.
+pub(super) fn identity_of(pagination: Pagination, url: &Url) -> &'static [&'static str] {
+    let leaves_out = || url.query_pairs().any(|(name, _)| name == "fields" || name == "omit");
+    match pagination.identity {
+        [first, _, ..] if leaves_out() => std::slice::from_ref(first),
+        fields => fields,
     }
 }
 
@@ -209,16 +204,15 @@ mod tests {
 
     #[test]
     fn identity_fields_of_each_list() {
-        let of =
-            |operation, query: &str| identity_of(operation, &format!("http://h/x/?{query}").parse().unwrap());
-        assert_eq!(of("list_ground_truth_events", "page=1"), ["pgh_id", "id"]);
-        assert_eq!(of("list_ground_truth_events", "fields=id"), ["pgh_id"]);
-        assert_eq!(of("list_ground_truth_events", "omit=data"), ["pgh_id"]);
-        assert!(
-            of("list_ground_truth_events_data", "").is_empty()
-                && of("list_ground_truth_events_files", "").is_empty()
-        );
-        assert_eq!(of("list_models", "fields=id"), ["id"]);
+        let of = |fields: &'static [&'static str], query: &str| {
+            let url = format!("http://h/x/?{query}").parse().unwrap();
+            identity_of(Pagination::new().identified_by(fields), &url)
+        };
+        assert_eq!(of(&["pgh_id", "id"], "page=1"), ["pgh_id", "id"]);
+        assert_eq!(of(&["pgh_id", "id"], "fields=id"), ["pgh_id"]);
+        assert_eq!(of(&["pgh_id", "id"], "omit=data"), ["pgh_id"]);
+        assert!(of(&[], "").is_empty() && of(&[], "fields=id").is_empty());
+        assert_eq!(of(Pagination::new().identity, "fields=id"), ["id"]);
     }
 
     #[test]

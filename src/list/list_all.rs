@@ -111,7 +111,8 @@ impl<T: Send + 'static> ListAll<T> {
         let nowhere = || Url::parse("http://localhost").unwrap_or_else(|_| unreachable!("it is a URL"));
         let url = template.as_ref().map_or_else(nowhere, |template| template.request.url().clone());
         let operation = template.as_ref().map_or("", |template| template.operation);
-        let (query, identity) = (query_of(operation, &url), identity_of(operation, &url));
+        let pagination = template.as_ref().and_then(|template| template.pagination).unwrap_or_default();
+        let (query, identity) = (query_of(operation, &url), identity_of(pagination, &url));
         let number = page_number(&url).unwrap_or(1).max(1);
         let mut plan = PagePlan::new(url.clone(), url.clone(), number);
         if is_head(&url) {

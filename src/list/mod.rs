@@ -39,7 +39,7 @@ use page::Decoder;
 use crate::call::Call;
 use crate::generated::operation::{Operation, Page};
 
-impl<B: Operation> Call<'_, B>
+impl<B: Operation> Call<B>
 where
     B::Output: Page,
 {

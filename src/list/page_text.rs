@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::error::json_text::members::behind_quote;
-use crate::generated::operation::Key;
 use crate::generated::page_link::PageLink;
+use crate::generated::support::Key;
 
 /// A page's fields besides its items.
 #[derive(Debug, Default, PartialEq)]

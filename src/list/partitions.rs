@@ -15,7 +15,7 @@ use crate::transport::IncomingResponse;
 /// Maximum number of parts that a list is split into.
 const MAX_PARTS: u64 = 10_000;
 
-impl<B: Operation> Call<'_, B>
+impl<B: Operation> Call<B>
 where
     B::Output: Page,
 {

@@ -75,9 +75,7 @@ impl UploadEngine<'_> {
         let Some(remote) = &self.remote else {
             return Err(Error::new(ErrorKind::Upload, "there is no upload"));
         };
-        let call = self
-            .client
-            .call(|raw| raw.complete_chunked_upload().id(&remote.id).body_map(|body| body.md5(md5)));
+        let call = self.client.call(|raw| raw.complete_chunked_upload(&remote.id, |body| body.md5(md5)));
         let mut call = call.with_options(self.requests.clone()).read_timeout(self.options.completion_timeout);
         if let Some(timeout) = self.time_left(self.client.settings().timeout) {
             call = call.timeout(timeout);

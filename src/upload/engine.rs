@@ -238,13 +238,12 @@ impl<'a> UploadEngine<'a> {
         within(self.deadline, "hashing the file", self.digest.wait_for(range.start)).await??;
         let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, self.size);
         let mut prepared = match &self.remote {
-            None => self
-                .call_upload(|raw| raw.start_chunked_upload().content_range(content_range).body(""))
-                .prepare()?,
+            None => {
+                self.call_upload(|raw| raw.start_chunked_upload("").content_range(content_range)).prepare()?
+            }
             Some(remote) => {
                 let id = &remote.id;
-                let call =
-                    self.call_upload(|raw| raw.upload_chunk().id(id).content_range(content_range).body(""));
+                let call = self.call_upload(|raw| raw.upload_chunk(id, "").content_range(content_range));
                 let mut prepared = call.prepare()?;
                 *prepared.request.url_mut() = remote.url.clone();
                 prepared
@@ -281,10 +280,7 @@ impl<'a> UploadEngine<'a> {
     }
 
     /// Returns a call with the time-outs of a chunk.
-    pub(super) fn call_upload<B: Operation>(
-        &self,
-        operation: impl FnOnce(&'a raw::Client) -> B,
-    ) -> Call<'a, B> {
+    pub(super) fn call_upload<B: Operation>(&self, operation: impl FnOnce(&raw::Client) -> B) -> Call<B> {
         let call = self.client.call(operation).with_options(self.requests.clone());
         match self.time_left(self.options.chunk_timeout.or(self.client.settings().timeout)) {
             Some(timeout) => call.timeout(timeout),
@@ -301,7 +297,7 @@ impl<'a> UploadEngine<'a> {
 
     /// Returns an upload's URL according to the API's document, whatever the server says.
     pub(super) fn expected_url(&self, id: &UploadId) -> Result<Url> {
-        let request = self.call_upload(|raw| raw.get_chunked_upload().id(id)).request()?;
+        let request = self.call_upload(|raw| raw.get_chunked_upload(id)).request()?;
         let mut url = request.url().clone();
         url.set_query(None);
         Ok(url)
@@ -367,7 +363,7 @@ impl<'a> UploadEngine<'a> {
 
     /// Requests an upload's state from the server.
     pub(super) async fn standing(&self, id: &UploadId) -> Result<ChunkedUpload> {
-        let response = self.call_upload(|raw| raw.get_chunked_upload().id(id)).await?;
+        let response = self.call_upload(|raw| raw.get_chunked_upload(id)).await?;
         if same_id(&response.id, id) {
             Ok(response)
         } else {

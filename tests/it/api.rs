@@ -75,7 +75,7 @@ async fn every_line_compiles(token: String, bar: &'static Bar) -> Result<(), Err
         other => drop(other?),
     }
     let _ = client
-        .call(|raw| raw.get_chunked_upload().id("a"))
+        .call(|raw| raw.get_chunked_upload("a"))
         .timeout(Duration::from_secs(1))
         .header("x-a", "b")
         .await;

@@ -57,7 +57,7 @@ fn page_of_events() -> ResponseTemplate {
 }
 
 async fn list(
-    set: impl for<'a> FnOnce(ListGroundTruthEvents<'a>) -> ListGroundTruthEvents<'a>,
+    set: impl FnOnce(ListGroundTruthEvents) -> ListGroundTruthEvents,
     query: &str,
 ) -> GroundTruthEventPage {
     let (server, client) = serving("GET", EVENTS, page_of_events()).await;
@@ -483,10 +483,7 @@ async fn missing_version_is_not_found() {
 
 #[tokio::test]
 async fn list_events_data_under_every_filter() {
-    async fn list(
-        set: impl for<'a> FnOnce(ListGroundTruthEventsData<'a>) -> ListGroundTruthEventsData<'a>,
-        query: &str,
-    ) {
+    async fn list(set: impl FnOnce(ListGroundTruthEventsData) -> ListGroundTruthEventsData, query: &str) {
         let body = r#"{"count": 1, "next": null, "previous": null, "results": [{"id": 1001, "data": {"label": 1.50}}]}"#;
         let at = "/sdk/ground_truth_events/data/";
         let (server, client) = serving("GET", at, json(200, body)).await;
@@ -512,10 +509,7 @@ async fn list_events_data_under_every_filter() {
 
 #[tokio::test]
 async fn list_events_files_under_every_filter() {
-    async fn list(
-        set: impl for<'a> FnOnce(ListGroundTruthEventsFiles<'a>) -> ListGroundTruthEventsFiles<'a>,
-        query: &str,
-    ) {
+    async fn list(set: impl FnOnce(ListGroundTruthEventsFiles) -> ListGroundTruthEventsFiles, query: &str) {
         let body = r#"{"count": 1, "results": [{"id": 1001, "files": [{"name": "image_1", "url": "/a.png", "size": 10}]}]}"#;
         let at = "/sdk/ground_truth_events/files/";
         let (server, client) = serving("GET", at, json(200, body)).await;
@@ -544,7 +538,7 @@ async fn list_events_files_under_every_filter() {
 
 #[tokio::test]
 async fn list_ground_truths_under_every_filter() {
-    async fn list(set: impl for<'a> FnOnce(ListGroundTruths<'a>) -> ListGroundTruths<'a>, query: &str) {
+    async fn list(set: impl FnOnce(ListGroundTruths) -> ListGroundTruths, query: &str) {
         let body = r#"{"count": 1, "next": null, "results": [{"id": 5, "ground_truth_dataset": 7, "data_unit": {"id": 31},
             "data": [1], "files": {"image_1": "/a.png", "data_meta_1": {"url": "/m.json"}}, "created_at": "2025-01-31"}]}"#;
         let (server, client) = serving("GET", "/ground_truths/", json(200, body)).await;
@@ -572,10 +566,7 @@ async fn list_ground_truths_under_every_filter() {
 
 #[tokio::test]
 async fn list_versions_under_every_filter() {
-    async fn list(
-        set: impl for<'a> FnOnce(ListGroundTruthVersions<'a>) -> ListGroundTruthVersions<'a>,
-        query: &str,
-    ) {
+    async fn list(set: impl FnOnce(ListGroundTruthVersions) -> ListGroundTruthVersions, query: &str) {
         let body = format!(r#"{{"count": 1, "next": null, "previous": null, "results": [{VERSION}]}}"#);
         let (server, client) = serving("GET", VERSIONS, json(200, body)).await;
         let page = client.list_ground_truth_versions().params(set).await.unwrap();

@@ -61,7 +61,7 @@ fn page_of_models() -> ResponseTemplate {
     )
 }
 
-async fn list(set: impl for<'a> FnOnce(ListModels<'a>) -> ListModels<'a>, expected: &str) -> ModelPage {
+async fn list(set: impl FnOnce(ListModels) -> ListModels, expected: &str) -> ModelPage {
     let (server, client) = serving("GET", "/models/", page_of_models()).await;
     let page = client.list_models().params(set).await.unwrap();
     assert_only_get(&server, expected).await;
@@ -201,7 +201,7 @@ async fn list_models_bad_filter_sends_nothing() {
 
 // ---- get_model
 
-async fn get(body: &str, set: impl for<'a> FnOnce(GetModel<'a>) -> GetModel<'a>, expected: &str) -> Model {
+async fn get(body: &str, set: impl FnOnce(GetModel) -> GetModel, expected: &str) -> Model {
     let (server, client) = serving("GET", "/models/456/", json(200, body)).await;
     let model = client.get_model(456).params(set).await.unwrap();
     assert_only_get(&server, expected).await;

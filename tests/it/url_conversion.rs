@@ -78,7 +78,7 @@ impl UrlConverter for Upper {
 }
 
 impl Kind {
-    fn set<'c, B: Operation>(&self, call: Call<'c, B>, field: &str) -> Call<'c, B> {
+    fn set<B: Operation>(&self, call: Call<B>, field: &str) -> Call<B> {
         match self {
             Kind::Plain => call.url_conversion(field, |url| format!("https://cdn.example.com{url}\"\\")),
             Kind::With => call.url_conversion_with(field, Upper),

@@ -37,12 +37,16 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
         );
         reads.push(match &*key {
             // Some servers end a list with `"next": false`, and send null for an empty page.
-            "results" if is_page => quote! { Some(map.next_value::<::std::option::Option<#ty>>()?.unwrap_or_default()) },
+            "results" if is_page => {
+                quote! { Some(map.next_value::<::std::option::Option<#ty>>()?.unwrap_or_default()) }
+            }
             "next" | "previous" if is_page && is_link => {
-                quote! { Some(map.next_value::<crate::generated::page_link::PageLink>()?.0.map(::std::convert::Into::into)) }
+                quote! { Some(map.next_value::<rt::PageLink>()?.0.map(::std::convert::Into::into)) }
             }
             // The inner one of two options represents null.
-            _ if text.starts_with("::std::option::Option<::std::option::Option<") => quote! { Some(Some(map.next_value()?)) },
+            _ if text.starts_with("::std::option::Option<::std::option::Option<") => {
+                quote! { Some(Some(map.next_value()?)) }
+            }
             _ => quote! { Some(map.next_value()?) },
         });
         // A duplicate would silently drop the first value: items, or the rest of the list.
@@ -68,7 +72,7 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
                     fn visit_map<__A: ::serde::de::MapAccess<'de>>(self, mut map: __A) -> ::std::result::Result<#ident, __A::Error> {
                         #(let mut #holders: ::std::option::Option<#types> = None;)*
                         let mut unknown = ::std::collections::BTreeMap::new();
-                        while let Some(key) = map.next_key::<crate::generated::operation::Key<'de>>()? {
+                        while let Some(key) = map.next_key::<rt::Key<'de>>()? {
                             match &*key.0 {
                                 #(#keys => { #once #holders = #reads; })*
                                 _ => { unknown.insert(key.0.into_owned(), map.next_value()?); }

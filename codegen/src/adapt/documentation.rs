@@ -29,13 +29,13 @@ impl VisitMut for Descriptions {
     }
 }
 
-fn may_hold_code(text: &str) -> bool {
+pub(super) fn may_hold_code(text: &str) -> bool {
     ["```", "~~~", "    ", "\t"].iter().any(|mark| text.contains(mark))
 }
 
 /// rustdoc reads a fence without a language, and text that is indented by four, as Rust. Both are plain
 /// text here. Carriage returns are removed, because a comment can't contain them.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     // The marks of the open fence. A fence of the same length or longer, with nothing after it, closes it
     // (CommonMark, 4.5).

@@ -1,155 +1,85 @@
-//! Adapts the generated code: a builder makes a request for our transport, and has no `send` method.
-//!
-//! The shape of the generator's output is known, statement by statement. The build fails on any other shape
-//! and states its name, so a new version of the generator can't go unnoticed.
+//! Adapts the generated code. The generator's types stay, with their own traits; its builders only say what
+//! the parameters' types are. The crate's builders and methods are emitted instead: they end in a request that
+//! our transport sends.
 
+mod builders;
 mod deserialize;
 mod documentation;
+mod examples;
+mod methods;
 mod nullable;
 mod open_enum;
 mod operations;
 mod reading;
 mod recursive;
-mod send;
-mod setters;
 mod tagged;
 mod type_builders;
 mod types;
 mod untagged;
-mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::TokenStream;
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use serde_json::Value;
-use syn::{File, ImplItem, Item, parse_quote};
+use syn::{File, Item, ItemMod, parse_quote};
 
-use crate::prepare::naming::parameter_name;
-use crate::prepare::{Notes, operations as operations_of};
-use operations::adapt_builders;
-use reading::{docs_of, start_of, trait_name};
+use crate::prepare::Notes;
 use types::{adapt_types, page_impl};
 
 type Result<T> = std::result::Result<T, String>;
 
-/// The document's properties of an operation.
-struct Described {
-    /// `operationId`, unchanged.
-    id: String,
-    method: String,
-    path: String,
-    /// The descriptions of the parameters, by the name of the setter.
-    parameters: BTreeMap<String, String>,
-}
-
-/// The context that is collected before the code is walked.
+/// What types are adapted with.
 struct Context<'a> {
     notes: &'a Notes,
-    described: BTreeMap<String, Described>,
-    /// Types that are part of request bodies.
+    /// Types that request bodies contain, and types of parameters.
     requested: BTreeSet<String>,
-    /// Types that are a page of a list.
-    pages: BTreeSet<String>,
 }
 
-/// Adapts the generated `code` to the crate. `document` is the prepared document of the code.
-pub fn adapt(code: TokenStream, document: &Value, notes: &Notes) -> Result<File> {
-    let mut file: File =
+/// The code of a document.
+pub struct Adapted {
+    /// Types, builders and the raw client.
+    pub raw: File,
+    /// Methods of `BackendClient`.
+    pub methods: File,
+    /// The table of the methods, in Markdown.
+    pub table: String,
+    /// Operations without a method, because its name is reserved.
+    pub reserved: Vec<String>,
+    /// The number of operations.
+    pub operations: usize,
+}
+
+/// Adapts the generated `code`, which the generator made from the prepared `document`. Handwritten methods
+/// call the operations in `taken_over`.
+pub fn adapt(code: TokenStream, document: &Value, notes: &Notes, taken_over: &[&str]) -> Result<Adapted> {
+    let file: File =
         syn::parse2(code).map_err(|error| format!("the generated code doesn't parse: {error}"))?;
-    let context = Context {
-        notes,
-        described: describe(document),
-        requested: builders_in_requests(&file),
-        pages: pages(&file),
+    let context = Context { notes, requested: builders_in_requests(&file) };
+    let module = |name: &str| -> Result<ItemMod> {
+        let found = file.items.iter().find_map(|item| match item {
+            Item::Mod(module) if module.ident == name => Some(module.clone()),
+            _ => None,
+        });
+        found.ok_or_else(|| format!("the generated code has no module `{name}`"))
     };
-    file.items = std::mem::take(&mut file.items)
-        .into_iter()
-        .map(|item| adapt_top(item, &context))
-        .collect::<Result<Vec<_>>>()?
-        .into_iter()
-        .flatten()
-        .collect();
-    documentation::make_harmless(&mut file);
-    Ok(file)
-}
-
-fn describe(document: &Value) -> BTreeMap<String, Described> {
-    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-    let mut described = BTreeMap::new();
-    for (path, method, operation) in operations_of(document) {
-        let mut parameters = BTreeMap::new();
-        for parameter in operation.get("parameters").and_then(Value::as_array).into_iter().flatten() {
-            if let (Some(name), Some(description)) = (text(parameter, "name"), text(parameter, "description"))
-            {
-                parameters.insert(parameter_name(&name), description);
-            }
-        }
-        if let Some(id) = text(operation, "operationId") {
-            let name = parameter_name(&id);
-            described.insert(
-                name,
-                Described { id, method: method.to_uppercase(), path: path.to_owned(), parameters },
-            );
-        }
-    }
-    described
-}
-
-fn adapt_top(item: Item, context: &Context<'_>) -> Result<Vec<Item>> {
-    Ok(match item {
-        // The generator's runtime (errors, responses and hooks) isn't used.
-        Item::Use(_) => vec![],
-        Item::Mod(module) if module.ident == "prelude" => vec![],
-        Item::Mod(module) if module.ident == "types" => vec![Item::Mod(adapt_types(module, context)?)],
-        Item::Mod(module) if module.ident == "builder" => vec![Item::Mod(adapt_builders(module, context)?)],
-        Item::Struct(client) if client.ident == "Client" => {
-            let docs = docs_of(&client.attrs);
-            let docs = docs.strip_prefix("Client for ").unwrap_or(&docs);
-            vec![
-                parse_quote! {
-                    #[doc = #docs]
-                    #[doc = ""]
-                    #[doc = "One method per operation. Each returns a builder of the operation's parameters."]
-                    #[derive(Clone)]
-                    pub struct Client {
-                        pub(crate) baseurl: String,
-                        pub(crate) client: reqwest::Client,
-                    }
-                },
-                parse_quote! {
-                    impl std::fmt::Debug for Client {
-                        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                            f.debug_struct("Client").field("baseurl", &self.baseurl).finish_non_exhaustive()
-                        }
-                    }
-                },
-            ]
-        }
-        Item::Impl(block) if block.trait_.is_some() => match trait_name(&block).as_str() {
-            "ClientInfo" | "ClientHooks" => vec![],
-            other => return Err(format!("generated code: an `impl {other}` beside the client is not known")),
-        },
-        Item::Impl(mut block) => {
-            if block
-                .items
-                .iter()
-                .any(|item| matches!(item, ImplItem::Fn(method) if method.sig.ident == "new"))
-            {
-                return Ok(vec![]); // `new` and `new_with_client`: the crate creates the client itself
-            }
-            for item in &mut block.items {
-                let ImplItem::Fn(method) = item else { continue };
-                let docs = docs_of(&method.attrs);
-                let docs = docs.split("Arguments:").next().unwrap_or(&docs);
-                let docs = docs.split("```ignore").next().unwrap_or(docs).trim();
-                method.attrs.retain(|attribute| !attribute.path().is_ident("doc"));
-                method.attrs.insert(0, parse_quote!(#[doc = #docs]));
-            }
-            vec![Item::Impl(block)]
-        }
-        other => return Err(format!("generated code: `{}` is not known", start_of(&other))),
-    })
+    let operations = operations::read_operations(&module("builder")?, document, notes, &pages(&file))?;
+    let types = adapt_types(module("types")?, &context)?;
+    let title = document.pointer("/info/title").and_then(Value::as_str).unwrap_or_default();
+    let client = builders::emit_client(title, &operations);
+    let builders = builders::emit_builders(&operations);
+    let mut raw: File = parse_quote! {
+        use crate::__generated as rt;
+        #types
+        #client
+        #builders
+    };
+    documentation::make_harmless(&mut raw);
+    let methods::Methods { code, table, reserved } =
+        methods::emit_methods(&operations, document, notes, taken_over);
+    let methods =
+        syn::parse2(quote! { #code }).map_err(|error| format!("the methods don't parse: {error}"))?;
+    Ok(Adapted { raw, methods, table, reserved, operations: operations.len() })
 }
 
 /// Returns the names of the types that are a page of a list.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use quote::{ToTokens, format_ident};
 use syn::{Fields, ImplItem, Item, ItemStruct, Type, parse_quote};
 
-use super::reading::first_argument;
 use crate::prepare::Notes;
 use crate::prepare::naming::field_name;
 
@@ -49,22 +48,6 @@ impl Clearable {
             if self.is_tristate(&owner, &name) {
                 let inner = &field.ty;
                 field.ty = parse_quote!(::std::option::Option<#inner>);
-            }
-        }
-    }
-
-    /// Does the same as [`widen`](Self::widen) in the builder, where each field is a `Result`.
-    pub(super) fn widen_builder(&self, structure: &mut ItemStruct) {
-        let owner = structure.ident.to_string();
-        for field in &mut structure.fields {
-            let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
-            if self.is_tristate(&owner, &name)
-                && let Type::Path(path) = &field.ty
-                && let Some(inner) =
-                    path.path.segments.last().and_then(|last| first_argument(&last.arguments))
-            {
-                field.ty =
-                    parse_quote!(::std::result::Result<::std::option::Option<#inner>, ::std::string::String>);
             }
         }
     }

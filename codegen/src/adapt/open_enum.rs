@@ -77,13 +77,13 @@ pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
         }
         impl<'de> ::serde::Deserialize<'de> for #ident {
             fn deserialize<__D: ::serde::Deserializer<'de>>(deserializer: __D) -> std::result::Result<Self, __D::Error> {
-                crate::generated::operation::open_enum(deserializer)
+                rt::open_enum(deserializer)
             }
         }
         impl schemars::JsonSchema for #ident {
             fn schema_name() -> std::borrow::Cow<'static, str> { #name.into() }
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                crate::generated::operation::open_enum_schema(&[#(#values),*])
+                rt::open_enum_schema(&[#(#values),*])
             }
         }
     };

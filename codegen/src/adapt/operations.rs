@@ -1,190 +1,258 @@
-//! The operations' builders: setters, and an `impl Operation` with the statements of `send` up to the
-//! request.
+//! Reads operations: what the document says of each, and the types that the generator gives its parameters,
+//! its body and its response.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use quote::ToTokens;
-use syn::visit_mut::VisitMut;
-use syn::{ImplItem, ImplItemFn, Item, ItemImpl, ItemMod, Type, parse_quote};
+use serde_json::Value;
+use syn::{Ident, ImplItem, Item, ItemMod, ItemStruct, ReturnType, Type, parse_quote};
 
-use super::reading::{docs_of, remove_derive, start_of};
-use super::send::{cut_send, operation_id, success_type};
-use super::setters::{MissingMessage, Setter, adapt_setter};
-use super::wire::Wire;
-use super::{Context, Result};
-use crate::prepare::naming::parameter_name;
+use super::Result;
+use super::reading::{first_argument, name_of, option_inner};
+use crate::prepare::naming::{parameter_name, type_name};
+use crate::prepare::{Notes, operations as operations_of};
 
-pub(super) fn adapt_builders(mut module: ItemMod, context: &Context<'_>) -> Result<ItemMod> {
-    RawBodies.visit_item_mod_mut(&mut module);
-    let Some((_, items)) = &mut module.content else {
-        return Err("generated code: `mod builder` is empty".to_owned());
-    };
-    let mut adapted: Vec<Item> = vec![parse_quote! { use super::types; }];
-    for item in std::mem::take(items) {
-        match item {
-            Item::Use(_) => {}
-            Item::Struct(mut builder) => {
-                let docs = docs_of(&builder.attrs);
-                let name = docs
-                    .split("Client::")
-                    .nth(1)
-                    .and_then(|rest| rest.split('`').next())
-                    .unwrap_or_default()
-                    .to_owned();
-                let docs = match context.described.get(&name) {
-                    Some(operation) => format!(
-                        "Parameters of [`Client::{name}`](super::Client::{name}), `{} {}`.",
-                        operation.method, operation.path
-                    ),
-                    None => docs,
-                };
-                builder.attrs.retain(|attribute| !attribute.path().is_ident("doc"));
-                builder.attrs.insert(0, parse_quote!(#[doc = #docs]));
-                if let (Some(operation), syn::Fields::Named(fields)) =
-                    (context.described.get(&name), &mut builder.fields)
-                {
-                    let wire = Wire::new(context.notes, &operation.id);
-                    if wire.optional_body {
-                        fields.named.push(parse_quote!(body_is_set: bool));
-                    }
-                    if wire.form {
-                        fields.named.push(parse_quote!(form: ::std::option::Option<crate::RawBody>));
-                        // A form may be a stream, which can't be cloned.
-                        remove_derive(&mut builder.attrs, "Clone");
-                    }
-                }
-                adapted.push(Item::Struct(builder));
-            }
-            Item::Impl(block) => adapted.extend(adapt_builder(block, context)?),
-            other => {
-                return Err(format!(
-                    "generated code: `{}` among the builders is not known",
-                    start_of(&other)
-                ));
-            }
-        }
-    }
-    *items = adapted;
-    Ok(module)
+/// An operation of the document.
+pub(super) struct Operation {
+    /// The `operationId` of the document.
+    pub(super) id: String,
+    /// The name of its method.
+    pub(super) name: Ident,
+    /// The name of its builder.
+    pub(super) builder: Ident,
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) tag: String,
+    pub(super) summary: String,
+    pub(super) description: String,
+    /// Those of the path first, in the template's order.
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) body: Option<Body>,
+    /// The media type of the body.
+    pub(super) request_type: String,
+    /// The value of `Accept`.
+    pub(super) accept: Option<String>,
+    pub(super) output: Output,
+    /// If the response is a page of a list, the fields that identify its items; `None` for the usual ones.
+    pub(super) list: Option<Option<Vec<String>>>,
 }
 
-/// Returns the setters with their descriptions, and an `impl Operation` with the statements of `send` up to
-/// the request.
-fn adapt_builder(mut block: ItemImpl, context: &Context<'_>) -> Result<Vec<Item>> {
-    let name = block.self_ty.to_token_stream().to_string();
-    let at = |what: &str| format!("generated code: {name}: {what}");
-    let mut operation = None;
-    let mut kept = Vec::new();
-    let mut setters = Vec::new();
-    for item in std::mem::take(&mut block.items) {
-        let ImplItem::Fn(mut method) = item else { return Err(at("something that isn't a method")) };
-        match method.sig.ident.to_string().as_str() {
-            "new" => {
-                method.vis = parse_quote!(pub(crate));
-                MissingMessage.visit_block_mut(&mut method.block);
-                kept.push(method);
-            }
-            "send" => operation = Some(method),
-            "stream" => {}
-            _ => setters.push(method),
-        }
-    }
-    let send = operation.ok_or_else(|| at("there is no `send`"))?;
-    let id = operation_id(&send).ok_or_else(|| at("`send` doesn't tell its operation"))?;
-    let about = context
-        .described
-        .get(&parameter_name(&id))
-        .ok_or_else(|| at("the document has no such operation"))?;
-    let wire = Wire::new(context.notes, &about.id);
-    let statements = cut_send(&send, &wire).map_err(|what| at(&what))?;
-    for method in &mut kept {
-        BeginsWith(&wire).visit_block_mut(&mut method.block);
-    }
-    if wire.form {
-        kept.push(form_setter());
-    }
+/// A parameter of an operation.
+pub(super) struct Parameter {
+    pub(super) setter: Ident,
+    pub(super) wire: String,
+    /// `path`, `query` or `header`.
+    pub(super) place: String,
+    pub(super) required: bool,
+    pub(super) separator: Option<&'static str>,
+    pub(super) ty: Type,
+    pub(super) description: String,
+    /// A value of the document, or null.
+    pub(super) example: Value,
+}
 
-    for mut method in setters {
-        let setter = method.sig.ident.to_string();
-        adapt_setter(&mut method, about.parameters.get(setter.trim_start_matches("r#")), Setter::Parameter)?;
-        if wire.optional_body && matches!(setter.as_str(), "body" | "body_map") {
-            method.block.stmts.insert(0, parse_quote! { self.body_is_set = true; });
-        }
-        kept.push(method);
-    }
-    block.items = kept.into_iter().map(ImplItem::Fn).collect();
+/// The body of an operation.
+pub(super) struct Body {
+    pub(super) kind: BodyKind,
+    pub(super) optional: bool,
+    /// Whether a form can be sent instead.
+    pub(super) form: bool,
+}
 
-    let output = success_type(&send.sig.output).ok_or_else(|| at("`send` gives a type of another form"))?;
-    let (output, decoder): (Type, Type) = match output.to_token_stream().to_string().as_str() {
-        "()" => (output, parse_quote!(crate::generated::operation::EmptyDecoder)),
-        "ByteStream" => {
-            (parse_quote!(crate::ByteStream), parse_quote!(crate::generated::operation::BytesDecoder))
-        }
-        _ => match context.notes.empty_answers.get(&about.id) {
-            Some(status) => {
-                let decoder =
-                    parse_quote!(crate::generated::operation::OptionalJsonDecoder<#output, #status>);
-                (parse_quote!(::std::option::Option<#output>), decoder)
+pub(super) enum BodyKind {
+    /// JSON: the type, and its builder if it has one.
+    Json { ty: Type, builder: Option<Type> },
+    /// Content that isn't JSON.
+    Raw,
+}
+
+/// The response of an operation.
+pub(super) enum Output {
+    Empty,
+    Bytes,
+    Json(Type),
+    /// JSON with this status; with another status, the body may be missing.
+    OptionalJson(Type, u16),
+}
+
+/// Reads the operations of a prepared document from it and from the generator's builders.
+pub(super) fn read_operations(
+    module: &ItemMod,
+    document: &Value,
+    notes: &Notes,
+    pages: &BTreeSet<String>,
+) -> Result<Vec<Operation>> {
+    let items = module.content.as_ref().map(|(_, items)| items.as_slice()).unwrap_or_default();
+    let mut builders: BTreeMap<String, &ItemStruct> = BTreeMap::new();
+    let mut outputs: BTreeMap<String, Type> = BTreeMap::new();
+    for item in items {
+        match item {
+            Item::Struct(builder) => drop(builders.insert(builder.ident.to_string(), builder)),
+            Item::Impl(block) => {
+                let send = block.items.iter().find_map(|item| match item {
+                    ImplItem::Fn(method) if method.sig.ident == "send" => success_type(&method.sig.output),
+                    _ => None,
+                });
+                if let (Some(owner), Some(output)) = (owner(&block.self_ty), send) {
+                    outputs.insert(owner, output);
+                }
             }
-            None => (output.clone(), parse_quote!(crate::generated::operation::JsonDecoder<#output>)),
+            _ => {}
+        }
+    }
+    let mut operations = Vec::new();
+    for (path, method, described) in operations_of(document) {
+        let id = text(described, "operationId");
+        let of = |what: &str| format!("generated code: {id}: {what}");
+        let builder = builders.get(&type_name(&id)).ok_or_else(|| of("there is no builder"))?;
+        let output = outputs.get(&type_name(&id)).ok_or_else(|| of("`send` has another return type"))?;
+        operations.push(
+            read_operation((path, method, described), builder, output, notes, pages).map_err(|e| of(&e))?,
+        );
+    }
+    Ok(operations)
+}
+
+fn read_operation(
+    (path, method, described): (&str, &str, &Value),
+    builder: &ItemStruct,
+    output: &Type,
+    notes: &Notes,
+    pages: &BTreeSet<String>,
+) -> Result<Operation> {
+    let id = text(described, "operationId");
+    let mut fields: BTreeMap<String, Type> = BTreeMap::new();
+    for field in &builder.fields {
+        // The first field is the client, a reference; all others are results.
+        if let (Some(name), Some(ty)) = (&field.ident, result_value(&field.ty)) {
+            fields.insert(name.to_string().trim_start_matches("r#").to_owned(), ty);
+        }
+    }
+    let mut parameters = Vec::new();
+    let documented = described.get("parameters").and_then(Value::as_array).into_iter().flatten();
+    for parameter in documented {
+        let name = text(parameter, "name");
+        let setter = parameter_name(&name);
+        let ty = fields.remove(&setter).ok_or_else(|| format!("the builder has no field `{setter}`"))?;
+        let renamed = notes.parameters.get(&id).into_iter().flatten().find(|renamed| renamed.from == name);
+        let wire = renamed.map_or_else(|| name.clone(), |renamed| renamed.wire.clone());
+        parameters.push(Parameter {
+            setter: ident(&setter)?,
+            separator: notes.joined.get(&id).and_then(|joined| joined.get(&wire).copied()),
+            place: text(parameter, "in"),
+            required: parameter.get("required") == Some(&Value::Bool(true)),
+            ty: option_inner(&ty).unwrap_or(ty),
+            description: text(parameter, "description"),
+            example: parameter
+                .get("x-example")
+                .or_else(|| parameter.pointer("/schema/example"))
+                .cloned()
+                .unwrap_or_default(),
+            wire,
+        });
+    }
+    let place_in_path = |name: &str| path.find(&format!("{{{name}}}")).unwrap_or(usize::MAX);
+    parameters.sort_by_cached_key(|parameter| match parameter.place.as_str() {
+        "path" => (0, place_in_path(&parameter.wire), String::new()),
+        "query" => (1, 0, parameter.wire.clone()),
+        _ => (2, 0, parameter.wire.clone()),
+    });
+    let body = fields.remove("body").map(|ty| read_body(ty, described, &id, notes)).transpose()?;
+    if let Some(other) = fields.keys().next() {
+        return Err(format!("the document has no parameter for the field `{other}`"));
+    }
+    // A value that can't be a header would be a panic at run time.
+    let usable = |media_type: &&String| media_type.bytes().all(|byte| (b' '..0x7f).contains(&byte));
+    let answered = notes.answer_types.get(&id).filter(usable).cloned();
+    let is_raw = matches!(&body, Some(Body { kind: BodyKind::Raw, .. }));
+    let request_type = notes.request_types.get(&id).filter(usable).cloned();
+    let output = match output.to_token_stream().to_string().as_str() {
+        "()" => Output::Empty,
+        "ByteStream" => Output::Bytes,
+        _ => match notes.empty_answers.get(&id) {
+            Some(status) => Output::OptionalJson(output.clone(), *status),
+            None => Output::Json(output.clone()),
         },
     };
-    let list = context
-        .pages
-        .contains(output.to_token_stream().to_string().rsplit(':').next().unwrap_or_default().trim());
-    let self_type = &block.self_ty;
-    let generics = &block.generics;
-    let path = &about.path;
-    let implementation: Item = parse_quote! {
-        impl #generics crate::Operation for #self_type {
-            type Output = #output;
-            type Decoder = #decoder;
-            const ID: &'static str = #id;
-            const PATH: &'static str = #path;
-            const LIST: bool = #list;
-            fn into_request(self) -> Result<reqwest::Request, crate::generated::operation::Invalid> {
-                #(#statements)*
+    Ok(Operation {
+        name: ident(&parameter_name(&id))?,
+        builder: builder.ident.clone(),
+        method: method.to_uppercase(),
+        path: path.to_owned(),
+        tag: described.get("tags").and_then(|tags| tags.get(0)?.as_str()).unwrap_or_default().to_owned(),
+        summary: text(described, "summary"),
+        description: text(described, "description"),
+        parameters,
+        body,
+        request_type: request_type.unwrap_or_else(|| {
+            if is_raw { "application/octet-stream" } else { "application/json" }.to_owned()
+        }),
+        accept: match &output {
+            // Bytes are accepted as any type. Many servers send a file of a type that they don't negotiate,
+            // and respond with 406 if only the documented type is accepted.
+            Output::Bytes => answered.map(|media_type| format!("{media_type}, */*;q=0.1")),
+            Output::Empty => answered,
+            Output::Json(_) | Output::OptionalJson(..) => {
+                Some(answered.unwrap_or_else(|| "application/json".to_owned()))
             }
-        }
+        },
+        list: match &output {
+            Output::Json(ty) if name_of(ty).is_some_and(|name| pages.contains(&name.to_string())) => {
+                Some(identity(described))
+            }
+            _ => None,
+        },
+        output,
+        id,
+    })
+}
+
+fn read_body(ty: Type, described: &Value, id: &str, notes: &Notes) -> Result<Body> {
+    let optional = notes.optional_bodies.contains(id);
+    let form = notes.forms.contains(id);
+    if ty.to_token_stream().to_string().replace(' ', "") == "reqwest::Body" {
+        return Ok(Body { kind: BodyKind::Raw, optional, form: false });
+    }
+    // `types::builder::Thing` is the builder of `types::Thing`.
+    let is_builder =
+        matches!(&ty, Type::Path(path) if path.path.segments.iter().any(|part| part.ident == "builder"));
+    let kind = match (is_builder, name_of(&ty)) {
+        (true, Some(name)) => BodyKind::Json { ty: parse_quote!(types::#name), builder: Some(ty) },
+        (true, None) => return Err(format!("the builder of the body is unknown: {described}")),
+        (false, _) => BodyKind::Json { ty, builder: None },
     };
-    let sealed: Item = parse_quote! { impl #generics crate::generated::operation::Sealed for #self_type {} };
-    Ok(vec![Item::Impl(block), sealed, implementation])
+    Ok(Body { kind, optional, form })
 }
 
-/// Replaces `reqwest::Body`, which has no media type, by the crate's own raw body, which has one and also
-/// accepts forms.
-struct RawBodies;
-
-impl VisitMut for RawBodies {
-    fn visit_path_mut(&mut self, path: &mut syn::Path) {
-        syn::visit_mut::visit_path_mut(self, path);
-        if path.to_token_stream().to_string().replace(' ', "") == "reqwest::Body" {
-            *path = parse_quote!(crate::RawBody);
-        }
-    }
+/// Returns the fields of `x-identity`, in order of preference.
+fn identity(described: &Value) -> Option<Vec<String>> {
+    let fields = described.get("x-identity")?.as_array()?;
+    Some(fields.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
-/// Returns the setter of a form, which replaces the JSON body. JSON can't contain files.
-fn form_setter() -> ImplItemFn {
-    parse_quote! {
-        #[doc = "Sets a form, which replaces the JSON body. A form with files is a `reqwest::multipart::Form`."]
-        pub fn form(mut self, value: impl ::std::convert::Into<crate::RawBody>) -> Self {
-            self.form = Some(value.into());
-            self
-        }
-    }
+fn text(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_str).unwrap_or_default().trim().to_owned()
 }
 
-/// Initializes the fields for an optional body and for a form.
-struct BeginsWith<'a>(&'a Wire<'a>);
+fn ident(name: &str) -> Result<Ident> {
+    syn::parse_str(name).map_err(|_| format!("`{name}` can't be a name"))
+}
 
-impl VisitMut for BeginsWith<'_> {
-    fn visit_expr_struct_mut(&mut self, structure: &mut syn::ExprStruct) {
-        if structure.path.is_ident("Self") {
-            if self.0.optional_body {
-                structure.fields.push(parse_quote!(body_is_set: false));
-            }
-            if self.0.form {
-                structure.fields.push(parse_quote!(form: None));
-            }
-        }
-    }
+fn owner(ty: &Type) -> Option<String> {
+    let Type::Path(path) = ty else { return None };
+    Some(path.path.segments.last()?.ident.to_string())
+}
+
+/// Returns `T` of `Result<T, String>`.
+fn result_value(ty: &Type) -> Option<Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "Result")?;
+    first_argument(&last.arguments)
+}
+
+/// Returns `T` of `Result<ResponseValue<T>, …>`.
+fn success_type(output: &ReturnType) -> Option<Type> {
+    let ReturnType::Type(_, result) = output else { return None };
+    let Type::Path(response) = result_value(result)? else { return None };
+    first_argument(&response.path.segments.last()?.arguments)
 }

@@ -31,10 +31,6 @@ pub(super) fn trait_name(block: &ItemImpl) -> String {
     path.rsplit("::").next().unwrap_or_default().trim().to_owned()
 }
 
-pub(super) fn start_of(item: &impl ToTokens) -> String {
-    item.to_token_stream().to_string().chars().take(60).collect()
-}
-
 pub(super) fn is_flattened(attributes: &[syn::Attribute]) -> bool {
     serde_says(attributes, "flatten")
 }
@@ -132,5 +128,39 @@ pub(super) fn remove_derive(attributes: &mut [syn::Attribute], name: &str) {
         if read.is_ok() {
             *attribute = syn::parse_quote!(#[derive(#(#kept),*)]);
         }
+    }
+}
+
+/// Returns the name of a type that setters take as it is: a number, `bool` or `String`.
+pub(super) fn plain_name(ty: &Type) -> Option<String> {
+    const PLAIN: [&str; 12] =
+        ["bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "String"];
+    // A component may have such a name, too.
+    let name = name_of(ty).filter(|_| !is_own(ty))?.to_string();
+    PLAIN.contains(&name.as_str()).then_some(name)
+}
+
+/// Returns whether a type is the document's or the crate's own: others convert into it.
+pub(super) fn is_own(ty: &Type) -> bool {
+    let text = ty.to_token_stream().to_string().replace(' ', "");
+    ["types::", "super::", "crate::"].iter().any(|start| text.starts_with(start)) && name_of(ty).is_some()
+}
+
+/// Returns `T` of a map from `String` to `T`.
+pub(super) fn map_value(ty: &Type) -> Option<Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|segment| segment.ident == "BTreeMap")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    let types: Vec<&Type> = arguments
+        .args
+        .iter()
+        .filter_map(|argument| match argument {
+            GenericArgument::Type(argument) => Some(argument),
+            _ => None,
+        })
+        .collect();
+    match types.as_slice() {
+        [key, value] if plain_name(key).as_deref() == Some("String") => Some((*value).clone()),
+        _ => None,
     }
 }

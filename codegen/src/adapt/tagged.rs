@@ -30,9 +30,9 @@ pub(super) fn tagged(enumeration: &mut ItemEnum, union: &Union) -> Option<Item> 
     Some(parse_quote! {
         impl<'de> ::serde::Deserialize<'de> for #ident {
             fn deserialize<__D: ::serde::Deserializer<'de>>(deserializer: __D) -> ::std::result::Result<Self, __D::Error> {
-                let (tag, value) = crate::generated::choices::tagged(deserializer, #tag)?;
+                let (tag, value) = rt::tagged(deserializer, #tag)?;
                 match tag.as_deref() {
-                    #(Some(#values) => crate::generated::choices::choice(&value, #tag, #values).map(Self::#variants),)*
+                    #(Some(#values) => rt::choice(&value, #tag, #values).map(Self::#variants),)*
                     _ => Ok(Self::#other(value)),
                 }
             }

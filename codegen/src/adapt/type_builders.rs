@@ -1,139 +1,177 @@
-//! The builders of request bodies.
+//! Emits the builders of request bodies: a setter for each field, and the conversion into the body's type.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quote::{ToTokens, format_ident};
-use syn::visit_mut::VisitMut;
-use syn::{Block, Expr, ImplItem, Item, ItemImpl, ItemMod, ItemStruct, Stmt, parse_quote};
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::visit_mut::{self, VisitMut};
+use syn::{Fields, Item, ItemStruct, Type, parse_quote};
 
-use super::Result;
 use super::nullable::Clearable;
-use super::reading::trait_name;
-use super::setters::{MissingMessage, Setter, adapt_setter};
+use super::reading::{
+    boxed, docs_of, is_flattened, is_own, list_item, map_value, option_inner, plain_name, serde_says,
+};
 use crate::prepare::naming::field_name;
 use crate::prepare::{Length, Notes};
 
-pub(super) fn adapt_type_builders(
-    module: &mut ItemMod,
-    docs: &BTreeMap<(String, String), String>,
-    requested: &BTreeSet<String>,
+/// The module of the builders of `structures`.
+pub(super) fn emit_type_builders(
+    structures: &[ItemStruct],
+    types: &BTreeSet<String>,
     clearable: &Clearable,
     notes: &Notes,
-) -> Result<()> {
-    let Some((_, items)) = &mut module.content else { return Ok(()) };
-    let mut adapted = Vec::new();
-    for mut item in std::mem::take(items) {
-        match &mut item {
-            Item::Struct(structure) => {
-                let name = structure.ident.to_string();
-                if !requested.contains(&name) {
-                    continue;
-                }
-                let text = format!("A builder of [`{name}`](super::{name}).");
-                structure.attrs.insert(0, parse_quote!(#[doc = #text]));
-                clearable.widen_builder(structure);
-                adapted.push(lengths(structure, notes.lengths.get(&name)));
-            }
-            Item::Impl(block) => {
-                let owner = block.self_ty.to_token_stream().to_string();
-                let owner = owner.rsplit("::").next().unwrap_or_default().trim().to_owned();
-                if !requested.contains(&owner) {
-                    continue;
-                }
-                adapt_type_builder(block, &owner, docs, clearable)?;
-            }
-            _ => {}
-        }
-        adapted.push(item);
-    }
-    *items = adapted;
-    Ok(())
-}
-
-fn adapt_type_builder(
-    block: &mut ItemImpl,
-    owner: &str,
-    docs: &BTreeMap<(String, String), String>,
-    clearable: &Clearable,
-) -> Result<()> {
-    match (block.trait_.is_some(), trait_name(block).as_str()) {
-        (true, "Default") => {
-            for item in &mut block.items {
-                let ImplItem::Fn(method) = item else { continue };
-                MissingMessage.visit_block_mut(&mut method.block);
-                ExtraIsEmpty.visit_block_mut(&mut method.block);
-            }
-        }
-        (true, "TryFrom") => {
-            for item in &mut block.items {
-                let ImplItem::Fn(method) = item else { continue };
-                all_problems_at_once(&mut method.block)?;
-            }
-        }
-        (false, _) => {
-            for item in &mut block.items {
-                let ImplItem::Fn(method) = item else { continue };
-                let name = method.sig.ident.to_string();
-                let text = docs.get(&(owner.to_owned(), name.clone()));
-                let kind =
-                    if clearable.is_tristate(owner, &name) { Setter::ClearableField } else { Setter::Field };
-                adapt_setter(method, text, kind)?;
-            }
-            block.items.extend(clearable.setters(owner));
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// Makes the map of unknown fields optional.
-struct ExtraIsEmpty;
-
-impl VisitMut for ExtraIsEmpty {
-    fn visit_field_value_mut(&mut self, field: &mut syn::FieldValue) {
-        let text = field.expr.to_token_stream().to_string();
-        if text.contains("`extra` is missing") || text.contains("defaults ::") {
-            field.expr = parse_quote!(Ok(::std::default::Default::default()));
-        }
-    }
-}
-
-/// Returns the length limits of the texts of a body.
-fn lengths(builder: &ItemStruct, lengths: Option<&BTreeMap<String, Length>>) -> Item {
-    let compared = lengths.into_iter().flatten().map(|(property, Length { least, most, blank })| -> Expr {
-        let name = field_name(property);
-        let field = format_ident!("{name}");
-        let (least, most) = (least.unwrap_or(0), most.unwrap_or(u64::MAX));
-        parse_quote! { crate::generated::operation::length_problem(#name, &self.#field, #least, #most, #blank) }
+) -> Item {
+    let builders = structures.iter().map(|structure| {
+        let name = structure.ident.to_string();
+        emit_builder(structure, types, clearable, notes.lengths.get(&name))
     });
-    let compared: Vec<Expr> = compared.collect();
-    let ident = &builder.ident;
-    match compared.is_empty() {
-        true => parse_quote! { impl crate::generated::operation::Lengths for #ident {} },
-        false => parse_quote! {
-            impl crate::generated::operation::Lengths for #ident {
-                fn length_problems(&self) -> ::std::vec::Vec<::std::string::String> {
-                    [#(#compared),*].into_iter().flatten().collect()
-                }
+    parse_quote! {
+        /// Builders of request bodies.
+        pub mod builder {
+            use super::rt;
+            #(#builders)*
+        }
+    }
+}
+
+fn emit_builder(
+    structure: &ItemStruct,
+    types: &BTreeSet<String>,
+    clearable: &Clearable,
+    lengths: Option<&BTreeMap<String, Length>>,
+) -> TokenStream {
+    let Fields::Named(fields) = &structure.fields else { return TokenStream::new() };
+    let ident = &structure.ident;
+    let owner = ident.to_string();
+    let (mut names, mut held, mut initial, mut setters) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for field in &fields.named {
+        let Some(name) = &field.ident else { continue };
+        let mut ty = field.ty.clone();
+        FromParent(types).visit_type_mut(&mut ty);
+        let text = name.to_string().trim_start_matches("r#").to_owned();
+        let may_be_left_out = is_flattened(&field.attrs)
+            || serde_says(&field.attrs, "default")
+            || serde_says(&field.attrs, "skip_serializing_if");
+        initial.push(match may_be_left_out {
+            true => quote! { Ok(::std::default::Default::default()) },
+            false => quote! { Err(rt::missing(#text)) },
+        });
+        let docs = match is_flattened(&field.attrs) {
+            true => "Sets fields that the document doesn't name.".to_owned(),
+            false => docs_of(&field.attrs),
+        };
+        setters.push(setter(name, &text, &ty, &docs));
+        held.push(ty);
+        names.push(name);
+    }
+    let of_null = clearable.setters(&owner);
+    let docs = format!("A builder of [`{owner}`](super::{owner}).");
+    let lengths = length_problems(lengths);
+    quote! {
+        #[doc = #docs]
+        #[derive(Clone, Debug)]
+        pub struct #ident {
+            #(#names: ::std::result::Result<#held, ::std::string::String>,)*
+        }
+        impl ::std::default::Default for #ident {
+            fn default() -> Self {
+                Self { #(#names: #initial,)* }
+            }
+        }
+        impl #ident {
+            #(#setters)*
+            #(#of_null)*
+        }
+        impl rt::Lengths for #ident { #lengths }
+        impl ::std::convert::TryFrom<#ident> for super::#ident {
+            type Error = super::error::ConversionError;
+            fn try_from(value: #ident) -> ::std::result::Result<Self, Self::Error> {
+                rt::all_valid(&[#(value.#names.as_ref().err()),*])?;
+                Ok(Self { #(#names: value.#names?,)* })
+            }
+        }
+        impl ::std::convert::From<super::#ident> for #ident {
+            fn from(value: super::#ident) -> Self {
+                Self { #(#names: Ok(value.#names),)* }
+            }
+        }
+    }
+}
+
+fn setter(name: &syn::Ident, text: &str, ty: &Type, docs: &str) -> TokenStream {
+    // An option is set to a value; of two, the inner one is null.
+    let (mut target, mut finish) = (ty.clone(), TokenStream::new());
+    if let Some(inner) = option_inner(ty) {
+        finish = quote! { .map(Some) };
+        target = inner;
+        if let Some(inner) = option_inner(&target) {
+            finish = quote! { .map(|value| Some(Some(value))) };
+            target = inner;
+        }
+    }
+    if let Some(inner) = boxed(&target) {
+        finish = quote! { .map(::std::boxed::Box::new) #finish };
+        target = inner;
+    }
+    match is_known(&target) {
+        true => quote! {
+            #[doc = #docs]
+            pub fn #name(mut self, value: impl rt::In<#target>) -> Self {
+                self.#name = rt::field::<#target>(#text, value) #finish;
+                self
+            }
+        },
+        false => quote! {
+            #[doc = #docs]
+            pub fn #name(
+                mut self,
+                value: impl ::std::convert::TryInto<#target, Error: ::std::fmt::Display> + ::std::fmt::Debug,
+            ) -> Self {
+                self.#name = rt::other_field::<#target, _>(#text, value) #finish;
+                self
             }
         },
     }
 }
 
-/// `Ok(Self { a: value.a?, … })` returns only the first problem. This adds a check of all fields before it.
-fn all_problems_at_once(block: &mut Block) -> Result<()> {
-    let fields: Vec<syn::Member> = block
-        .stmts
-        .iter()
-        .find_map(|statement| {
-            let Stmt::Expr(Expr::Call(call), _) = statement else { return None };
-            let Some(Expr::Struct(structure)) = call.args.first() else { return None };
-            Some(structure.fields.iter().map(|field| field.member.clone()).collect())
-        })
-        .ok_or("generated code: a body is finished in another form")?;
-    block.stmts.insert(
-        0,
-        parse_quote! { crate::generated::operation::all_valid(&[#(value.#fields.as_ref().err()),*]).map_err(|invalid| invalid.to_string())?; },
-    );
-    Ok(())
+/// Returns whether the crate converts values into this type.
+fn is_known(ty: &Type) -> bool {
+    plain_name(ty).is_some()
+        || is_own(ty)
+        || list_item(ty).or_else(|| map_value(ty)).is_some_and(|inner| is_known(&inner))
+}
+
+/// The lengths that the document allows for the texts of a body.
+fn length_problems(lengths: Option<&BTreeMap<String, Length>>) -> TokenStream {
+    let compared = lengths.into_iter().flatten().map(|(property, Length { least, most, blank })| {
+        let name = field_name(property);
+        let field = format_ident!("{name}");
+        let (least, most) = (least.unwrap_or(0), most.unwrap_or(u64::MAX));
+        quote! { rt::length_problem(#name, &self.#field, #least, #most, #blank) }
+    });
+    let compared: Vec<TokenStream> = compared.collect();
+    match compared.is_empty() {
+        true => TokenStream::new(),
+        false => quote! {
+            fn length_problems(&self) -> ::std::vec::Vec<::std::string::String> {
+                [#(#compared),*].into_iter().flatten().collect()
+            }
+        },
+    }
+}
+
+/// Names the document's types from the module of the builders, which have the same names.
+struct FromParent<'a>(&'a BTreeSet<String>);
+
+impl VisitMut for FromParent<'_> {
+    fn visit_type_path_mut(&mut self, ty: &mut syn::TypePath) {
+        visit_mut::visit_type_path_mut(self, ty);
+        if ty.path.leading_colon.is_none()
+            && let [only] = ty.path.segments.iter().collect::<Vec<_>>().as_slice()
+            && self.0.contains(&only.ident.to_string())
+        {
+            let path = &ty.path;
+            *ty = parse_quote!(super::#path);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The types of parameters and responses.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use quote::{ToTokens, format_ident, quote};
 use syn::{Fields, ImplItem, Item, ItemEnum, ItemMod, ItemStruct, Type, parse_quote};
@@ -8,10 +8,10 @@ use syn::{Fields, ImplItem, Item, ItemEnum, ItemMod, ItemStruct, Type, parse_quo
 use super::deserialize::unflattened;
 use super::nullable::Clearable;
 use super::open_enum::open_enum;
-use super::reading::{docs_of, first_argument, is_flattened};
+use super::reading::{first_argument, is_flattened};
 use super::recursive::boxes_are_around_values;
 use super::tagged::tagged;
-use super::type_builders::adapt_type_builders;
+use super::type_builders::emit_type_builders;
 use super::untagged::{Keys, fitting};
 use super::{Context, Result};
 use crate::prepare::Notes;
@@ -20,7 +20,8 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
     let requested = &context.requested;
     let Some((_, items)) = &mut module.content else { return Ok(module) };
     boxes_are_around_values(items);
-    let docs = field_docs(items);
+    let names = items.iter().filter_map(type_name).collect();
+    let mut built = Vec::new();
     let clearable = Clearable::among(items, context.notes);
     let mut adapted = Vec::new();
     let mut open = BTreeSet::new();
@@ -37,12 +38,19 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
                 clearable.widen(structure);
                 let page = adapt_struct(structure);
                 let deserialize = unflattened(structure);
+                if requested.contains(&structure.ident.to_string()) {
+                    adapted.push(argument(&structure.ident));
+                    built.push(structure.clone());
+                }
                 adapted.push(item);
                 adapted.extend(page);
                 adapted.extend(deserialize);
                 continue;
             }
             Item::Enum(enumeration) => {
+                if requested.contains(&enumeration.ident.to_string()) {
+                    adapted.push(argument(&enumeration.ident));
+                }
                 if let Some(more) = open_enum(enumeration) {
                     open.insert(enumeration.ident.to_string());
                     adapted.push(item);
@@ -81,10 +89,7 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
                     }
                 }
             }
-            Item::Mod(inner) if inner.ident == "builder" => {
-                adapt_type_builders(inner, &docs, requested, &clearable, context.notes)?
-            }
-            Item::Mod(inner) if inner.ident == "defaults" => continue,
+            Item::Mod(inner) if inner.ident == "builder" || inner.ident == "defaults" => continue,
             Item::Mod(inner) if inner.ident == "error" => {
                 inner.attrs.push(parse_quote!(#[doc = "Errors of conversions."]));
             }
@@ -92,8 +97,20 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
         }
         adapted.push(item);
     }
+    adapted.insert(0, parse_quote! { use super::rt; });
+    adapted.push(emit_type_builders(&built, &names, &clearable, context.notes));
     *items = adapted;
     Ok(module)
+}
+
+/// Lets setters accept what converts into a type.
+fn argument(ident: &syn::Ident) -> Item {
+    let expected = format!("`{ident}`");
+    parse_quote! {
+        impl rt::Argument for #ident {
+            const EXPECTED: &'static str = #expected;
+        }
+    }
 }
 
 /// Adds the wire name to a field that has another name in Rust.
@@ -219,22 +236,11 @@ fn add_derives(attributes: &mut Vec<syn::Attribute>) {
     }
 }
 
-/// Returns the documentation of each struct's fields, for the setters of its builder.
-fn field_docs(items: &[Item]) -> BTreeMap<(String, String), String> {
-    let mut docs = BTreeMap::new();
-    for item in items {
-        let Item::Struct(structure) = item else { continue };
-        for field in &structure.fields {
-            let Some(name) = &field.ident else { continue };
-            let text = if is_flattened(&field.attrs) {
-                "Fields that the document doesn't name.".to_owned()
-            } else {
-                docs_of(&field.attrs)
-            };
-            if !text.is_empty() {
-                docs.insert((structure.ident.to_string(), name.to_string()), text);
-            }
-        }
+/// Returns the name of a type.
+fn type_name(item: &Item) -> Option<String> {
+    match item {
+        Item::Struct(item) => Some(item.ident.to_string()),
+        Item::Enum(item) => Some(item.ident.to_string()),
+        _ => None,
     }
-    docs
 }

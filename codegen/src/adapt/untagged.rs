@@ -36,7 +36,7 @@ impl Keys {
             None => (quote!(Object), held),
         };
         let known = self.0.get(&name_of(&held)?.to_string())?;
-        Some(quote!(crate::generated::choices::Shape::#kind(&[#(#known),*])))
+        Some(quote!(rt::Shape::#kind(&[#(#known),*])))
     }
 }
 
@@ -56,7 +56,7 @@ pub(super) fn fitting(enumeration: &mut ItemEnum, keys: &Keys) -> Option<Item> {
         }
         let known = keys.of(variant);
         structs += usize::from(known.is_some());
-        fields.push(known.unwrap_or_else(|| quote!(crate::generated::choices::Shape::Other)));
+        fields.push(known.unwrap_or_else(|| quote!(rt::Shape::Other)));
         names.push(variant.ident.clone());
     }
     if structs < 2 {
@@ -74,9 +74,9 @@ pub(super) fn fitting(enumeration: &mut ItemEnum, keys: &Keys) -> Option<Item> {
         impl<'de> ::serde::Deserialize<'de> for #ident {
             fn deserialize<__D: ::serde::Deserializer<'de>>(deserializer: __D) -> ::std::result::Result<Self, __D::Error> {
                 let value = <crate::Json as ::serde::Deserialize>::deserialize(deserializer)?;
-                for index in crate::generated::choices::by_fit(&value, &[#(#fields),*]) {
+                for index in rt::by_fit(&value, &[#(#fields),*]) {
                     let choice = match index {
-                        #(#indexes => crate::generated::choices::fits(&value)?.map(Self::#names),)*
+                        #(#indexes => rt::fits(&value)?.map(Self::#names),)*
                         _ => break,
                     };
                     if let Some(choice) = choice {

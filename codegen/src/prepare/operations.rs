@@ -50,7 +50,8 @@ pub fn start_paths_with_slash(document: &mut Value, report: &mut Report) {
 /// - `operationId: list` twice -> `list` and `list_2`
 pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
     // A builder with such a name would shadow a name of Rust.
-    let mut methods: BTreeSet<String> = ["new", "option", "result", "string"].map(str::to_owned).into();
+    let mut methods: BTreeSet<String> =
+        ["new", "option", "result", "string", "vec"].map(str::to_owned).into();
     let mut builders: BTreeSet<String> = BTreeSet::new();
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
@@ -117,6 +118,10 @@ pub fn keep_one_success(document: &mut Value, report: &mut Report) {
     each_operation(document, |place, operation| {
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
         let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
+        let described =
+            |response: &Value| response["description"].as_str().unwrap_or_default().trim().to_owned();
+        let statuses = responses.iter().map(|(status, response)| (status.clone(), described(response)));
+        report.notes.statuses.insert(id.clone(), statuses.collect());
         let success = |status: &String| status.starts_with('2');
         let has_body =
             |status: &str| responses[status].get("content").is_some_and(|content| content != &json!({}));

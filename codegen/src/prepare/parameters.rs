@@ -62,7 +62,11 @@ pub fn make_parameters_sendable(document: &mut Value, report: &mut Report) {
                     parameter.insert("required".to_owned(), json!(true));
                     note(format!("`{name}` is required: it is part of the path"));
                 }
-                for key in ["example", "examples", "allowReserved", "allowEmptyValue"] {
+                // The generator rejects some examples. Documentation needs one.
+                if let Some(example) = parameter.remove("example") {
+                    parameter.insert("x-example".to_owned(), example);
+                }
+                for key in ["examples", "allowReserved", "allowEmptyValue"] {
                     parameter.remove(key);
                 }
                 true

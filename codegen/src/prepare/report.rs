@@ -91,6 +91,9 @@ impl fmt::Display for Report {
 /// Operations are named by their id, types by the name of the component.
 #[derive(Debug, Default, Clone)]
 pub struct Notes {
+    /// Statuses of the document's responses with their descriptions, by operation: the prepared document has
+    /// only the success.
+    pub statuses: BTreeMap<String, Vec<(String, String)>>,
     /// Media types of requests, by operation, if the prepared document has another.
     pub request_types: BTreeMap<String, String>,
     /// `Accept` headers, by operation, if the prepared document has another media type.

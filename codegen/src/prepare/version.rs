@@ -199,13 +199,14 @@ pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
                 report.add("keep_requests_and_responses", place, format!("left out `{key}`"));
             }
         }
-        const KEPT: [&str; 8] = [
+        const KEPT: [&str; 9] = [
             "operationId",
             "summary",
             "description",
             "tags",
             "parameters",
             "requestBody",
+            "x-identity",
             "responses",
             "deprecated",
         ];

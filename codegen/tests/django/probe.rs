@@ -103,7 +103,7 @@ async fn unknown_values(client: &BackendClient) -> Outcome {
 }
 
 async fn created(client: &BackendClient) -> Result<Asset, Box<dyn Error>> {
-    let least = client.call(|raw| raw.assets_create().body_map(|b| b.project(1).title("least"))).await?;
+    let least = client.call(|raw| raw.assets_create(|b| b.project(1).title("least"))).await?;
     assert_eq!((least.note.as_deref(), least.tags.len(), least.meta.text()), (None, 0, "{}"));
     assert_eq!(least.state, Some(AssetStateEnum::Draft));
     println!("created with the least");
@@ -129,7 +129,7 @@ async fn created(client: &BackendClient) -> Result<Asset, Box<dyn Error>> {
             })
         })
         .await?;
-    let asset = client.call(|raw| raw.assets_retrieve().id(asset.id)).await?;
+    let asset = client.call(|raw| raw.assets_retrieve(asset.id)).await?;
     assert_eq!((asset.title.as_str(), asset.note.as_deref()), ("제목 \"1\"", Some("first")));
     assert_eq!((asset.state.clone(), asset.verdict.clone()), (Some(AssetStateEnum::InReview), Some(VerdictEnum::Bad)));
     assert_eq!(asset.priority, Some(10));
@@ -151,7 +151,7 @@ async fn created(client: &BackendClient) -> Result<Asset, Box<dyn Error>> {
 }
 
 async fn patched(client: &BackendClient, asset: &Asset) -> Outcome {
-    let patch = || client.call(|raw| raw.assets_partial_update().id(asset.id));
+    let patch = || client.call(|raw| raw.assets_partial_update(asset.id));
     let bodiless = patch().request()?;
     assert!(bodiless.body().is_none() && !bodiless.headers().contains_key(http::header::CONTENT_TYPE));
     assert_eq!(&patch().await?, asset);
@@ -168,7 +168,7 @@ async fn patched(client: &BackendClient, asset: &Asset) -> Outcome {
 
     let cleared = patch()
         .params(|p| {
-            p.body_map(|b| b.note_null().verdict_null().weight_null().captured_at_null().due_on_null().tags([]).meta(json!({})))
+            p.body_map(|b| b.note_null().verdict_null().weight_null().captured_at_null().due_on_null().tags(Vec::<String>::new()).meta(json!({})))
         })
         .await?;
     assert_eq!((&cleared.note, &cleared.verdict, &cleared.weight), (&None, &None, &None));
@@ -186,7 +186,7 @@ async fn patched(client: &BackendClient, asset: &Asset) -> Outcome {
 async fn refused(client: &BackendClient, asset: &Asset) -> Outcome {
     let strange = AssetStateEnum::from("quarantined");
     let error = client
-        .call(|raw| raw.assets_partial_update().id(asset.id).body_map(|b| b.state(strange).title("x".repeat(41))))
+        .call(|raw| raw.assets_partial_update(asset.id).body_map(|b| b.state(strange).title("x".repeat(41))))
         .await
         .unwrap_err();
     assert!(error.is_bad_request(), "{error}");
@@ -195,9 +195,9 @@ async fn refused(client: &BackendClient, asset: &Asset) -> Outcome {
     assert_eq!(errors["title"], ["Ensure this field has no more than 40 characters."]);
     println!("a 400 tells the fields");
 
-    let error = client.call(|raw| raw.assets_create().body_map(|b| b.title("no project"))).await.unwrap_err();
+    let error = client.call(|raw| raw.assets_create(|b| b.title("no project"))).await.unwrap_err();
     assert!(error.is_invalid_input() && error.to_string().contains("`project`"), "{error}");
-    let error = client.call(|raw| raw.assets_retrieve().id(999)).await.unwrap_err();
+    let error = client.call(|raw| raw.assets_retrieve(999)).await.unwrap_err();
     assert!(error.is_not_found(), "{error}");
     println!("a missing field, and a 404");
     Ok(())
@@ -207,7 +207,7 @@ async fn files(client: &BackendClient, asset: &Asset, folder: &str) -> Outcome {
     let bytes: Vec<u8> = (0..300_000_u32).map(|index| (index * 7 % 251) as u8).collect();
     let part = Part::bytes(bytes.clone()).file_name("표본.bin");
     let form = Form::new().text("note", "with a file").part("file", part);
-    let uploaded = client.call(|raw| raw.assets_upload_create().id(asset.id).body(form)).await?;
+    let uploaded = client.call(|raw| raw.assets_upload_create(asset.id).body(form)).await?;
     assert_eq!(uploaded.note.as_deref(), Some("with a file"));
     let url = uploaded.file.ok_or("the file has no URL")?;
     let to = format!("{folder}/downloaded");
@@ -260,7 +260,7 @@ async fn choices(client: &BackendClient) -> Outcome {
     assert_eq!(told[..4], ["box Some(1)", "circle Some(1.0)", "circle Some(1.5)", "? \"torus\""]);
     println!("shapes by their tag");
 
-    let shape = client.call(|raw| raw.bare_shapes_retrieve().id(5)).await?;
+    let shape = client.call(|raw| raw.bare_shapes_retrieve(5)).await?;
     let again: Json = serde_json::to_string(&shape)?.parse()?;
     assert!(matches!(&shape, BareShape::Box(shape) if shape.width == Some(5)), "{shape:?}");
     assert_eq!((&again["kind"], &again["height"]), (&"box".into(), &2.into()));
@@ -269,14 +269,14 @@ async fn choices(client: &BackendClient) -> Outcome {
 }
 
 async fn actions(client: &BackendClient, asset: &Asset) -> Outcome {
-    let published = client.call(|raw| raw.assets_publish_create().id(asset.id)).await?;
+    let published = client.call(|raw| raw.assets_publish_create(asset.id)).await?;
     assert_eq!((published.state.as_str(), published.job.len()), ("queued", 36));
-    client.call(|raw| raw.assets_publish_create().id(asset.id).body_map(|b| b.comment(""))).await?;
+    client.call(|raw| raw.assets_publish_create(asset.id).body_map(|b| b.comment(""))).await?;
     println!("202 with and without the body that may be left out");
 
-    client.call(|raw| raw.assets_archive_create().id(asset.id)).await?;
-    client.call(|raw| raw.assets_destroy().id(asset.id)).await?;
-    let error = client.call(|raw| raw.assets_retrieve().id(asset.id)).await.unwrap_err();
+    client.call(|raw| raw.assets_archive_create(asset.id)).await?;
+    client.call(|raw| raw.assets_destroy(asset.id)).await?;
+    let error = client.call(|raw| raw.assets_retrieve(asset.id)).await.unwrap_err();
     assert!(error.is_not_found(), "{error}");
     println!("204");
     Ok(())

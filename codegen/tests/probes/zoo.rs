@@ -136,12 +136,12 @@ async fn answers(server: &Server, client: &BackendClient) {
 
     // Another 2xx status than the documented one.
     server.answer(203, "application/json", PET.replace("\"tags\": null", "\"tags\": [\"a\"]").as_str());
-    let pet = client.call(|raw| raw.pets_partial_update().id(1)).await.unwrap();
+    let pet = client.call(|raw| raw.pets_partial_update(1)).await.unwrap();
     assert_eq!((pet.id, pet.tags.as_slice()), (1, ["a".to_owned()].as_slice()));
     println!("another 2xx");
 
     server.answer(201, "application/json", "");
-    let created = client.call(|raw| raw.pets_create().body_map(|pet| pet.name("x"))).await;
+    let created = client.call(|raw| raw.pets_create(|pet| pet.name("x"))).await;
     let error = created.unwrap_err();
     let text = format!("{error:#}");
     assert!(text.contains("201") && text.contains("the body is empty"), "{text}");
@@ -186,14 +186,14 @@ async fn parameters(server: &Server, client: &BackendClient) {
     println!("{}", query.join(" "));
 
     server.answer(200, "text/plain", "");
-    client.call(|raw| raw.pets_photo_upload().id(5).id_query("q").format("png")).await.unwrap();
+    client.call(|raw| raw.pets_photo_upload(5, "png").id_query("q")).await.unwrap();
     println!("{}", server.asked().line);
     for (name, line) in [("options", "OPTIONS /api/pets/5/"), ("trace", "TRACE /api/pets/5/"), ("head", "HEAD /api/pets/5/")] {
         server.answer(200, "text/plain", "");
         match name {
-            "options" => client.call(|raw| raw.pets_options().id(5)).await.unwrap(),
-            "trace" => client.call(|raw| raw.pets_trace().id(5)).await.unwrap(),
-            _ => client.call(|raw| raw.pets_head().id(5)).await.unwrap(),
+            "options" => client.call(|raw| raw.pets_options(5)).await.unwrap(),
+            "trace" => client.call(|raw| raw.pets_trace(5)).await.unwrap(),
+            _ => client.call(|raw| raw.pets_head(5)).await.unwrap(),
         }
         assert_eq!(server.asked().line, line);
     }
@@ -205,48 +205,48 @@ async fn bodies(server: &Server, client: &BackendClient) {
     let sent =
         |what: &str, asked: Asked| println!("{what}: {} {}", asked.header("content-type").unwrap_or("nothing"), asked.body);
     server.json(&pet);
-    client.call(|raw| raw.pets_partial_update().id(1)).await.unwrap();
+    client.call(|raw| raw.pets_partial_update(1)).await.unwrap();
     sent("patch", server.asked());
     server.json(&pet);
-    client.call(|raw| raw.pets_partial_update().id(1).body_map(|pet| pet)).await.unwrap();
+    client.call(|raw| raw.pets_partial_update(1).body_map(|pet| pet)).await.unwrap();
     sent("patch", server.asked());
     server.json(&pet);
     client
-        .call(|raw| raw.pets_partial_update().id(1).body_map(|pet| pet.age_null().status_null().tags([]).is_global_field(true)))
+        .call(|raw| raw.pets_partial_update(1).body_map(|pet| pet.age_null().status_null().tags(Vec::<String>::new()).is_global_field(true)))
         .await
         .unwrap();
     sent("patch", server.asked());
     server.json(&pet);
     client
-        .call(|raw| raw.pets_partial_update().id(1).body_map(|pet| pet.age(3).status("new").tags(["t".to_owned()])))
+        .call(|raw| raw.pets_partial_update(1).body_map(|pet| pet.age(3).status("new").tags(["t"])))
         .await
         .unwrap();
     sent("patch", server.asked());
     // Fields that the server sets aren't required. Fields that it never returns can be sent.
     server.json(&pet);
-    client.call(|raw| raw.pets_create().body_map(|pet| pet.name("x").secret("s"))).await.unwrap();
+    client.call(|raw| raw.pets_create(|pet| pet.name("x").secret("s"))).await.unwrap();
     sent("create", server.asked());
-    let error = client.call(|raw| raw.pets_create().body_map(|pet| pet.secret("s"))).await.unwrap_err();
+    let error = client.call(|raw| raw.pets_create(|pet| pet.secret("s"))).await.unwrap_err();
     assert!(error.to_string().contains("`name` is missing"), "{error}");
     server.json(r#"{"food": "hay"}"#);
-    client.call(|raw| raw.pets_feed().id(1)).await.unwrap();
+    client.call(|raw| raw.pets_feed(1)).await.unwrap();
     sent("feed", server.asked());
     server.json(r#"{"food": "hay"}"#);
-    client.call(|raw| raw.pets_feed().id(1).body_map(|meal| meal.food("hay"))).await.unwrap();
+    client.call(|raw| raw.pets_feed(1).body_map(|meal| meal.food("hay"))).await.unwrap();
     sent("feed", server.asked());
     let read: types::PatchedPet = serde_json::from_str(r#"{"age": null, "name": "n"}"#).unwrap();
     server.json(&pet);
-    client.call(|raw| raw.pets_partial_update().id(1).body(read)).await.unwrap();
+    client.call(|raw| raw.pets_partial_update(1).body(read)).await.unwrap();
     sent("patch", server.asked());
     // A recursive value is sent up to its last set level.
     server.json(&pet);
     let nested = types::PatchedPet::builder().name("m").mate_null();
     let home = types::Home::builder().guest(nested).owner_null();
-    client.call(|raw| raw.pets_partial_update().id(1).body_map(|pet| pet.home(home).mate_null())).await.unwrap();
+    client.call(|raw| raw.pets_partial_update(1).body_map(|pet| pet.home(home).mate_null())).await.unwrap();
     sent("patch", server.asked());
     server.json(&pet);
     let nested = types::PatchedPet::builder().home(types::Home::builder().size(2));
-    client.call(|raw| raw.pets_partial_update().id(1).body_map(|pet| pet.mate(nested))).await.unwrap();
+    client.call(|raw| raw.pets_partial_update(1).body_map(|pet| pet.mate(nested))).await.unwrap();
     sent("patch", server.asked());
 }
 
@@ -260,7 +260,7 @@ async fn read(mut stream: ByteStream) -> Vec<u8> {
 
 async fn bytes(server: &Server, client: &BackendClient) {
     server.answer(200, "application/json", "\u{1}{\"not\": \"decoded\"");
-    let photo = client.call(|raw| raw.pets_photo().id(5).format("jpg")).await.unwrap();
+    let photo = client.call(|raw| raw.pets_photo(5, "jpg")).await.unwrap();
     assert_eq!(read(photo).await, b"\x01{\"not\": \"decoded\"");
     println!("{}", server.asked().line);
     server.answer(200, "text/csv", "id\n1\n");
@@ -271,7 +271,7 @@ async fn bytes(server: &Server, client: &BackendClient) {
 
     server.answer(200, "text/plain", "");
     let form = Form::new().text("title", "제목").part("photo", Part::bytes(b"\xff\xd8".as_slice()).file_name("a.jpg"));
-    client.call(|raw| raw.pets_photo_upload().id(5).format("png").body(form)).await.unwrap();
+    client.call(|raw| raw.pets_photo_upload(5, "png").body(form)).await.unwrap();
     let asked = server.asked();
     let kind = asked.header("content-type").unwrap().split("; boundary=").next().unwrap();
     assert!(asked.body.contains("name=\"title\"\r\n\r\n제목\r\n") && asked.body.contains("filename=\"a.jpg\""), "{}", asked.body);
@@ -279,7 +279,7 @@ async fn bytes(server: &Server, client: &BackendClient) {
     // If JSON is offered too, a form can replace it.
     server.json(&PET.replace("\"tags\": null", "\"tags\": []"));
     let form = Form::new().text("name", "x").part("photo", Part::bytes(b"\xff".as_slice()).file_name("b.jpg"));
-    client.call(|raw| raw.pets_create().form(form)).await.unwrap();
+    client.call(|raw| raw.pets_create(|pet| pet).form(form)).await.unwrap();
     let asked = server.asked();
     assert!(
         asked.header("content-type").unwrap().starts_with("multipart/form-data; ") && asked.body.contains("b.jpg"),
@@ -289,7 +289,7 @@ async fn bytes(server: &Server, client: &BackendClient) {
     println!("a form in the place of JSON");
     server.answer(200, "text/plain", "");
     let body = RawBody::from("x").media_type("image/png");
-    client.call(|raw| raw.pets_photo_upload().id(5).format("png").body(body)).await.unwrap();
+    client.call(|raw| raw.pets_photo_upload(5, "png").body(body)).await.unwrap();
     let asked = server.asked();
     println!("{} {}", asked.header("content-type").unwrap(), asked.body);
 }
@@ -307,13 +307,13 @@ async fn choices(server: &Server, client: &BackendClient) {
     assert_eq!((dog.bark.as_deref(), cat.lives, other["gills"].as_i64()), (Some("loud"), Some(9), Some(6)));
     println!("{}", server.asked().header("accept").unwrap());
     server.answer(201, "application/vnd.api+json", r#"{"kind": "cat", "lives": 9}"#);
-    let created = client.call(|raw| raw.animals_create().body(animals[1].clone())).await.unwrap();
+    let created = client.call(|raw| raw.animals_create(animals[1].clone())).await.unwrap();
     assert_eq!(created, animals[1]);
     let asked = server.asked();
     println!("{} {}", asked.header("content-type").unwrap(), asked.body);
     server.answer(201, "application/vnd.api+json", r#"{"kind": "cat"}"#);
     let friend = types::Dog::try_from(types::Dog::builder().kind("dog").friend(animals[1].clone())).unwrap();
-    client.call(|raw| raw.animals_create().body(friend)).await.unwrap();
+    client.call(|raw| raw.animals_create(friend)).await.unwrap();
     println!("{}", server.asked().body);
     server.json(r#"[{"level": 9, "zone": "Etc/GMT+1", "either": 5, "분류": "추적", "tree": [{"level": 1}], "any": {"a": 1}}]"#);
     let odd = client.call(|raw| raw.oddities_list().structure(json!({"a": 1}).text())).await.unwrap();
@@ -343,7 +343,7 @@ async fn visits(server: &Server, client: &BackendClient) {
 
     server.answer(201, "application/json", r#"[{"kind": "year", "until": "x"}, {"kind": "day"}, {"kind": "hour"}]"#);
     let call = client.call(|raw| {
-        raw.visits_create().body_map(|visit| {
+        raw.visits_create(|visit| {
             let groups = [types::Group::builder().size(2), types::Group::builder().size(3)];
             visit.name("n").cage(pet.id).kinds(["day", "other"]).groups(groups).place([1.5, 2.0]).note_null()
         })
@@ -356,7 +356,7 @@ async fn visits(server: &Server, client: &BackendClient) {
     assert!(matches!(other, types::VisitsCreateResponseItem::Unrecognized(_)));
     println!("{}", server.asked().body);
     let error =
-        client.call(|raw| raw.visits_create().body_map(|visit| visit.groups([types::Group::builder()]))).await.unwrap_err();
+        client.call(|raw| raw.visits_create(|visit| visit.groups([types::Group::builder()]))).await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains("`groups[0]`") && text.contains("`size` is missing") && text.contains("`cage` is missing"), "{text}");
     println!("all problems, with their places");
@@ -397,7 +397,7 @@ async fn stalls(server: &Server, client: &BackendClient) {
 
     server.json(r#"{"place": {"id": 1, "name": "n", "note": null}}"#);
     let place = types::ShiftPlaceRequest::builder().name("n").note_null();
-    let shift = client.call(|raw| raw.stalls_update().body_map(|shift| shift.keepers([]).hours([]).place(place))).await.unwrap();
+    let shift = client.call(|raw| raw.stalls_update(|shift| shift.keepers([]).hours([]).place(place))).await.unwrap();
     assert_eq!((shift.keepers.len(), shift.place.map(|place| place.id)), (0, Some(1)));
     println!("{}", server.asked().body);
 }

@@ -175,7 +175,7 @@ async fn long_query_error_names_parameter() {
 /// Sends a call, and returns the length of its query.
 async fn call_query<B: crate::generated::operation::Operation>(
     server: &Server,
-    call: crate::call::Call<'_, B>,
+    call: crate::call::Call<B>,
 ) -> usize {
     drop(call.send().await);
     let line = server.lines().pop().unwrap();

@@ -114,7 +114,7 @@ fn deep_text_needs_no_recursion() {
             assert_eq!(json.to_string(), text);
             assert_eq!(json!({"in": json}).text(), format!(r#"{{"in":{text}}}"#));
             assert_eq!(Json::new(&typed).unwrap().text(), text);
-            assert_eq!(crate::generated::operation::json_body(&typed).unwrap(), text.as_bytes());
+            assert_eq!(crate::generated::request::json_body(&typed).unwrap(), text.as_bytes());
             let _ = (
                 json.try_value().is_ok(),
                 &json["a"],
@@ -146,7 +146,7 @@ fn deep_values_refused_before_sending() {
         assert!(
             serde_json::to_string(&json).is_err()
                 && Json::new(&json).is_err()
-                && crate::generated::operation::json_body(&json).is_err()
+                && crate::generated::request::json_body(&json).is_err()
         );
         assert!(serde_json::to_string(&json!({"a": [json]})).is_err());
     });
@@ -327,7 +327,7 @@ fn messages_and_debug_are_short() {
     );
     let error = Json::new(&BTreeMap::from([("k".repeat(1 << 20), f64::NAN)])).unwrap_err().to_string();
     assert!(error.ends_with("…: NaN is not a JSON number") && error.len() < 4096, "{error}");
-    let message = crate::generated::operation::json_body(&vec![f64::NAN; 100_000]).unwrap_err().to_string();
+    let message = crate::generated::request::json_body(&vec![f64::NAN; 100_000]).unwrap_err().to_string();
     assert!(message.ends_with("\nand 99936 more"), "{message}");
 }
 

@@ -1,0 +1,318 @@
+//! Emits the raw client: a builder for each operation, with a setter for each parameter, and a method that
+//! returns it.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::visit_mut::{self, VisitMut};
+use syn::{Index, Type};
+
+use super::operations::{Body, BodyKind, Operation, Output, Parameter};
+use super::reading::{is_own, list_item, plain_name};
+
+/// The client's type and its methods, for documents with this title.
+pub(super) fn emit_client(title: &str, operations: &[Operation]) -> TokenStream {
+    let methods = operations.iter().map(|operation| {
+        let Operation { name, builder, .. } = operation;
+        let docs = format!("{}\n\n`{} {}`", operation.heading(), operation.method, operation.path);
+        let Arguments { declared, passed } = arguments(operation);
+        let values =
+            operation.path_parameters().zip(&passed).enumerate().map(|(index, (parameter, value))| {
+                let (ty, index) = (&parameter.ty, Index::from(index));
+                quote! { .with::<#ty>(#index, #value) }
+            });
+        let body = match &operation.body {
+            Some(body) => body.value(),
+            None => quote! { rt::NoBody },
+        };
+        quote! {
+            #[doc = #docs]
+            pub fn #name(&self, #(#declared),*) -> builder::#builder {
+                builder::#builder(rt::Parameters::of::<builder::#builder>(#body) #(#values)*)
+            }
+        }
+    });
+    quote! {
+        #[doc = #title]
+        #[doc = ""]
+        #[doc = "One method for each operation; each returns a builder of the operation's parameters."]
+        #[derive(Clone, Debug, Default)]
+        #[non_exhaustive]
+        pub struct Client;
+        #[allow(clippy::all)]
+        impl Client { #(#methods)* }
+    }
+}
+
+/// The module of the builders.
+pub(super) fn emit_builders(operations: &[Operation]) -> TokenStream {
+    let builders = operations.iter().map(emit_builder);
+    quote! {
+        /// The parameters of each operation.
+        #[allow(clippy::all)]
+        pub mod builder {
+            use super::{rt, types};
+            #(#builders)*
+        }
+    }
+}
+
+fn emit_builder(operation: &Operation) -> TokenStream {
+    let Operation { id, name, builder, method, path, .. } = operation;
+    let docs = format!("Parameters of [`Client::{name}`](super::Client::{name}), `{method} {path}`.");
+    let derive = match operation.is_clone() {
+        true => quote! { #[derive(Clone, Debug)] },
+        // A stream or a form can be sent once.
+        false => quote! { #[derive(Debug)] },
+    };
+    let body = operation.body.as_ref().map_or_else(|| quote! { rt::NoBody }, Body::ty);
+    let held = match &operation.body {
+        Some(_) => quote! { rt::Parameters<#body> },
+        None => quote! { rt::Parameters },
+    };
+    let skipped = operation.path_parameters().count();
+    let setters = operation
+        .parameters
+        .iter()
+        .enumerate()
+        .skip(skipped)
+        .map(|(index, parameter)| setter(index, parameter));
+    let of_body = operation.body.as_ref().map(Body::setters);
+    let rows = operation.parameters.iter().map(row);
+    let parameters = (!operation.parameters.is_empty()).then(|| quote! { parameters: &[#(#rows),*], });
+    let request_type = (operation.request_type != "application/json").then(|| {
+        let media_type = &operation.request_type;
+        quote! { request_type: #media_type, }
+    });
+    let accept = match operation.accept.as_deref() {
+        Some("application/json") => None,
+        Some(accept) => Some(quote! { accept: Some(#accept), }),
+        None => Some(quote! { accept: None, }),
+    };
+    let list = operation.list.as_ref().map(|identity| match identity {
+        None => quote! { pagination: Some(rt::Pagination::new()), },
+        Some(fields) => quote! { pagination: Some(rt::Pagination::new().identified_by(&[#(#fields),*])), },
+    });
+    let (output, decoder) = output(&operation.output);
+    quote! {
+        #[doc = #docs]
+        #derive
+        pub struct #builder(pub(super) #held);
+        impl #builder { #(#setters)* #of_body }
+        impl rt::Described for #builder {
+            type Body = #body;
+            type Output = #output;
+            type Decoder = #decoder;
+            const INFO: &'static rt::OperationInfo = &rt::OperationInfo {
+                #parameters #request_type #accept #list
+                ..rt::OperationInfo::new(#id, #method, #path)
+            };
+            fn into_parameters(self) -> rt::Parameters<Self::Body> { self.0 }
+        }
+    }
+}
+
+fn setter(index: usize, parameter: &Parameter) -> TokenStream {
+    let Parameter { setter, ty, .. } = parameter;
+    let docs = match parameter.description.as_str() {
+        "" => format!("Sets `{}`.", parameter.wire),
+        description => description.to_owned(),
+    };
+    let (ty, index) = (brief(ty), Index::from(index));
+    quote! {
+        #[doc = #docs]
+        pub fn #setter(mut self, value: impl rt::In<#ty>) -> Self {
+            self.0.set(#index, value);
+            self
+        }
+    }
+}
+
+/// Names a type of the standard library by its last part: no builder has such a name.
+fn brief(ty: &Type) -> Type {
+    struct Brief;
+    impl VisitMut for Brief {
+        fn visit_path_mut(&mut self, path: &mut syn::Path) {
+            visit_mut::visit_path_mut(self, path);
+            let standard = path.leading_colon.is_some() && path.segments[0].ident == "std";
+            if let (true, Some(last)) = (standard, path.segments.last().cloned())
+                && ["String", "Vec"].iter().any(|name| last.ident == name)
+            {
+                *path = syn::Path::from(last);
+            }
+        }
+    }
+    let mut ty = ty.clone();
+    Brief.visit_type_mut(&mut ty);
+    ty
+}
+
+fn row(parameter: &Parameter) -> TokenStream {
+    let name = parameter.setter.to_string();
+    let place = format_ident!("{}", parameter.place);
+    let wire = &parameter.wire;
+    let named = (*wire != name).then(|| quote! { .named(#wire) });
+    let required = (parameter.required && parameter.place != "path").then(|| quote! { .required() });
+    let joined = parameter.separator.map(|separator| quote! { .joined(#separator) });
+    quote! { rt::ParameterInfo::#place(#name) #named #required #joined }
+}
+
+fn output(output: &Output) -> (TokenStream, TokenStream) {
+    match output {
+        Output::Empty => (quote! { () }, quote! { rt::EmptyDecoder }),
+        Output::Bytes => (quote! { rt::ByteStream }, quote! { rt::BytesDecoder }),
+        Output::Json(ty) => (quote! { #ty }, quote! { rt::JsonDecoder<Self::Output> }),
+        Output::OptionalJson(ty, status) => {
+            (quote! { ::std::option::Option<#ty> }, quote! { rt::OptionalJsonDecoder<#ty, #status> })
+        }
+    }
+}
+
+impl Operation {
+    pub(super) fn path_parameters(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().filter(|parameter| parameter.place == "path")
+    }
+
+    /// Whether a call can be repeated.
+    fn is_clone(&self) -> bool {
+        self.body.as_ref().is_none_or(|body| !body.form && !matches!(body.kind, BodyKind::Raw))
+    }
+
+    /// The first line of the documentation.
+    pub(super) fn heading(&self) -> String {
+        match (self.summary.as_str(), self.description.as_str()) {
+            ("", "") => format!("Sends the operation `{}`.", self.id),
+            ("", description) => description.to_owned(),
+            (summary, _) => summary.to_owned(),
+        }
+    }
+}
+
+/// The arguments of an operation's method: the parameters of the path and a required body.
+pub(super) struct Arguments {
+    /// The arguments as they are declared.
+    pub(super) declared: Vec<TokenStream>,
+    /// The values that are passed on.
+    pub(super) passed: Vec<TokenStream>,
+}
+
+pub(super) fn arguments(operation: &Operation) -> Arguments {
+    let (mut declared, mut passed) = (Vec::new(), Vec::new());
+    for Parameter { setter, ty, .. } in operation.path_parameters() {
+        match plain_name(ty).as_deref() {
+            Some("String") => {
+                declared.push(quote! { #setter: impl Into<::std::string::String> });
+                passed.push(quote! { #setter });
+            }
+            None if is_own(ty) => {
+                declared.push(quote! { #setter: impl Into<#ty> });
+                passed.push(quote! { #setter.into() });
+            }
+            _ => {
+                declared.push(quote! { #setter: #ty });
+                passed.push(quote! { #setter });
+            }
+        }
+    }
+    if let Some(body) = operation.body.as_ref().filter(|body| !body.optional) {
+        let body_type = body.argument();
+        declared.push(quote! { body: #body_type });
+        passed.push(quote! { body });
+    }
+    Arguments { declared, passed }
+}
+
+impl Body {
+    /// The type of the argument of a required body.
+    fn argument(&self) -> TokenStream {
+        match &self.kind {
+            BodyKind::Raw => quote! { impl Into<rt::RawBody> },
+            BodyKind::Json { builder: Some(builder), .. } => quote! { impl FnOnce(#builder) -> #builder },
+            BodyKind::Json { ty, builder: None } => match list_item(ty) {
+                Some(_) => quote! { impl rt::In<#ty> },
+                None => quote! { impl Into<#ty> },
+            },
+        }
+    }
+
+    /// The body of a new builder, from the argument `body` if the body is required.
+    fn value(&self) -> TokenStream {
+        let value = match (&self.kind, self.optional) {
+            (_, true) => quote! { None },
+            (BodyKind::Raw, _) => quote! { body.into() },
+            (BodyKind::Json { builder: Some(_), .. }, _) => quote! { rt::JsonBody::built(body) },
+            (BodyKind::Json { ty, builder: None }, _) => match list_item(ty) {
+                Some(_) => quote! { rt::JsonBody::converted(body) },
+                None => quote! { rt::JsonBody::new(body.into()) },
+            },
+        };
+        match self.form {
+            true => quote! { rt::JsonOrForm::new(#value) },
+            false => value,
+        }
+    }
+
+    /// The type of the body in the builder.
+    fn ty(&self) -> TokenStream {
+        let ty = match &self.kind {
+            BodyKind::Raw => quote! { rt::RawBody },
+            BodyKind::Json { ty, builder } => {
+                let source: &Type = builder.as_ref().unwrap_or(ty);
+                quote! { rt::JsonBody<#source, #ty> }
+            }
+        };
+        let ty = match self.optional {
+            true => quote! { ::std::option::Option<#ty> },
+            false => ty,
+        };
+        match self.form {
+            true => quote! { rt::JsonOrForm<#ty> },
+            false => ty,
+        }
+    }
+
+    fn setters(&self) -> TokenStream {
+        let place = match self.form {
+            true => quote! { self.0.body_mut().json },
+            false => quote! { *self.0.body_mut() },
+        };
+        let of_optional = self.optional.then(|| match &self.kind {
+            BodyKind::Raw => quote! {
+                /// Sets the body.
+                pub fn body(mut self, value: impl ::std::convert::Into<rt::RawBody>) -> Self {
+                    #place = Some(value.into());
+                    self
+                }
+            },
+            BodyKind::Json { ty, builder: Some(builder) } => quote! {
+                /// Sets the body as a whole.
+                pub fn body(mut self, value: impl ::std::convert::Into<#ty>) -> Self {
+                    let value: #ty = value.into();
+                    #place = Some(rt::JsonBody::new(value.into()));
+                    self
+                }
+                /// Sets the body's fields.
+                pub fn body_map(mut self, set: impl ::std::ops::FnOnce(#builder) -> #builder) -> Self {
+                    #place = Some(#place.take().unwrap_or_default().and(set));
+                    self
+                }
+            },
+            BodyKind::Json { ty, builder: None } => quote! {
+                /// Sets the body.
+                pub fn body(mut self, value: impl rt::In<#ty>) -> Self {
+                    #place = Some(rt::JsonBody::converted(value));
+                    self
+                }
+            },
+        });
+        let form = self.form.then(|| {
+            quote! {
+                /// Sets a form, instead of the JSON body: with files, as a `reqwest::multipart::Form`.
+                pub fn form(mut self, value: impl ::std::convert::Into<rt::RawBody>) -> Self {
+                    self.0.body_mut().form = Some(value.into());
+                    self
+                }
+            }
+        });
+        quote! { #of_optional #form }
+    }
+}

@@ -1,0 +1,191 @@
+//! Emits the methods of `BackendClient`: one for each operation that no handwritten method takes over.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use serde_json::Value;
+use syn::Type;
+
+use super::builders::arguments;
+use super::documentation::harmless;
+use super::examples::example;
+use super::operations::{BodyKind, Operation, Parameter};
+use crate::prepare::Notes;
+
+/// Names that an operation's method can't have: inherent methods of `BackendClient`, and methods of traits that
+/// every value has, which an inherent method would hide.
+///
+/// A test compares the first part with the handwritten source.
+pub(super) const RESERVED: [&str; 23] = [
+    "base_url",
+    "builder",
+    "call",
+    "download",
+    "download_all",
+    "from_env",
+    "from_parts",
+    "raw",
+    "request",
+    "settings",
+    "transport",
+    "borrow",
+    "borrow_mut",
+    "clone",
+    "clone_from",
+    "clone_into",
+    "fmt",
+    "from",
+    "into",
+    "to_owned",
+    "try_from",
+    "try_into",
+    "type_id",
+];
+
+/// The methods and their table.
+pub(super) struct Methods {
+    pub(super) code: TokenStream,
+    /// In Markdown: the methods of each tag, with links.
+    pub(super) table: String,
+    /// Operations whose name is reserved.
+    pub(super) reserved: Vec<String>,
+}
+
+/// Emits a method for each operation; `taken_over` are the ids of those that handwritten methods call.
+pub(super) fn emit_methods(
+    operations: &[Operation],
+    document: &Value,
+    notes: &Notes,
+    taken_over: &[&str],
+) -> Methods {
+    let mut tags: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
+    let mut reserved = Vec::new();
+    for operation in operations.iter().filter(|operation| !taken_over.contains(&operation.id.as_str())) {
+        match is_reserved(operation) {
+            true => reserved.push(operation.id.clone()),
+            false => tags.entry(&operation.tag).or_default().push(operation),
+        }
+    }
+    let blocks = tags.iter().map(|(tag, operations)| {
+        let heading = format!("# {}", if tag.is_empty() { "Operations" } else { tag });
+        let heading = harmless(&heading);
+        let methods = operations.iter().map(|operation| method(operation, document, notes));
+        quote! {
+            #[doc = #heading]
+            impl BackendClient { #(#methods)* }
+        }
+    });
+    let code = quote! { #(#blocks)* };
+    Methods { code, table: table(&tags), reserved }
+}
+
+fn is_reserved(operation: &Operation) -> bool {
+    RESERVED.contains(&operation.name.to_string().as_str())
+}
+
+fn table(tags: &BTreeMap<&str, Vec<&Operation>>) -> String {
+    let mut table = String::from("| tag | methods |\n|---|---|\n");
+    for (tag, operations) in tags {
+        let tag: String = tag
+            .chars()
+            .map(|letter| if letter == '|' || letter.is_control() { ' ' } else { letter })
+            .collect();
+        let links: Vec<String> = operations
+            .iter()
+            .map(|operation| format!("[`{0}`](BackendClient::{0})", operation.name))
+            .collect();
+        let _ = writeln!(table, "| {tag} | {} |", links.join(", "));
+    }
+    table
+}
+
+fn method(operation: &Operation, document: &Value, notes: &Notes) -> TokenStream {
+    let Operation { name, builder, .. } = operation;
+    let arguments = arguments(operation);
+    let (declared, passed) = (&arguments.declared, &arguments.passed);
+    let docs = harmless(&docs(operation, notes));
+    let example = example(operation, document);
+    let hides_code = super::documentation::may_hold_code(&docs);
+    let docs = match hides_code {
+        true => quote! { #[cfg_attr(not(doctest), doc = #docs)] },
+        false => quote! { #[doc = #docs] },
+    };
+    quote! {
+        #docs
+        #[doc = ""]
+        #[doc = #example]
+        pub fn #name(&self, #(#declared),*) -> Call<builder::#builder> {
+            self.call(|raw| raw.#name(#(#passed),*))
+        }
+    }
+}
+
+/// The documentation of a method: summary, description, operation, parameters and statuses.
+fn docs(operation: &Operation, notes: &Notes) -> String {
+    let mut docs = operation.heading();
+    if !operation.summary.is_empty() && !operation.description.is_empty() {
+        let _ = write!(docs, "\n\n{}", operation.description);
+    }
+    let _ = write!(
+        docs,
+        "\n\nOperation `{}` of the API's document: `{} {}`.",
+        operation.id, operation.method, operation.path
+    );
+    let lines: Vec<String> = operation.parameters.iter().map(parameter_line).collect();
+    if !lines.is_empty() {
+        let _ = write!(docs, "\n\n# Parameters\n{}", lines.join("\n"));
+    }
+    if let Some(body) = &operation.body {
+        let what = match &body.kind {
+            BodyKind::Raw => format!("content of type `{}`", operation.request_type),
+            BodyKind::Json { ty, .. } => format!("`{}` as JSON", shown(ty)),
+        };
+        let optional = if body.optional { ", optional" } else { "" };
+        let _ = write!(docs, "\n\n# Body\n{what}{optional}.");
+    }
+    let statuses = notes.statuses.get(&operation.id).into_iter().flatten();
+    let statuses: Vec<String> = statuses
+        .map(|(status, description)| match one_line(description) {
+            text if text.is_empty() => format!("- {status}"),
+            text => format!("- {status}: {text}"),
+        })
+        .collect();
+    if !statuses.is_empty() {
+        let _ = write!(docs, "\n\n# Statuses\n{}", statuses.join("\n"));
+    }
+    docs.push_str(
+        "\n\n# Errors\nReturns an error if a parameter is invalid (nothing is sent then), if the server responds \
+         with an error, or if it doesn't respond.",
+    );
+    docs
+}
+
+fn parameter_line(parameter: &Parameter) -> String {
+    let required = if parameter.required && parameter.place != "path" { ", required" } else { "" };
+    let description = one_line(&parameter.description);
+    let place = match parameter.place.as_str() {
+        "path" => "argument".to_owned(),
+        other => other.to_owned(),
+    };
+    let mut line = format!("- `{}` (`{}`, {place}{required})", parameter.setter, shown(&parameter.ty));
+    if !description.is_empty() {
+        let _ = write!(line, ": {description}");
+    }
+    line
+}
+
+/// Returns a type as a reader of the documentation writes it.
+fn shown(ty: &Type) -> String {
+    let text = ty.to_token_stream().to_string().replace(' ', "");
+    text.replace("::std::string::", "")
+        .replace("::std::vec::", "")
+        .replace("::std::collections::", "")
+        .replace("types::", "")
+        .replace("crate::", "")
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,122 @@
+//! [`OperationInfo`]: what the API's document says about an operation, as data.
+
+/// What the API's document says about an operation.
+#[derive(Debug)]
+pub struct OperationInfo {
+    /// The `operationId`.
+    pub id: &'static str,
+    /// The HTTP method, such as `GET`.
+    pub method: &'static str,
+    /// The path's template, such as `/models/{id}/`.
+    pub path: &'static str,
+    /// The parameters: those of the path first, in the template's order.
+    pub parameters: &'static [ParameterInfo],
+    /// The media type of the body.
+    pub request_type: &'static str,
+    /// The value of the `Accept` header; `None` if none is sent.
+    pub accept: Option<&'static str>,
+    /// How the list is read page by page; `None` if the response is no page of a list.
+    pub pagination: Option<Pagination>,
+}
+
+/// How a list is read page by page: a page has its items in `results`, and a URL of the next page in `next`.
+#[derive(Debug, Clone, Copy)]
+pub struct Pagination {
+    /// The fields that tell the list's items apart, in order of preference.
+    pub identity: &'static [&'static str],
+}
+
+impl Default for Pagination {
+    fn default() -> Self {
+        Pagination::new()
+    }
+}
+
+impl Pagination {
+    /// Describes a list whose items have an `id`.
+    pub const fn new() -> Self {
+        Pagination { identity: &["id"] }
+    }
+
+    /// Sets the fields that tell items apart, in order of preference; without any, items can't be told apart.
+    pub const fn identified_by(self, identity: &'static [&'static str]) -> Self {
+        Pagination { identity }
+    }
+}
+
+impl OperationInfo {
+    /// Describes an operation without parameters, whose request and response bodies are JSON.
+    pub const fn new(id: &'static str, method: &'static str, path: &'static str) -> Self {
+        OperationInfo {
+            id,
+            method,
+            path,
+            parameters: &[],
+            request_type: "application/json",
+            accept: Some("application/json"),
+            pagination: None,
+        }
+    }
+}
+
+/// What the API's document says about a parameter.
+#[derive(Debug)]
+pub struct ParameterInfo {
+    /// The setter's name.
+    pub name: &'static str,
+    /// The name in the request.
+    pub wire: &'static str,
+    /// Which part of the request has it.
+    pub place: Place,
+    /// Whether a request needs it.
+    pub required: bool,
+    /// What joins a list into one value; `None` if the parameter is repeated for each value.
+    pub separator: Option<&'static str>,
+}
+
+/// The part of a request that has a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A segment of the path, or a part of one.
+    Path,
+    /// The query.
+    Query,
+    /// A header.
+    Header,
+}
+
+impl ParameterInfo {
+    const fn new(name: &'static str, place: Place, required: bool) -> Self {
+        ParameterInfo { name, wire: name, place, required, separator: None }
+    }
+
+    /// Describes a parameter in the path.
+    pub const fn path(name: &'static str) -> Self {
+        ParameterInfo::new(name, Place::Path, true)
+    }
+
+    /// Describes a parameter in the query.
+    pub const fn query(name: &'static str) -> Self {
+        ParameterInfo::new(name, Place::Query, false)
+    }
+
+    /// Describes a header.
+    pub const fn header(name: &'static str) -> Self {
+        ParameterInfo::new(name, Place::Header, false)
+    }
+
+    /// Sets the name in the request, if it isn't the setter's.
+    pub const fn named(self, wire: &'static str) -> Self {
+        ParameterInfo { wire, ..self }
+    }
+
+    /// Makes the parameter required.
+    pub const fn required(self) -> Self {
+        ParameterInfo { required: true, ..self }
+    }
+
+    /// Joins the values of a list into one.
+    pub const fn joined(self, separator: &'static str) -> Self {
+        ParameterInfo { separator: Some(separator), ..self }
+    }
+}

@@ -1,0 +1,95 @@
+//! [`Parameters`]: the values that an operation's setters have set.
+
+use std::fmt;
+
+use super::argument::{In, Parameter, ParameterText, Problems};
+use super::description::{OperationInfo, Place};
+use super::operation::Described;
+use crate::error::redact::redact;
+
+/// The values that an operation's setters have set, and its body.
+#[derive(Clone)]
+pub struct Parameters<B = super::body::NoBody> {
+    pub(crate) info: &'static OperationInfo,
+    pub(crate) values: Vec<(usize, Value)>,
+    pub(crate) body: B,
+}
+
+/// A parameter's value as text, or what is wrong with it.
+pub(crate) type Value = Result<ParameterText, Vec<String>>;
+
+impl<B> Parameters<B> {
+    /// Returns parameters of an operation; none is set.
+    pub fn new(info: &'static OperationInfo, body: B) -> Self {
+        Parameters { info, values: Vec::new(), body }
+    }
+
+    /// Returns parameters of the operation `D`; none is set.
+    pub fn of<D: Described<Body = B>>(body: B) -> Self {
+        Parameters::new(D::INFO, body)
+    }
+
+    /// Sets the parameter with this index in the operation's description.
+    pub fn set<T: Parameter>(&mut self, index: usize, value: impl In<T>) {
+        let value = value.convert().map_err(|problems| self.problems(index, problems));
+        self.put(
+            index,
+            value.and_then(|value| {
+                value
+                    .text()
+                    .map_err(|problem| vec![format!("`{}`: {problem}", self.info.parameters[index].name)])
+            }),
+        );
+    }
+
+    /// Returns the same parameters with one of them set.
+    #[must_use]
+    pub fn with<T: Parameter>(mut self, index: usize, value: impl In<T>) -> Self {
+        self.set(index, value);
+        self
+    }
+
+    /// Returns the body.
+    pub fn body_mut(&mut self) -> &mut B {
+        &mut self.body
+    }
+
+    fn problems(&self, index: usize, problems: Problems) -> Vec<String> {
+        problems.of(self.info.parameters[index].name)
+    }
+
+    fn put(&mut self, index: usize, value: Value) {
+        match self.values.iter_mut().find(|(other, _)| *other == index) {
+            Some((_, old)) => *old = value,
+            None => self.values.push((index, value)),
+        }
+    }
+
+    pub(crate) fn value(&self, index: usize) -> Option<&Value> {
+        self.values.iter().find(|(other, _)| *other == index).map(|(_, value)| value)
+    }
+}
+
+/// Shows values without the queries of URLs. A header may hold a secret: only its name is shown.
+impl<B: fmt::Debug> fmt::Debug for Parameters<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct(self.info.id);
+        for (parameter, value) in self
+            .info
+            .parameters
+            .iter()
+            .enumerate()
+            .filter_map(|(index, parameter)| Some((parameter, self.value(index)?)))
+        {
+            match value {
+                _ if parameter.place == Place::Header => shown.field(parameter.name, &"…"),
+                Ok(ParameterText::One(text)) => shown.field(parameter.name, &redact(text)),
+                Ok(ParameterText::Many(texts)) => {
+                    shown.field(parameter.name, &texts.iter().map(|text| redact(text)).collect::<Vec<_>>())
+                }
+                Err(problems) => shown.field(parameter.name, problems),
+            };
+        }
+        shown.field("body", &self.body).finish()
+    }
+}

@@ -1,0 +1,295 @@
+//! Makes an operation's request from its description and its parameters.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use reqwest::header::{ACCEPT, HeaderName, HeaderValue};
+use reqwest::{Method, Request, Url};
+use serde::Serialize;
+
+use super::argument::ParameterText;
+use super::body::Body;
+use super::description::{ParameterInfo, Place};
+use super::parameters::Parameters;
+use crate::values::json::unwritable;
+
+/// The URL that paths are appended to.
+#[doc(hidden)]
+#[derive(Clone)]
+pub struct Base {
+    /// Without a trailing slash.
+    url: String,
+    /// Encodes forms; it sends nothing.
+    client: reqwest::Client,
+}
+
+impl Base {
+    pub(crate) fn new(url: &str, client: reqwest::Client) -> Self {
+        Base { url: url.trim_end_matches('/').to_owned(), client }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+}
+
+/// All that is invalid in an operation's parameters and body.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct Invalid {
+    pub(crate) problems: Vec<String>,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problems.join("\n"))
+    }
+}
+
+impl From<String> for Invalid {
+    fn from(problem: String) -> Self {
+        Invalid { problems: problem.lines().map(str::to_owned).collect() }
+    }
+}
+
+impl From<reqwest::Error> for Invalid {
+    fn from(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        let source =
+            std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        Invalid::from(format!("the request can't be built: {error}{source}"))
+    }
+}
+
+impl<B: Body> Parameters<B> {
+    /// Makes the request, or returns everything that is invalid: the parameters in the description's order,
+    /// then the body.
+    pub(crate) fn into_request(self, base: &Base) -> Result<Request, Invalid> {
+        let info = self.info;
+        let mut problems = Vec::new();
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let mut headers: Vec<(&'static str, HeaderValue)> = Vec::new();
+        let mut path = Template(info.path);
+        let mut url = base.url.clone();
+        url.push_str(path.literal());
+        for (index, parameter) in info.parameters.iter().enumerate() {
+            let texts = match self.value(index) {
+                Some(Ok(text)) => text.texts(),
+                Some(Err(more)) => {
+                    problems.extend_from_slice(more);
+                    continue;
+                }
+                None if parameter.required => {
+                    problems.push(format!("`{}` is missing: it is required", parameter.name));
+                    continue;
+                }
+                None => continue,
+            };
+            match parameter.place {
+                Place::Path => match path_segment(parameter.name, texts.first().map_or("", String::as_str)) {
+                    Ok(segment) => {
+                        url.push_str(&segment);
+                        url.push_str(path.literal());
+                    }
+                    Err(invalid) => problems.extend(invalid.problems),
+                },
+                Place::Query => match parameter.separator {
+                    Some(_) if texts.is_empty() => {}
+                    Some(separator) => drop(query.append_pair(parameter.wire, &texts.join(separator))),
+                    None => drop(query.extend_pairs(texts.iter().map(|text| (parameter.wire, text)))),
+                },
+                Place::Header => match header_value(parameter, texts) {
+                    Ok(value) => headers.push((parameter.wire, value)),
+                    Err(problem) => problems.push(problem),
+                },
+            }
+        }
+        let body = self.body.content().unwrap_or_else(|more| {
+            problems.extend(more);
+            None
+        });
+        if !problems.is_empty() {
+            return Err(Invalid { problems });
+        }
+        let path_ends = url.len();
+        let query = query.finish();
+        if !query.is_empty() {
+            url.push('?');
+            url.push_str(&query);
+        }
+        let url = parsed(&url, path_ends, base)?;
+        let method =
+            Method::from_bytes(info.method.as_bytes()).map_err(|error| Invalid::from(error.to_string()))?;
+        let mut request = Request::new(method, url);
+        if let Some(accept) = info.accept {
+            request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
+        }
+        if let Some(body) = body {
+            request = body.put(request, info.request_type, base.client())?;
+        }
+        for (name, value) in headers {
+            let name = HeaderName::try_from(name).map_err(|error| Invalid::from(error.to_string()))?;
+            request.headers_mut().append(name, value);
+        }
+        Ok(request)
+    }
+}
+
+impl ParameterText {
+    fn texts(&self) -> &[String] {
+        match self {
+            ParameterText::One(text) => std::slice::from_ref(text),
+            ParameterText::Many(texts) => texts,
+        }
+    }
+}
+
+/// The rest of a path's template.
+struct Template(&'static str);
+
+impl Template {
+    /// Returns the text up to the next parameter, and skips the parameter.
+    fn literal(&mut self) -> &'static str {
+        let (literal, rest) = self.0.split_once('{').unwrap_or((self.0, ""));
+        self.0 = rest.split_once('}').map_or("", |(_, rest)| rest);
+        literal
+    }
+}
+
+fn header_value(parameter: &ParameterInfo, texts: &[String]) -> Result<HeaderValue, String> {
+    HeaderValue::try_from(texts.join(parameter.separator.unwrap_or(","))).map_err(|_| {
+        format!("`{}`: a header can't contain this character, such as a line break", parameter.name)
+    })
+}
+
+/// Parses a request's URL. The path must be unchanged: the URL parser resolves `.` and `..` into another path.
+fn parsed(text: &str, path_ends: usize, base: &Base) -> Result<Url, Invalid> {
+    let url =
+        Url::parse(text).map_err(|error| Invalid::from(format!("the request's URL is invalid: {error}")))?;
+    let decode = |segment| percent_decode_str(segment).collect::<Vec<u8>>();
+    let is_unchanged = || {
+        let parsed = url.as_str().strip_prefix(&*base.url)?.split(['?', '#']).next()?.split('/');
+        let written = text[base.url.len()..path_ends].split('/');
+        Some(written.map(decode).eq(parsed.map(decode)))
+    };
+    match url.as_str() == text || is_unchanged() == Some(true) {
+        true => Ok(url),
+        false => {
+            Err(Invalid::from("the parameters change the path: `.` and `..` can't be part of it".to_owned()))
+        }
+    }
+}
+
+/// The characters to percent-encode in a path segment: all that RFC 3986 doesn't allow there.
+const SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// Encodes a path parameter as one segment. `.`, `..` and an empty value are errors: the URL parser would
+/// resolve them into another path.
+pub(crate) fn path_segment(field: &str, value: &str) -> Result<String, Invalid> {
+    match value {
+        "" => Err(Invalid::from(format!("`{field}` is empty: it is part of the path"))),
+        "." | ".." => Err(Invalid::from(format!("`{field}`: {value:?} can't be part of a path"))),
+        _ => Ok(utf8_percent_encode(value, SEGMENT).to_string()),
+    }
+}
+
+/// Returns a body as JSON. A number that isn't finite is a problem that names the field; serde_json would
+/// silently write null.
+pub(crate) fn json_body<T: Serialize + ?Sized>(body: &T) -> Result<Vec<u8>, Invalid> {
+    let problems: Vec<String> = unwritable(body).iter().map(ToString::to_string).collect();
+    if !problems.is_empty() {
+        return Err(Invalid { problems });
+    }
+    serde_json::to_vec(body)
+        .map_err(|error| Invalid::from(format!("the body can't be written as JSON: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Base, json_body, path_segment};
+    use crate::generated::body::NoBody;
+    use crate::generated::description::{OperationInfo, ParameterInfo};
+    use crate::generated::parameters::Parameters;
+    use crate::json;
+
+    /// Returns the URL of a request, or the problems.
+    fn url(path: &'static str, values: &[&str]) -> Result<String, String> {
+        const PARAMETERS: &[ParameterInfo] =
+            &[ParameterInfo::path("id"), ParameterInfo::path("format"), ParameterInfo::query("q")];
+        let info: &'static OperationInfo = Box::leak(Box::new(OperationInfo {
+            parameters: &PARAMETERS[..path.matches('{').count()],
+            ..OperationInfo::new("get_thing", "GET", path)
+        }));
+        let mut parameters = Parameters::new(info, NoBody);
+        for (index, value) in values.iter().enumerate() {
+            parameters.set::<String>(index, *value);
+        }
+        let base = Base::new("http://h/api/", reqwest::Client::new());
+        parameters.into_request(&base).map(|request| request.url().to_string()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn path_parameter_is_one_encoded_segment() {
+        assert_eq!(path_segment("id", "a/b c%2e\\한").unwrap(), "a%2Fb%20c%252e%5C%ED%95%9C");
+        for bad in ["", ".", ".."] {
+            assert!(path_segment("id", bad).unwrap_err().to_string().starts_with("`id`"));
+        }
+        assert_eq!(path_segment("id", "...").unwrap(), "...");
+    }
+
+    #[test]
+    fn request_path_is_its_template() {
+        assert_eq!(url("/a/{id}/", &["x/y"]).unwrap(), "http://h/api/a/x%2Fy/");
+        assert_eq!(url("/a/{id}.{format}", &["p", "png"]).unwrap(), "http://h/api/a/p.png");
+        assert_eq!(url("/한 a/{id}/", &["%2e%2e"]).unwrap(), "http://h/api/%ED%95%9C%20a/%252e%252e/");
+        assert!(url("/a/../{id}/", &["x"]).unwrap_err().contains("can't be part"));
+        assert_eq!(url("/a/{id}/{format}/", &[]).unwrap_err().lines().count(), 2);
+    }
+
+    #[test]
+    fn non_finite_numbers_are_reported() {
+        #[derive(serde::Serialize)]
+        struct Body {
+            a: f64,
+            b: Option<crate::Json>,
+            c: Vec<f32>,
+        }
+        let messages =
+            json_body(&Body { a: f64::NAN, b: None, c: vec![1.0, f32::INFINITY] }).unwrap_err().to_string();
+        assert!(messages.contains("a: NaN") && messages.contains("c[1]: inf"), "{messages}");
+        let messages = json_body(&Body { a: 1.0, b: Some(json!({"x": {"y": f64::NAN}})), c: vec![] })
+            .unwrap_err()
+            .to_string();
+        assert_eq!(messages, "b: x.y: NaN is not a JSON number");
+        let problems = crate::generated::support::field::<crate::Json>(
+            "metrics",
+            json!({"x": f64::NAN, "y": [f64::INFINITY]}),
+        )
+        .unwrap_err();
+        assert_eq!(problems, "metrics: x: NaN is not a JSON number\nmetrics: y[0]: inf is not a JSON number");
+        assert_eq!(
+            json_body(&Body { a: 1.0, b: Some(json!({"x": 1})), c: vec![] }).unwrap(),
+            br#"{"a":1.0,"b":{"x":1},"c":[]}"#
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! What only generated code calls: fields of bodies, and parts of `Deserialize` implementations.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::argument::{In, Problems, convert};
+use crate::values::json::unwritable;
+
+/// Returns the problem of a required field that isn't set.
+pub fn missing(field: &str) -> String {
+    format!("`{field}` is missing: it is required")
+}
+
+/// Converts a body's field. Values that JSON can't represent are problems of the field, reported together with
+/// all others.
+///
+/// # Errors
+/// Returns an error if the value isn't of the field's type, or can't be written as JSON.
+pub fn field<T: Serialize>(field: &str, value: impl In<T>) -> Result<T, String> {
+    writable(field, value.convert())
+}
+
+/// Like [`field`], for a type that only `TryInto` converts into.
+///
+/// # Errors
+/// Returns an error in the same cases as [`field`].
+pub fn other_field<T: Serialize, V>(field: &str, value: V) -> Result<T, String>
+where
+    V: TryInto<T, Error: fmt::Display> + fmt::Debug,
+{
+    writable(field, convert(value, "a value of the field's type"))
+}
+
+fn writable<T: Serialize>(field: &str, value: Result<T, Problems>) -> Result<T, String> {
+    let value = value.map_err(|problems| problems.of(field).join("\n"))?;
+    let problems = unwritable(&value);
+    match problems.is_empty() {
+        true => Ok(value),
+        false => {
+            Err(problems.iter().map(|problem| format!("{field}: {problem}")).collect::<Vec<_>>().join("\n"))
+        }
+    }
+}
+
+/// Reports the problems of all fields together, not only the first.
+///
+/// # Errors
+/// Returns an error if there is any problem.
+pub fn all_valid(problems: &[Option<&String>]) -> Result<(), String> {
+    match problems.iter().all(Option::is_none) {
+        true => Ok(()),
+        false => {
+            Err(problems.iter().flatten().map(|problem| problem.as_str()).collect::<Vec<_>>().join("\n"))
+        }
+    }
+}
+
+/// The length limits of a body's strings in the document. The server checks them. This crate only checks them
+/// where a file would otherwise be uploaded in vain.
+pub trait Lengths {
+    /// Returns what is wrong with the lengths of the fields.
+    fn length_problems(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// A field of a body that is a string, or an optional or nullable string.
+pub trait Text {
+    fn text(&self) -> Option<&str>;
+}
+
+impl Text for String {
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+impl<T: Text> Text for Option<T> {
+    fn text(&self) -> Option<&str> {
+        self.as_ref()?.text()
+    }
+}
+
+/// Returns what is wrong with the length of a string, in characters.
+pub fn length_problem<T: Text>(
+    field: &str,
+    value: &std::result::Result<T, String>,
+    least: u64,
+    most: u64,
+    blank: bool,
+) -> Option<String> {
+    let text = value.as_ref().ok()?.text()?;
+    let length = text.chars().count() as u64;
+    if (text.is_empty() && least > 0) || (text.trim().is_empty() && !blank) {
+        Some(format!("`{field}` is blank: the API requires text that isn't blank"))
+    } else if length < least {
+        Some(format!("`{field}` has {length} characters: the API requires at least {least}"))
+    } else {
+        (length > most).then(|| format!("`{field}` has {length} characters: the API allows at most {most}"))
+    }
+}
+
+/// A key of an object, borrowed from the input if possible.
+pub struct Key<'de>(pub Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> serde::de::Visitor<'de> for Text {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E: serde::de::Error>(self, key: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(key)))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(key.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// Deserializes a value of an enumeration that accepts any string.
+pub fn open_enum<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    struct Text<T>(PhantomData<T>);
+    impl<T: for<'a> From<&'a str>> serde::de::Visitor<'_> for Text<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            Ok(T::from(text))
+        }
+    }
+    deserializer.deserialize_str(Text(PhantomData))
+}
+
+/// Returns the schema of an enumeration that accepts any string. It is a function because the macro recurses
+/// too deeply for the compiler with some hundred values.
+pub fn open_enum_schema(values: &[&str]) -> schemars::Schema {
+    schemars::json_schema!({"anyOf": [{"enum": values}, {"type": "string"}]})
+}

@@ -6,38 +6,10 @@
 //! conversion](Call::url_conversion), [downloads](BackendClient::download) and [errors](Error) that say what
 //! to do.
 //!
-//! ```no_run
-//! use synapse_backend_client::{BackendClient, json};
+//! Guides: [lists](guide::lists), [uploads](guide::uploads), [URL conversion, downloads and the file
+//! cache](guide::files), [errors and retries](guide::errors).
 //!
-//! # async fn example() -> Result<(), synapse_backend_client::Error> {
-//! let client = BackendClient::from_env()?;
-//!
-//! let mut events = client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([123])).list_all();
-//! while let Some(event) = events.next().await {
-//!     println!("{}", event?.data["label"]);
-//! }
-//!
-//! let model = client
-//!     .create_model("/data/model.pt", |m| m.name("Detector v2").model_type("detection").project(123).metrics(json!({"accuracy": 0.92})))
-//!     .await?;
-//! println!("{}", model.id);
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! # Cargo features
-//!
-//! | feature | default | what it adds |
-//! |---|---|---|
-//! | `rustls` | yes | https with rustls; trusts the system's certificates |
-//! | `rustls-no-provider` | | like `rustls`, with the cryptography provider that the program installs |
-//! | `gzip` | yes | responses compressed with gzip |
-//! | `brotli`, `zstd`, `deflate` | | responses compressed with these codings |
-//! | `http2` | yes | HTTP/2, if the server supports it |
-//! | `system-proxy` | yes | the proxy of the macOS or Windows settings; `HTTPS_PROXY` etc. are always used |
-//! | `socks` | | SOCKS proxies |
-//! | `chrono`, `jiff` | | the time types of these crates as parameters and results ([`Timestamp`]) |
-
+#![cfg_attr(any(doc, doctest), doc = include_str!("../docs/api.md"))]
 // Some items are only used by a part of this layer. They are unused if another document lacks the operations
 // of that part.
 #![cfg_attr(
@@ -155,11 +127,13 @@ pub mod guide {
     pub mod uploads {}
 }
 
-/// Compiles the examples of the READMEs.
+/// Compiles the examples of the READMEs and of the Korean overview.
 #[cfg(doctest)]
 mod readme {
     #[doc = include_str!("../README.md")]
     struct English;
     #[doc = include_str!("../README.ko.md")]
     struct Korean;
+    #[doc = include_str!("../docs/api.ko.md")]
+    struct KoreanApi;
 }

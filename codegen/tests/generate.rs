@@ -51,7 +51,7 @@ fn code_carries_descriptions() {
     let code = code(own_document());
     assert!(code.contains("///Only models of the project with this id. pub fn project<V>"));
     assert!(code.contains(
-        "///Which bytes of the file the chunk holds: `bytes <first>-<last>/<total>`. pub fn content_range<V>"
+        "///The chunk's byte range in the file: `bytes <first>-<last>/<total>`. pub fn content_range<V>"
     ));
     assert!(code.contains("///How the model is configured, such as its input size. pub fn configuration<T>"));
 }

@@ -31,8 +31,9 @@ use crate::url_conversion::Conversions;
 
 /// One call of an operation: await it, or [`send`](Call::send) it.
 ///
-/// Setters inside [`params`](Call::params) become query parameters or body fields that the API's document
-/// names. Setters outside configure the client: time-outs, headers, conversions.
+/// Setters inside [`params`](Call::params) set query parameters or body fields that the API's document names.
+/// Setters outside are options of this call: time-outs, retries, headers, conversions.
+/// [`param`](Call::param) sets a query parameter, also one that the document doesn't name.
 ///
 /// ```no_run
 /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {

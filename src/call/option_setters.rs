@@ -72,8 +72,9 @@ macro_rules! option_setters {
             self
         }
 
-        /// Also retries the request if the server may have acted on it. Set it only if acting on the request
-        /// twice does no harm.
+        /// Also retries a POST, PUT or PATCH if the server may have acted on it
+        /// ([`is_unknown_outcome`](crate::Error::is_unknown_outcome)). Set it only if it does no harm that the
+        /// server acts twice.
         pub fn idempotent(mut self, retry: bool) -> Self {
             self.options.set_retry_unknown_outcome(retry);
             self

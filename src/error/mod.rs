@@ -42,8 +42,9 @@ pub enum ErrorKind {
     Connect,
     /// A time-out expired. An error of another kind may also be a time-out: see [`Error::is_timeout`].
     Timeout,
-    /// An idempotent request didn't complete: the connection broke, the compressed body is damaged, or the
-    /// runtime was shut down.
+    /// A GET, HEAD, DELETE or OPTIONS request didn't complete: the connection broke, the compressed body is
+    /// damaged, or the runtime was shut down. For other methods, the kind is
+    /// [`UnknownOutcome`](ErrorKind::UnknownOutcome).
     ConnectionLost,
     /// The request was sent, and its outcome is unknown: the server may have acted on it.
     UnknownOutcome,
@@ -151,8 +152,8 @@ pub(crate) struct RequestInfo {
 const UNKNOWN: &str = "; the server may have acted on it: check its state before sending it again";
 
 impl RequestInfo {
-    /// Returns whether each arrival of the request may change something. Only GET, HEAD, DELETE and OPTIONS
-    /// count as idempotent.
+    /// Returns whether a second arrival of the request may change something again: true for any method except
+    /// GET, HEAD, DELETE and OPTIONS.
     pub(crate) fn changes_something(&self) -> bool {
         !matches!(self.method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS)
     }
@@ -234,8 +235,8 @@ impl Error {
         Error::new(kind, message).of(request).answered(response)
     }
 
-    /// The request was sent, and no complete response arrived. The outcome is unknown, unless the request is
-    /// idempotent.
+    /// The request was sent, and no complete response arrived. The outcome is unknown, unless the method is
+    /// GET, HEAD, DELETE or OPTIONS.
     pub(crate) fn broken_off(request: RequestInfo, what: &str) -> Self {
         let mut error = match request.changes_something() {
             true => Error::unknown_outcome(what),

@@ -29,8 +29,8 @@ impl Error {
     }
 
     /// True if a time-out expired: while connecting, while no byte was sent or received, or for the whole
-    /// call. **What to do:** raise the time-out of the client or of the call. For a request that isn't
-    /// idempotent, see [`is_unknown_outcome`](Error::is_unknown_outcome), which may be true as well.
+    /// call. **What to do:** raise the time-out of the client or of the call. For a POST, PUT or PATCH, see
+    /// [`is_unknown_outcome`](Error::is_unknown_outcome), which may be true as well.
     pub fn is_timeout(&self) -> bool {
         self.0.timed_out
     }

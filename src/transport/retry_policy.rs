@@ -21,10 +21,13 @@ use crate::runtime::clock::Clock;
 /// |---|---|
 /// | GET, HEAD, DELETE | no connection, a broken connection, a read time-out, a truncated response, 408, 429, 500 (GET only), 502, 503, 504, 520–524 |
 /// | POST, PUT, PATCH | no connection, 429, a 503 from the application itself (with `Retry-After` or a JSON `detail`) |
+/// | OPTIONS | no connection, 429, 503 |
 ///
-/// After any other failure, a request that isn't idempotent is never retried, since the server may have acted
-/// on it ([`is_unknown_outcome`](crate::Error::is_unknown_outcome)). A caller who knows that it is idempotent
-/// can say so for a call ([`idempotent`](crate::Call::idempotent)).
+/// Any other method is treated like POST. A request with a streamed body is never retried.
+///
+/// After a broken connection, a time-out or a gateway's error, the server may have acted on a POST, PUT or
+/// PATCH ([`is_unknown_outcome`](crate::Error::is_unknown_outcome)). The request is not retried then, unless
+/// the call sets [`idempotent`](crate::Call::idempotent).
 ///
 /// If the response to a DELETE is lost, the retry may get a 404, because the first attempt already deleted
 /// the object.

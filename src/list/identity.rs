@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
-use super::dedup::Recent;
 use super::page::{Fields, Marks};
+use super::recent_set::RecentSet;
 
 /// How many ids are remembered: a list shifts by a few pages while it is read, not by hundreds.
 const IDS: usize = 100_000;
@@ -36,8 +36,8 @@ pub(super) struct Seen {
     fields: Fields,
     /// The field that tells them apart; decided by the first page that has items.
     decided: Option<Option<Arc<str>>>,
-    ids: Recent,
-    pages: Recent,
+    ids: RecentSet,
+    pages: RecentSet,
     /// How many of the ids that were added last belong to items that will not be returned.
     dropped: usize,
     resumed: Resumed,
@@ -76,8 +76,8 @@ impl Seen {
         Seen {
             fields: fields.into_iter().map(Arc::from).collect(),
             decided: None,
-            ids: Recent::new(IDS),
-            pages: Recent::new(PAGES),
+            ids: RecentSet::new(IDS),
+            pages: RecentSet::new(PAGES),
             dropped: 0,
             resumed: Resumed::default(),
         }

@@ -701,7 +701,8 @@ async fn late_completion_found_on_resume() {
 #[tokio::test]
 async fn already_complete_upload_succeeds() {
     let setup = Setup::new().await;
-    let refused = Fault::response(400).json(r#"{"detail": "Upload has already been marked as \"complete\""}"#);
+    let refused =
+        Fault::response(400).json(r#"{"detail": "Upload has already been marked as \"complete\""}"#);
     setup.backend.inject(completion(refused));
     setup.backend.inject(
         Fault::edit_json(|upload| upload["completed_at"] = "2026-01-01T00:00:00Z".into()).on("GET", UPLOADS),
@@ -1090,8 +1091,9 @@ async fn cross_origin_redirect_gets_no_chunk() {
             let setup = Setup::new().await;
             let url = format!("{}/chunked_upload/", elsewhere.url());
             let after = if method == "PUT" { 4 } else { 0 };
-            let error =
-                setup.fails(Fault::response(status).header("Location", &url).method(method).after(after)).await;
+            let error = setup
+                .fails(Fault::response(status).header("Location", &url).method(method).after(after))
+                .await;
             assert_eq!(error.kind(), ErrorKind::CrossOrigin, "{error}");
             assert_eq!((elsewhere.connections(), setup.count(method) as u64), (0, after + 1));
             setup.resumes_after(&error).await;

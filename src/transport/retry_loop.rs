@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use tracing::{Instrument, debug, debug_span, warn};
 
+use super::exchange::Attempts;
 use super::failure::timed_out;
 use super::metrics::AttemptReport;
-use super::{Attempts, IncomingResponse, Retry, Transport, TransportRequest};
+use super::{IncomingResponse, Retry, Transport, TransportRequest};
 use crate::error::redact::redact;
 use crate::error::redact::secrets::Secrets;
 use crate::error::{Error, ErrorKind, Result};

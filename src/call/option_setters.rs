@@ -75,7 +75,7 @@ macro_rules! option_setters {
         /// Also retries the request if the server may have acted on it. Set it only if acting on the request
         /// twice does no harm.
         pub fn idempotent(mut self, retry: bool) -> Self {
-            self.options.set_retry_unknown_outcome(retry);
+            self.options.set_idempotent(retry);
             self
         }
 

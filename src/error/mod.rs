@@ -150,11 +150,14 @@ pub(crate) struct RequestInfo {
 /// Appended to a message if the server may have processed the request.
 const UNKNOWN: &str = "; the server may have acted on it: check its state before sending it again";
 
+/// Returns whether requests of a method count as idempotent: the server may receive them twice.
+pub(crate) fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS)
+}
+
 impl RequestInfo {
-    /// Returns whether each arrival of the request may change something. Only GET, HEAD, DELETE and OPTIONS
-    /// count as idempotent.
-    pub(crate) fn changes_something(&self) -> bool {
-        !matches!(self.method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS)
+    pub(crate) fn is_idempotent(&self) -> bool {
+        is_idempotent(&self.method)
     }
 
     pub(crate) fn new(operation: &'static str, method: &Method, url: &Url) -> Self {
@@ -224,7 +227,7 @@ impl Error {
             message.push_str(": ");
             message.push_str(&said);
         }
-        let kind = match request.changes_something() && response.is_gateways() {
+        let kind = match !request.is_idempotent() && response.is_gateways() {
             true => {
                 message.push_str(UNKNOWN);
                 ErrorKind::UnknownOutcome
@@ -237,9 +240,9 @@ impl Error {
     /// The request was sent, and no complete response arrived. The outcome is unknown, unless the request is
     /// idempotent.
     pub(crate) fn broken_off(request: RequestInfo, what: &str) -> Self {
-        let mut error = match request.changes_something() {
-            true => Error::unknown_outcome(what),
-            false => Error::new(ErrorKind::ConnectionLost, what),
+        let mut error = match request.is_idempotent() {
+            true => Error::new(ErrorKind::ConnectionLost, what),
+            false => Error::unknown_outcome(what),
         };
         error.0.broken_off = true;
         error.of(request)

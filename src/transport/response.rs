@@ -392,7 +392,7 @@ impl ResponseHead {
             format!("{}, but the response can't be used{kind}{place}: {message}", shown_status(self.status));
         // A truncated response, or one from a proxy in front of the backend, doesn't show what the backend
         // did.
-        let error = match self.info.changes_something() && (problem.cut_off || !json) {
+        let error = match !self.info.is_idempotent() && (problem.cut_off || !json) {
             true => Error::unknown_outcome(message),
             false => Error::new(ErrorKind::Decode, message),
         };

@@ -130,7 +130,7 @@ impl RetryPolicy {
     /// Returns the wait before retry number `retry`, counted from 0.
     pub(crate) fn wait(&self, retry: u32, retry_after: Option<Duration>, clock: &dyn Clock) -> Duration {
         let doubled = self.initial_backoff.saturating_mul(2_u32.saturating_pow(retry)).min(self.max_backoff);
-        let jittered = doubled.mul_f64(clock.chance());
+        let jittered = doubled.mul_f64(clock.random());
         jittered.max(retry_after.unwrap_or_default().min(self.max_retry_after))
     }
 }

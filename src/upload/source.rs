@@ -60,7 +60,7 @@ pub(super) enum Resumable {
 ///     }
 /// }
 ///
-/// let source = ResumableSource::reopen(Shared("/data/model.pt".into()));
+/// let source = ResumableSource::from_rewindable(Shared("/data/model.pt".into()));
 /// ```
 pub trait RewindableSource: Send + Sync + 'static {
     /// Returns the size in bytes. Called on a thread that may block. The upload fails if the source has more
@@ -90,7 +90,7 @@ pub trait RewindableSource: Send + Sync + 'static {
 
 impl ResumableSource {
     /// Creates a source from your own type.
-    pub fn reopen(source: impl RewindableSource) -> Self {
+    pub fn from_rewindable(source: impl RewindableSource) -> Self {
         ResumableSource(Resumable::RewindableSource(Arc::new(source)))
     }
 }

@@ -7,7 +7,7 @@ use reqwest::{Method, Request, StatusCode};
 
 use super::DownloadProgress;
 use super::completion::{Completed, Expected, too_large};
-use super::digests::Digest;
+use super::digest_headers::HeaderDigest;
 use super::engine::{DownloadEngine, Ended, OPERATION, State};
 use super::entity::{Entity, Plan, Rest, plan};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,8 +24,8 @@ struct Message {
     /// The offset at which its body ends at the latest, according to its own headers.
     end: Option<u64>,
     /// Digests of the message's bytes, and digests that may be of the message or of the whole file.
-    own: Vec<Digest>,
-    either: Vec<Digest>,
+    own: Vec<HeaderDigest>,
+    either: Vec<HeaderDigest>,
 }
 
 impl DownloadEngine<'_> {

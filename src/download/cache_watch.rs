@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
-use super::checksum::Checksum;
+use super::digest::ExpectedDigest;
 use super::part_location::PartLocation;
 use super::writer::Writer;
 use crate::download::cache::{
@@ -22,7 +22,7 @@ use crate::runtime::file_id::FileId;
 pub(super) struct CacheRequest {
     pub(super) key: CacheKey,
     pub(super) expected: Expected,
-    pub(super) checksum: Option<Checksum>,
+    pub(super) checksum: Option<ExpectedDigest>,
 }
 
 /// A download into a cache. Clones share their state.

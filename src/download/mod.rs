@@ -5,21 +5,21 @@ mod attempt;
 pub(crate) mod cache;
 mod cache_watch;
 mod cached;
-mod checksum;
 mod completion;
 mod content_range;
 mod data_uri;
 mod decoded;
-mod digests;
+mod digest;
+mod digest_headers;
 mod engine;
 mod entity;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
-mod hashing;
 mod many;
 mod note;
 mod part;
 mod part_location;
+mod running_digests;
 mod target;
 mod through_cache;
 mod to_cache;
@@ -49,8 +49,8 @@ use crate::transport::credentials::TENANT;
 use crate::values::file_url::is_data_uri;
 use acquire::{Acquired, acquire};
 use cache_watch::CacheWatch;
-use checksum::Checksum;
 use completion::{Completed, Expected, too_large};
+use digest::ExpectedDigest;
 use engine::{DownloadEngine, OPERATION, OnProgress, absolute};
 use part_location::PartLocation;
 use writer::Writer;
@@ -75,7 +75,7 @@ pub struct Download {
 #[derive(Clone)]
 pub(crate) struct DownloadOptions {
     size: Option<u64>,
-    checksum: Option<Checksum>,
+    checksum: Option<ExpectedDigest>,
     fsync: bool,
     max_data_uri: u64,
     /// The largest file that is accepted, in bytes.
@@ -200,7 +200,7 @@ impl Download {
     /// Sets the expected digest of the file, in hexadecimal: MD5, SHA-1 or SHA-256, recognised by its length.
     /// If the file is sent compressed, the digest of either form may match.
     pub fn checksum(mut self, hex: impl AsRef<str>) -> Self {
-        match Checksum::parse(hex.as_ref()) {
+        match ExpectedDigest::parse(hex.as_ref()) {
             Ok(checksum) => self.download.checksum = Some(checksum),
             Err(problem) => self.download.problems.push(format!("checksum: {problem}")),
         }

@@ -11,7 +11,7 @@ use fs4::TryLockError;
 use sha2::{Digest as _, Sha256};
 
 use super::cache_watch::CacheWatch;
-use super::checksum::Checksum;
+use super::digest::ExpectedDigest;
 use super::entity::Entity;
 use super::note::{self, Noted};
 use super::target::{self, TargetState};
@@ -306,7 +306,7 @@ impl PartLocation {
     }
 
     /// Returns the size of the file at the target, if it has the expected size and digest. Blocks.
-    pub(super) fn as_expected(&self, size: Option<u64>, checksum: Option<&Checksum>) -> Option<u64> {
+    pub(super) fn as_expected(&self, size: Option<u64>, checksum: Option<&ExpectedDigest>) -> Option<u64> {
         let check = || -> io::Result<Option<u64>> {
             let file = plain_file::open_named(&self.target)?;
             let length = file.metadata()?.len();
@@ -404,7 +404,7 @@ mod tests {
         again.location.remove(&again.file, false);
         assert_eq!(two.as_expected(Some(5), None), Some(5));
         assert_eq!(two.as_expected(Some(6), None), None);
-        let checksum = |text| Checksum::parse(text).unwrap();
+        let checksum = |text| ExpectedDigest::parse(text).unwrap();
         assert_eq!(two.as_expected(None, Some(&checksum("827ccb0eea8a706c4c34a16891f84e7b"))), Some(5));
         assert_eq!(two.as_expected(None, Some(&checksum("827ccb0eea8a706c4c34a16891f84e7c"))), None);
         assert_eq!(names(dir.path()), ["x"]);

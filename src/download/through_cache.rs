@@ -9,14 +9,14 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::cache_watch::{CacheRequest, CacheWatch};
-use super::checksum::{Checksum, Hasher};
+use super::digest::{ExpectedDigest, Hasher};
 use super::engine::absolute;
 use super::many::BatchReporter;
 use super::part_location::PartLocation;
 use super::writer::Writer;
 use super::{Download, checked, tenant};
 use crate::download::cache::{
-    Alone, CacheKey, Digest, Expected, FileCache, Found, Lease, Validators, Waiting,
+    Alone, CacheKey, CachedDigest, Expected, FileCache, Found, Lease, Validators, Waiting,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::blocking::blocking;
@@ -76,7 +76,7 @@ impl ThroughCache<'_> {
         let text = url.as_ref().map_or(&*download.url, Url::as_str);
         let key = self.cache.key(text, tenant.as_deref().unwrap_or_default());
         let checksum = download.download.checksum.clone();
-        let digest = checksum.as_ref().and_then(|checksum| Digest::new(checksum.hex()));
+        let digest = checksum.as_ref().and_then(|checksum| CachedDigest::new(checksum.hex()));
         // A digest makes asking the server unnecessary.
         let must_ask = self.revalidate && digest.is_none() && url.is_some();
         let request =
@@ -363,7 +363,7 @@ fn begin(
 
 /// Hashes a file in the cache and returns when it was modified. Hashes chunk by chunk, so that the work stops
 /// when the call is dropped.
-async fn hashed(lease: Lease, checksum: &Checksum) -> Result<(Lease, Option<u64>, Hasher)> {
+async fn hashed(lease: Lease, checksum: &ExpectedDigest) -> Result<(Lease, Option<u64>, Hasher)> {
     let cant_read =
         |lease: &Lease, error| Error::file(lease.path(), "the file can't be read from the file cache", error);
     let open = move || lease.open().map_err(|error| cant_read(&lease, error)).map(|opened| (lease, opened));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::checksum::Checksum;
+use super::digest::ExpectedDigest;
 use super::engine::absolute;
 use super::many::{BatchReporter, OnProgress};
 use super::through_cache::ThroughCache;
@@ -223,7 +223,7 @@ impl DownloadTo {
             }
         };
         // A checksum of an unknown format is ignored and is not an error.
-        let checksum = file.checksum.and_then(|checksum| Checksum::parse(checksum).ok());
+        let checksum = file.checksum.and_then(|checksum| ExpectedDigest::parse(checksum).ok());
         let download = DownloadOptions { size: file.size, checksum, ..self.download.clone() };
         Ok(Download { client: self.client.clone(), url, download, options })
     }

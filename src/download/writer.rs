@@ -5,11 +5,11 @@ use std::io::{self, IoSlice, Seek as _, SeekFrom, Write as _};
 
 use bytes::Bytes;
 
-use super::checksum::Algorithm;
-use super::digests::Digest;
+use super::digest::Algorithm;
+use super::digest_headers::HeaderDigest;
 use super::entity::Entity;
-use super::hashing::{DigestValues, Hashing};
 use super::part_location::PartLocation;
+use super::running_digests::{DigestValues, RunningDigests};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A part that is being written. Its methods block.
@@ -18,9 +18,9 @@ pub(super) struct Writer {
     pub(super) file: File,
     pub(super) written: u64,
     /// Digests of all bytes.
-    hashing: Hashing,
+    running_digests: RunningDigests,
     /// Digests of the current message's bytes, if its headers contain digests of them.
-    message: Hashing,
+    message: RunningDigests,
     pub(super) entity: Option<Entity>,
     /// The note for the entity is written, or none is needed.
     pub(super) noted: bool,
@@ -40,8 +40,8 @@ impl Writer {
         Ok(Some(Writer {
             file: claimed.file,
             written: claimed.length,
-            hashing: Hashing::default(),
-            message: Hashing::default(),
+            running_digests: RunningDigests::default(),
+            message: RunningDigests::default(),
             keeps: claimed.entity.is_some(),
             entity: claimed.entity,
             noted: claimed.noted,
@@ -54,24 +54,24 @@ impl Writer {
 
     /// Starts to compute these digests of all bytes.
     pub(super) fn hash(&mut self, algorithms: impl IntoIterator<Item = Algorithm>) {
-        algorithms.into_iter().for_each(|algorithm| self.hashing.want(algorithm, 0));
+        algorithms.into_iter().for_each(|algorithm| self.running_digests.want(algorithm, 0));
     }
 
     /// Starts to compute these digests of the bytes from byte `from` on.
-    pub(super) fn hash_message(&mut self, from: u64, digests: &[Digest]) {
-        self.message = Hashing::default();
+    pub(super) fn hash_message(&mut self, from: u64, digests: &[HeaderDigest]) {
+        self.message = RunningDigests::default();
         digests.iter().for_each(|digest| self.message.want(digest.algorithm, from));
     }
 
     /// Hashes another 64 MiB of the file if a digest is behind. Returns whether one was behind.
-    pub(super) fn hash_on(&mut self) -> Result<bool> {
-        let hashed = self.hashing.go_on(&self.file, self.written);
+    pub(super) fn hash_next(&mut self) -> Result<bool> {
+        let hashed = self.running_digests.hash_next(&self.file, self.written);
         hashed.map_err(|error| self.location.failed("its part file can't be read", error))
     }
 
     /// Returns the digests of all bytes and stops hashing them.
     pub(super) fn digest_values(&mut self) -> DigestValues {
-        std::mem::take(&mut self.hashing).finish()
+        std::mem::take(&mut self.running_digests).finish()
     }
 
     /// Returns the digests of the message's bytes.
@@ -100,7 +100,7 @@ impl Writer {
             let mut at = self.written;
             write_all(&self.file, batch, &mut self.written)?;
             for bytes in batch {
-                self.hashing.update(at, bytes);
+                self.running_digests.update(at, bytes);
                 self.message.update(at, bytes);
                 at += bytes.len() as u64;
             }
@@ -129,14 +129,14 @@ impl Writer {
             self.failed = true;
             self.location.failed("its part file can't be truncated", error)
         })?;
-        self.hashing.cut(length);
+        self.running_digests.cut(length);
         self.written = length;
         Ok(())
     }
 
     /// Discards all digests.
-    pub(super) fn hash_anew(&mut self) {
-        (self.hashing, self.message) = (Hashing::default(), Hashing::default());
+    pub(super) fn reset_digests(&mut self) {
+        (self.running_digests, self.message) = (RunningDigests::default(), RunningDigests::default());
     }
 
     /// Returns whether there are no bytes and no note.

@@ -58,7 +58,7 @@ impl UploadEngine<'_> {
             AfterCompletion::Restart => {
                 self.restart(error).map(|()| self.progress.enter(UploadPhase::Sending, 0)).map(|()| None)
             }
-            AfterCompletion::OtherSum => {
+            AfterCompletion::DigestMismatch => {
                 let error = self.digest_mismatch(error, &md5).await;
                 Err(self.mark_unrecoverable(error))
             }

@@ -8,7 +8,7 @@ use reqwest::{Body, Url};
 
 use super::body::ChunkBody;
 use super::chunk_source::ChunkSource;
-use super::digest::Digest;
+use super::md5_worker::Md5Worker;
 use super::options::UploadOptions;
 use super::preflight::{CheckedSource, Preflight, Resumed};
 use super::progress::{ProgressReporter, UploadPhase};
@@ -60,7 +60,7 @@ pub(super) struct UploadEngine<'a> {
     /// `None` for a one-shot source.
     pub(super) opened: Option<OpenSource>,
     pub(super) chunk_source: ChunkSource,
-    pub(super) digest: Digest,
+    pub(super) digest: Md5Worker,
     pub(super) progress: ProgressReporter,
     pub(super) remote: Option<Remote>,
     /// The digest from the session that is being resumed.
@@ -93,7 +93,7 @@ pub(crate) async fn upload(
         CheckedSource::Resumable(_, resumed) => resumed.as_ref().and_then(|resumed| resumed.session.digest()),
         CheckedSource::OneShot(_) => None,
     };
-    let digest = Digest::start(mark.map(|digest| digest.length))?;
+    let digest = Md5Worker::start(mark.map(|digest| digest.length))?;
     let (opened, resumed, size, chunk_source) = match source {
         CheckedSource::Resumable(opened, resumed) => {
             let (size, chunk_source) = (opened.size, ChunkSource::of(opened.clone(), digest.input()));

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::digest::{DigestInput, spawn};
+use super::md5_worker::{Md5Input, spawn};
 use super::preflight::check_size;
 use super::source::{Resumable, ResumableSource, RewindableSource};
 use crate::error::{Error, ErrorKind, Result, shown_path};
@@ -121,11 +121,7 @@ impl OpenSource {
     ///
     /// # Errors
     /// Returns an error if the system can't start a thread.
-    pub(super) fn read_ahead(
-        &self,
-        offset: u64,
-        digest: DigestInput,
-    ) -> Result<mpsc::Receiver<Result<Bytes>>> {
+    pub(super) fn read_ahead(&self, offset: u64, digest: Md5Input) -> Result<mpsc::Receiver<Result<Bytes>>> {
         let (blocks, incoming) = mpsc::channel(BUFFERS);
         let opened = self.clone();
         spawn("upload-reader", move || {
@@ -139,7 +135,7 @@ impl OpenSource {
     fn read(
         &self,
         mut offset: u64,
-        digest: &DigestInput,
+        digest: &Md5Input,
         blocks: &mpsc::Sender<Result<Bytes>>,
     ) -> io::Result<()> {
         let mut reader = self.reader(offset)?;

@@ -32,7 +32,7 @@ impl UploadEngine<'_> {
             // More may have been read than was sent; the progress only includes what was sent.
             hashed = self.hash(0, digest.length, session.offset).await?;
             let md5_hex =
-                within(self.deadline, "hashing the file", self.digest.sum_at_mark(digest.length)).await??;
+                within(self.deadline, "hashing the file", self.digest.md5_at_mark(digest.length)).await??;
             if !md5_hex.is_some_and(|md5_hex| md5_hex.eq_ignore_ascii_case(&digest.md5)) {
                 return self.is_of_another(digest.length, kept).map(|()| None);
             }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use tracing::warn;
 
-use super::file_record::{Digest, Expected, Validators};
+use super::file_record::{CachedDigest, Expected, Validators};
 use super::lock::Waiting;
 use super::state::Lookup;
 use super::{Access, CacheKey, FileCache, Lease};
@@ -81,7 +81,7 @@ impl FileCache {
     pub(crate) fn keep_digest(
         &self,
         lease: &Lease,
-        digest: Digest,
+        digest: CachedDigest,
         modified: Option<u64>,
         waiting: &Waiting,
     ) {

@@ -39,7 +39,7 @@ use tracing::warn;
 
 pub(crate) use adding::{AddedFile, FileGone, NewFile};
 pub use builder::FileCacheBuilder;
-pub(crate) use file_record::{Digest, Expected, FileRecord, Validators};
+pub(crate) use file_record::{CachedDigest, Expected, FileRecord, Validators};
 pub(crate) use in_progress::Alone;
 pub(crate) use key::CacheKey;
 pub(crate) use lease::Lease;

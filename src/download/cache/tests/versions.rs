@@ -2,12 +2,12 @@
 //! a leased file isn't changed.
 
 use super::super::adding::NewFile;
-use super::super::file_record::{Digest, FileRecord, Validators};
+use super::super::file_record::{CachedDigest, FileRecord, Validators};
 use super::*;
 use crate::runtime::file_id::FileId;
 
-fn digest(digit: &str) -> Digest {
-    Digest::new(&digit.repeat(32)).unwrap()
+fn digest(digit: &str) -> CachedDigest {
+    CachedDigest::new(&digit.repeat(32)).unwrap()
 }
 
 fn expected(size: Option<u64>, digit: Option<&str>) -> Expected {
@@ -163,7 +163,7 @@ fn verified_digest_is_remembered() {
         assert!(matches!(find(cache, &expected(None, Some("b"))), Found::Missing));
     }
     // A digest of another algorithm isn't known, and neither is any digest of a file that was modified.
-    let sha1 = Expected { size: None, digest: Digest::new(&"a".repeat(40)) };
+    let sha1 = Expected { size: None, digest: CachedDigest::new(&"a".repeat(40)) };
     assert!(matches!(find(&again, &sha1), Found::Unverified(_)));
     written_before(&path, 5);
     assert!(matches!(find(&again, &wanted), Found::Unverified(_)));

@@ -58,7 +58,7 @@ impl Part {
     /// Returns an error if the part can't be read, written or renamed, or if the file is larger than the
     /// limit.
     pub(super) async fn complete(&mut self, expected: &Expected) -> Result<Completed> {
-        self.needs_no_note().await?;
+        self.skip_metadata().await?;
         let mut compressed = loop {
             let (expected, checksum) = (expected.clone(), self.checksum.clone());
             match self.on_writer(move |writer| compare(writer, &expected, checksum.as_ref())).await? {

@@ -353,7 +353,7 @@ mod tests {
                 "Content-MD5 contains the MD5 {MD5}, but the received bytes have SRHlFuWqIdMnUS4Mixl2Fg=="
             )
         );
-        let note = serde_json::to_string(&named.whole[0]).unwrap();
-        assert_eq!(serde_json::from_str::<HeaderDigest>(&note).unwrap(), named.whole[0], "{note}");
+        let metadata = serde_json::to_string(&named.whole[0]).unwrap();
+        assert_eq!(serde_json::from_str::<HeaderDigest>(&metadata).unwrap(), named.whole[0], "{metadata}");
     }
 }

@@ -16,9 +16,9 @@ mod entity;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod many;
-mod note;
 mod part;
 mod part_location;
+mod part_metadata;
 mod running_digests;
 mod target;
 mod through_cache;

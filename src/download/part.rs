@@ -26,7 +26,7 @@ pub(super) struct Part {
     written: u64,
     batch: Vec<Bytes>,
     gathered: usize,
-    /// Something was learned that the note doesn't contain yet.
+    /// Something was learned that the metadata doesn't contain yet.
     learned: bool,
     shared: Arc<Shared>,
     /// The running write. The next bytes are received meanwhile.
@@ -49,7 +49,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the queue, and the note if it is missing.
+    /// Writes the queue, and the metadata if it is missing.
     fn write(&self, writer: &mut Writer) -> Result<()> {
         loop {
             let batch = std::mem::take(&mut *self.queue());
@@ -158,7 +158,7 @@ impl Part {
         self.learned = true;
         let mut writer = self.shared.writer();
         writer.hash(self.algorithms());
-        (writer.entity, writer.noted) = (Some(entity), false);
+        (writer.entity, writer.metadata_written) = (Some(entity), false);
         Ok(())
     }
 
@@ -240,11 +240,11 @@ impl Part {
         .await?
     }
 
-    /// Skips the note of a part that is renamed at once: it will not be resumed.
-    pub(super) async fn needs_no_note(&mut self) -> Result<()> {
+    /// Skips the metadata of a part that is renamed at once: it will not be resumed.
+    pub(super) async fn skip_metadata(&mut self) -> Result<()> {
         self.settled().await?;
         let mut writer = self.shared.writer();
-        writer.noted |= writer.written == 0;
+        writer.metadata_written |= writer.written == 0;
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::cache_watch::CacheWatch;
 use super::digest::ExpectedDigest;
 use super::entity::Entity;
-use super::note::{self, Noted};
+use super::part_metadata::{self, StoredMetadata};
 use super::target::{self, TargetState};
 use crate::download::cache::default_key;
 use crate::error::{Error, ErrorKind, Result, shown_path};
@@ -29,9 +29,9 @@ type Lock = fn(&File) -> Result<(), TryLockError>;
 pub(super) struct PartLocation {
     pub(super) target: PathBuf,
     part: PathBuf,
-    /// The note next to the part: which version of the file it belongs to. A shared part without a note is
+    /// The metadata next to the part: which version of the file it belongs to. A shared part without metadata is
     /// unusable; a private part has none.
-    note: Option<PathBuf>,
+    metadata_path: Option<PathBuf>,
     /// Hash of the URL and the target name, in hexadecimal.
     of: String,
     /// What existed at the target when the part was first opened.
@@ -48,15 +48,15 @@ pub(super) struct ClaimedPart {
     pub(super) length: u64,
     /// The version of the file that the bytes belong to.
     pub(super) entity: Option<Entity>,
-    /// A note exists.
-    pub(super) noted: bool,
+    /// There is metadata.
+    pub(super) has_metadata: bool,
 }
 
 /// A shared part that is locked, in the state in which it was found.
 struct Locked {
     file: File,
     length: u64,
-    noted: Noted,
+    metadata: StoredMetadata,
 }
 
 impl PartLocation {
@@ -78,10 +78,10 @@ impl PartLocation {
             .finalize();
         let of = base16ct::lower::encode_string(&digest);
         let beside = |ending: &str| target.with_file_name(format!(".{}.{ending}", &of[..16]));
-        let (part, note) = (beside("part"), Some(beside("part.json")));
+        let (part, metadata_path) = (beside("part"), Some(beside("part.json")));
         Ok(PartLocation {
             part,
-            note,
+            metadata_path,
             of,
             before: Arc::default(),
             lock: fs4::FileExt::try_lock,
@@ -93,7 +93,7 @@ impl PartLocation {
     /// Returns the location in a cache: the part is in another directory of the same file system, and the
     /// cache adds the file when it is renamed.
     pub(super) fn in_cache(mut self, parts: &Path, cache_watch: CacheWatch) -> Self {
-        for path in [Some(&mut self.part), self.note.as_mut()].into_iter().flatten() {
+        for path in [Some(&mut self.part), self.metadata_path.as_mut()].into_iter().flatten() {
             if let Some(name) = path.file_name() {
                 *path = parts.join(name);
             }
@@ -104,7 +104,7 @@ impl PartLocation {
 
     /// Returns whether another download can resume the part.
     pub(super) fn is_shared(&self) -> bool {
-        self.note.is_some()
+        self.metadata_path.is_some()
     }
 
     pub(super) fn failed(&self, what: &str, error: io::Error) -> Error {
@@ -119,16 +119,16 @@ impl PartLocation {
     pub(super) fn claim(&self) -> Result<Option<ClaimedPart>> {
         let target_state = target::look(&self.target)?;
         self.before.get_or_init(|| target_state);
-        let Locked { file, length, noted } = match self.shared() {
+        let Locked { file, length, metadata } = match self.shared() {
             Ok(Some(locked)) => locked,
             Ok(None) => return Ok(None),
             Err(error) => return self.private(&error).map(Some),
         };
-        let (noted, entity) = match noted {
-            Noted::Nothing => (false, None),
-            Noted::Note(entity) => (true, entity),
+        let (has_metadata, entity) = match metadata {
+            StoredMetadata::Missing => (false, None),
+            StoredMetadata::Found(entity) => (true, entity),
         };
-        let mut claimed = ClaimedPart { location: self.clone(), file, length: 0, entity, noted };
+        let mut claimed = ClaimedPart { location: self.clone(), file, length: 0, entity, has_metadata };
         match claimed.entity {
             Some(_) => {
                 claimed.length = length;
@@ -137,8 +137,8 @@ impl PartLocation {
                     .seek(SeekFrom::End(0))
                     .map_err(|error| self.failed("its part file can't be read", error))?;
             }
-            None if length > 0 || noted => match self.emptied(&claimed.file, noted) {
-                Ok(()) => claimed.noted = false,
+            None if length > 0 || has_metadata => match self.emptied(&claimed.file, has_metadata) {
+                Ok(()) => claimed.has_metadata = false,
                 Err(error) => return self.private(&error).map(Some),
             },
             None => {}
@@ -149,7 +149,7 @@ impl PartLocation {
     /// Opens and locks the shared part; `None` if another download holds it.
     ///
     /// # Errors
-    /// Returns an error if it can't be created, if the part or its note is a file that isn't ours, or if the
+    /// Returns an error if it can't be created, if the part or its metadata is a file that isn't ours, or if the
     /// file system has no locks.
     fn shared(&self) -> io::Result<Option<Locked>> {
         for _ in 0..TRIES {
@@ -178,15 +178,15 @@ impl PartLocation {
             // Its previous owner may have renamed or removed it before it was locked here.
             let Some(metadata) = plain_file::metadata_at(&file, &self.part) else { continue };
             let length = metadata.len();
-            let noted = match self
-                .note
+            let metadata = match self
+                .metadata_path
                 .as_deref()
-                .map_or(Ok(Noted::Nothing), |note| note::read(note, &self.of, length))
+                .map_or(Ok(StoredMetadata::Missing), |path| part_metadata::read(path, &self.of, length))
             {
-                Ok(noted) => noted,
+                Ok(metadata) => metadata,
                 Err(error) => return unusable(error),
             };
-            return Ok(Some(Locked { file, length, noted }));
+            return Ok(Some(Locked { file, length, metadata }));
         }
         Err(io::Error::other("its part file is replaced repeatedly"))
     }
@@ -203,33 +203,34 @@ impl PartLocation {
         tracing::debug!(%why, "a download uses a private part file: other downloads can't wait for it or resume it");
         // If the file system has locks, the lock shows that the part is in use.
         let _ = (self.lock)(&file);
-        let location = PartLocation { part, note: None, ..self.clone() };
-        Ok(ClaimedPart { location, file, length: 0, entity: None, noted: false })
+        let location = PartLocation { part, metadata_path: None, ..self.clone() };
+        Ok(ClaimedPart { location, file, length: 0, entity: None, has_metadata: false })
     }
 
-    /// Writes the note of the part. Returns whether it was written: `false` for a private part, or if
-    /// something else has the note's name. Then the part can't be resumed.
-    pub(super) fn note(&self, entity: &Entity) -> io::Result<bool> {
-        self.note.as_deref().map_or(Ok(false), |note| note::write(note, &self.of, entity))
+    /// Writes the metadata of the part. Returns whether it was written: `false` for a private part, or if
+    /// something else has the metadata's name. Then the part can't be resumed.
+    pub(super) fn write_metadata(&self, entity: &Entity) -> io::Result<bool> {
+        self.metadata_path.as_deref().map_or(Ok(false), |path| part_metadata::write(path, &self.of, entity))
     }
 
-    /// Removes all bytes of the part, and then the note, if there is one.
-    pub(super) fn empty(&self, file: &File, noted: bool) -> Result<()> {
-        self.emptied(file, noted).map_err(|error| self.failed("its part file can't be truncated", error))
+    /// Removes all bytes of the part, and then the metadata, if there is one.
+    pub(super) fn empty(&self, file: &File, has_metadata: bool) -> Result<()> {
+        self.emptied(file, has_metadata)
+            .map_err(|error| self.failed("its part file can't be truncated", error))
     }
 
-    fn emptied(&self, mut file: &File, noted: bool) -> io::Result<()> {
+    fn emptied(&self, mut file: &File, has_metadata: bool) -> io::Result<()> {
         file.set_len(0)?;
         file.seek(SeekFrom::Start(0))?;
-        if noted { self.remove_note() } else { Ok(()) }
+        if has_metadata { self.remove_metadata() } else { Ok(()) }
     }
 
     /// Renames the part to the target.
-    pub(super) fn name(&self, file: &File, noted: bool, fsync: bool) -> Result<()> {
+    pub(super) fn name(&self, file: &File, has_metadata: bool, fsync: bool) -> Result<()> {
         self.name_one(&self.part, file, fsync)?;
-        if noted {
-            // A note that is left behind does no harm: without its part it is ignored.
-            let _ = self.remove_note();
+        if has_metadata {
+            // Metadata that is left behind does no harm: without its part it is ignored.
+            let _ = self.remove_metadata();
         }
         Ok(())
     }
@@ -272,19 +273,19 @@ impl PartLocation {
         Ok(())
     }
 
-    /// Removes the part, and its note, if there is one.
-    pub(super) fn remove(&self, file: &File, noted: bool) {
-        if noted {
-            let _ = self.remove_note();
+    /// Removes the part, and its metadata, if there is one.
+    pub(super) fn remove(&self, file: &File, has_metadata: bool) {
+        if has_metadata {
+            let _ = self.remove_metadata();
         }
         if plain_file::metadata_at(file, &self.part).is_some() {
             let _ = std::fs::remove_file(&self.part);
         }
     }
 
-    fn remove_note(&self) -> io::Result<()> {
-        let Some(note) = &self.note else { return Ok(()) };
-        match std::fs::remove_file(note) {
+    fn remove_metadata(&self) -> io::Result<()> {
+        let Some(path) = &self.metadata_path else { return Ok(()) };
+        match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -367,7 +368,7 @@ mod tests {
         );
         let entity: Entity = serde_json::from_str("{\"etag\": \"\\\"y\\\"\"}").unwrap();
         for (claimed, text) in [(&one, "one"), (&two, "two")] {
-            assert!(!claimed.location.is_shared() && !claimed.location.note(&entity).unwrap());
+            assert!(!claimed.location.is_shared() && !claimed.location.write_metadata(&entity).unwrap());
             (&claimed.file).write_all(text.as_bytes()).unwrap();
         }
         one.location.name(&one.file, false, false).unwrap();

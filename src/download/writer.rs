@@ -22,10 +22,10 @@ pub(super) struct Writer {
     /// Digests of the current message's bytes, if its headers contain digests of them.
     message: RunningDigests,
     pub(super) entity: Option<Entity>,
-    /// The note for the entity is written, or none is needed.
-    pub(super) noted: bool,
-    /// A note file exists, whatever its content.
-    has_note: bool,
+    /// The metadata for the entity is written, or none is needed.
+    pub(super) metadata_written: bool,
+    /// A metadata file exists, whatever its content.
+    has_metadata: bool,
     /// The bytes can be resumed.
     pub(super) keeps: bool,
     named: bool,
@@ -44,8 +44,8 @@ impl Writer {
             message: RunningDigests::default(),
             keeps: claimed.entity.is_some(),
             entity: claimed.entity,
-            noted: claimed.noted,
-            has_note: claimed.noted,
+            metadata_written: claimed.has_metadata,
+            has_metadata: claimed.has_metadata,
             named: false,
             failed: false,
             location: claimed.location,
@@ -86,16 +86,16 @@ impl Writer {
                 format!("{}: an earlier write failed", self.location.target.display()),
             ));
         }
-        if self.named || (batch.is_empty() && (self.noted || self.written == 0)) {
+        if self.named || (batch.is_empty() && (self.metadata_written || self.written == 0)) {
             return Ok(());
         }
         let mut write = || -> io::Result<()> {
-            // The note is written before any of its bytes, so that a part is never taken for one of another
+            // The metadata is written before any of its bytes, so that a part is never taken for one of another
             // version.
-            if let (false, Some(entity)) = (self.noted, &self.entity) {
-                self.has_note = self.location.note(entity)?;
-                self.noted = true;
-                self.keeps &= self.has_note;
+            if let (false, Some(entity)) = (self.metadata_written, &self.entity) {
+                self.has_metadata = self.location.write_metadata(entity)?;
+                self.metadata_written = true;
+                self.keeps &= self.has_metadata;
             }
             let mut at = self.written;
             write_all(&self.file, batch, &mut self.written)?;
@@ -112,10 +112,10 @@ impl Writer {
         })
     }
 
-    /// Removes all bytes and the note.
+    /// Removes all bytes and the metadata.
     pub(super) fn empty(&mut self) -> Result<()> {
-        self.location.empty(&self.file, self.has_note)?;
-        (self.written, self.noted, self.has_note, self.failed) = (0, false, false, false);
+        self.location.empty(&self.file, self.has_metadata)?;
+        (self.written, self.metadata_written, self.has_metadata, self.failed) = (0, false, false, false);
         Ok(())
     }
 
@@ -139,9 +139,9 @@ impl Writer {
         (self.running_digests, self.message) = (RunningDigests::default(), RunningDigests::default());
     }
 
-    /// Returns whether there are no bytes and no note.
+    /// Returns whether there are no bytes and no metadata.
     pub(super) fn is_new(&self) -> bool {
-        self.written == 0 && !self.noted && !self.has_note
+        self.written == 0 && !self.metadata_written && !self.has_metadata
     }
 
     /// Returns how many bytes another download can resume.
@@ -150,16 +150,16 @@ impl Writer {
     }
 
     pub(super) fn name(&mut self, fsync: bool) -> Result<()> {
-        let named = self.location.name(&self.file, self.has_note, fsync);
+        let named = self.location.name(&self.file, self.has_metadata, fsync);
         self.named = named.is_ok();
-        // If the rename failed, the part can be resumed, which requires a note.
-        self.noted &= self.named || self.has_note;
+        // If the rename failed, the part can be resumed, which requires metadata.
+        self.metadata_written &= self.named || self.has_metadata;
         named
     }
 
     /// Removes the part: the file that it was decompressed to has been renamed to the target.
     pub(super) fn remove(&mut self) {
-        self.location.remove(&self.file, self.has_note);
+        self.location.remove(&self.file, self.has_metadata);
         self.named = true;
     }
 }
@@ -168,7 +168,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if !self.named && self.kept() == 0 {
-            self.location.remove(&self.file, self.has_note);
+            self.location.remove(&self.file, self.has_metadata);
         }
     }
 }

@@ -224,7 +224,7 @@ impl Index {
     }
 
     /// Records what is known about a file's content.
-    pub(super) fn note(&mut self, hash: KeyHash, file_record: &FileRecord) -> Result<()> {
+    pub(super) fn update_record(&mut self, hash: KeyHash, file_record: &FileRecord) -> Result<()> {
         let Some(entry) = self.get(hash) else { return Ok(()) };
         self.append(&self.line(hash, entry, self.superseded.contains(&hash), file_record))
     }

@@ -94,7 +94,7 @@ impl FileCache {
             let mut file_record = session.state.index.file_record(hash, modified);
             file_record.stamp = modified;
             file_record.add_digest(digest);
-            session.state.index.note(hash, &file_record)
+            session.state.index.update_record(hash, &file_record)
         };
         if let Err(error) = keep() {
             warn!(path = %lease.path().display(), %error, "a file's digest can't be stored");

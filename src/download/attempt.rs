@@ -73,8 +73,8 @@ impl DownloadEngine<'_> {
                     _ => return Err(error),
                 },
             };
-        if let (Some(cache_watch), Some(response)) = (&self.options.in_cache, &response) {
-            cache_watch.head(response.status(), response.headers());
+        if let (Some(pending_entry), Some(response)) = (&self.options.in_cache, &response) {
+            pending_entry.head(response.status(), response.headers());
         }
         match (plan, response) {
             (Plan::Restart { why, claimed }, _) => {

@@ -3,14 +3,15 @@
 mod acquire;
 mod attempt;
 pub(crate) mod cache;
-mod cache_watch;
-mod cached;
+mod cache_fetch;
+mod cached_download;
 mod completion;
 mod content_range;
 mod data_uri;
 mod decoded;
 mod digest;
 mod digest_headers;
+mod download_to;
 mod engine;
 mod entity;
 #[cfg(fuzzing)]
@@ -19,10 +20,9 @@ mod many;
 mod part;
 mod part_location;
 mod part_metadata;
+mod pending_entry;
 mod running_digests;
 mod target;
-mod through_cache;
-mod to_cache;
 mod writer;
 
 use std::fmt;
@@ -34,9 +34,9 @@ use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use reqwest::{Method, Url};
 
-pub use cached::{CachedDownload, CachedFile};
+pub use cached_download::{CachedDownload, CachedFile};
+pub use download_to::{CacheLocation, DownloadTo};
 pub use many::{BatchProgress, DownloadAll};
-pub use to_cache::{CacheLocation, DownloadTo};
 
 use crate::call::option_setters::sending_setters;
 use crate::call::{CallOptions, ResponseFuture};
@@ -48,11 +48,11 @@ use crate::runtime::deadline::within;
 use crate::transport::credentials::TENANT;
 use crate::values::file_url::is_data_uri;
 use acquire::{Acquired, acquire};
-use cache_watch::CacheWatch;
 use completion::{Completed, Expected, too_large};
 use digest::ExpectedDigest;
 use engine::{DownloadEngine, OPERATION, OnProgress, absolute};
 use part_location::PartLocation;
+use pending_entry::PendingEntry;
 use writer::Writer;
 
 /// Default limit for the size of a `data:` URI's file, in bytes.
@@ -83,7 +83,7 @@ pub(crate) struct DownloadOptions {
     lock_timeout: Duration,
     on_progress: Option<OnProgress>,
     /// The cache that the file is added to.
-    in_cache: Option<CacheWatch>,
+    in_cache: Option<PendingEntry>,
     problems: Vec<String>,
 }
 

@@ -10,17 +10,17 @@ use std::sync::{Arc, OnceLock};
 use fs4::TryLockError;
 use sha2::{Digest as _, Sha256};
 
-use super::cache_watch::CacheWatch;
 use super::digest::ExpectedDigest;
 use super::entity::Entity;
 use super::part_metadata::{self, StoredMetadata};
+use super::pending_entry::PendingEntry;
 use super::target::{self, TargetState};
 use crate::download::cache::default_key;
 use crate::error::{Error, ErrorKind, Result, shown_path};
 use crate::runtime::plain_file;
 
 /// How often opening a part is retried if it was removed or replaced before it was locked.
-const TRIES: u32 = 16;
+const MAX_OPEN_ATTEMPTS: u32 = 16;
 
 type Lock = fn(&File) -> Result<(), TryLockError>;
 
@@ -37,7 +37,7 @@ pub(super) struct PartLocation {
     /// What existed at the target when the part was first opened.
     before: Arc<OnceLock<TargetState>>,
     lock: Lock,
-    cache_watch: Option<CacheWatch>,
+    pending_entry: Option<PendingEntry>,
 }
 
 /// A part that only this download writes.
@@ -85,20 +85,20 @@ impl PartLocation {
             of,
             before: Arc::default(),
             lock: fs4::FileExt::try_lock,
-            cache_watch: None,
+            pending_entry: None,
             target,
         })
     }
 
     /// Returns the location in a cache: the part is in another directory of the same file system, and the
     /// cache adds the file when it is renamed.
-    pub(super) fn in_cache(mut self, parts: &Path, cache_watch: CacheWatch) -> Self {
+    pub(super) fn in_cache(mut self, parts: &Path, pending_entry: PendingEntry) -> Self {
         for path in [Some(&mut self.part), self.metadata_path.as_mut()].into_iter().flatten() {
             if let Some(name) = path.file_name() {
                 *path = parts.join(name);
             }
         }
-        self.cache_watch = Some(cache_watch);
+        self.pending_entry = Some(pending_entry);
         self
     }
 
@@ -152,7 +152,7 @@ impl PartLocation {
     /// Returns an error if it can't be created, if the part or its metadata is a file that isn't ours, or if the
     /// file system has no locks.
     fn shared(&self) -> io::Result<Option<Locked>> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_OPEN_ATTEMPTS {
             let (file, made) = match plain_file::create_own(&self.part) {
                 Ok(file) => (file, true),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -258,8 +258,8 @@ impl PartLocation {
         if fsync {
             file.sync_all().map_err(|error| self.failed("it can't be synced to the disk", error))?;
         }
-        let named = match &self.cache_watch {
-            Some(cache_watch) => Cow::Owned(cache_watch.name(path, &metadata)?),
+        let named = match &self.pending_entry {
+            Some(pending_entry) => Cow::Owned(pending_entry.commit(path, &metadata)?),
             None => {
                 let renamed = std::fs::rename(path, &self.target);
                 renamed.map_err(|error| self.failed("its part file can't be renamed to this name", error))?;

@@ -12,7 +12,7 @@ use super::lock::FileLocks;
 use crate::runtime::plain_file::open_own;
 
 /// A part file that is not resumed for this long is removed.
-pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
+pub(super) const MAX_PART_AGE: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug)]
 pub(super) struct PartFiles {

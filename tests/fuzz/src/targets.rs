@@ -85,7 +85,7 @@ targets! {
     response_heads: Heads,
     cache_index: Cache,
     cache_files: Cache,
-    cache_holds: Cache,
+    cache_leases: Cache,
     cache_names: Links,
     redaction: Text,
     credentials: Text,
@@ -540,11 +540,11 @@ fn cache_files(data: &[u8]) {
     fixture(|fixture| fixture.run(data));
 }
 
-fn cache_holds(data: &[u8]) {
-    assert!(fuzzing::cache_holds(data) <= data.len() / 34);
+fn cache_leases(data: &[u8]) {
+    assert!(fuzzing::cache_lease_count(data) <= data.len() / 34);
     fixture(|fixture| {
-        let holds = fixture.holds(data);
-        assert!(fuzzing::cache_holds(&holds) <= holds.len() / 34);
+        let leases = fixture.leases(data);
+        assert!(fuzzing::cache_lease_count(&leases) <= leases.len() / 34);
     });
 }
 

@@ -11,7 +11,7 @@ use super::entity::Entity;
 use super::part_location::PartLocation;
 use super::writer::Writer;
 use crate::error::{Error, ErrorKind, Result};
-use crate::runtime::blocking::{blocking, drop_apart};
+use crate::runtime::blocking::{blocking, drop_blocking};
 
 /// Number of bytes that are collected before they are written at once.
 const BATCH: usize = 1 << 20;
@@ -263,6 +263,6 @@ impl Drop for Part {
             return;
         }
         self.hand_over();
-        drop_apart(Rest(self.shared.clone()));
+        drop_blocking(Rest(self.shared.clone()));
     }
 }

@@ -98,15 +98,15 @@ impl OpenSource {
     /// bytes are compared later. The time of the last change is unreliable on some network disks, and can be
     /// the same for two files.
     pub(super) fn isnt_of(&self, session: &UploadSession) -> Option<String> {
-        const ANOTHER: &str = "the file isn't the one that the upload began with, or was changed since";
+        const OTHER_FILE: &str = "the file isn't the one that the upload began with, or was changed since";
         if session.size != self.size {
             return Some(format!(
-                "{ANOTHER}: it has {} bytes, but had {}: start a new upload",
+                "{OTHER_FILE}: it has {} bytes, but had {}: start a new upload",
                 self.size, session.size
             ));
         }
         let by_time = session.digest().is_none() && session.modified != self.modified;
-        by_time.then(|| format!("{ANOTHER}: start a new upload"))
+        by_time.then(|| format!("{OTHER_FILE}: start a new upload"))
     }
 
     /// Returns the bytes, if they are in memory.

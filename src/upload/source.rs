@@ -132,7 +132,7 @@ impl StreamSource {
 }
 
 /// Number of bytes that are requested from a reader at a time.
-const READ: usize = 64 << 10;
+const READ_SIZE: usize = 64 << 10;
 
 struct ReaderBlocks<R> {
     reader: Pin<Box<R>>,
@@ -146,7 +146,7 @@ impl<R: AsyncRead> Stream for ReaderBlocks<R> {
         let this = &mut *self;
         // Short reads share an allocation.
         if this.room.is_empty() {
-            this.room = BytesMut::zeroed(READ);
+            this.room = BytesMut::zeroed(READ_SIZE);
         }
         let mut buffer = ReadBuf::new(&mut this.room);
         ready!(this.reader.as_mut().poll_read(context, &mut buffer))?;

@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use reqwest::header::{ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 
 /// The maximum length of a stored `ETag` in its escaped form, in bytes. A longer one isn't stored.
-const LONGEST_ETAG: usize = 240;
+const MAX_ETAG: usize = 240;
 
 /// The year 10000, in seconds since 1970: HTTP dates end before it.
 const END_OF_DATES: u64 = 253_402_300_800;
@@ -134,7 +134,7 @@ impl FileRecord {
             word("stored", &size);
         }
         let etag = self.validators.etag.as_ref().map(|etag| utf8_percent_encode(etag, ESCAPED).to_string());
-        if let Some(etag) = etag.filter(|etag| etag.len() <= LONGEST_ETAG) {
+        if let Some(etag) = etag.filter(|etag| etag.len() <= MAX_ETAG) {
             word("etag", &etag);
         }
         if let Some(modified) = self.validators.modified {

@@ -19,7 +19,7 @@ const MIN_POLL_INTERVAL: Duration = Duration::from_micros(20);
 const MAX_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Maximum number of files that stay open between two locks.
-const IDLE: usize = 8;
+const MAX_IDLE: usize = 8;
 
 type TryLock = fn(&File) -> Result<(), TryLockError>;
 
@@ -174,7 +174,7 @@ impl LockFile {
 
     fn keep(&self, opened: OpenedFile) {
         let mut idle = self.idle();
-        if idle.len() < IDLE {
+        if idle.len() < MAX_IDLE {
             idle.push(opened);
         }
     }

@@ -330,6 +330,4 @@ impl fmt::Debug for Conversions {
 }
 
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod tests;

@@ -35,8 +35,8 @@ const MAX_CHECK_BYTES: u64 = 64 << 20;
 /// How often a file is downloaded if another download stored it and it was removed again.
 const MAX_ATTEMPTS: u32 = 4;
 
-/// What a call needs to download a file: no other call downloads it meanwhile, and the permit counts towards the
-/// limit of concurrent downloads.
+/// What a call needs to download a file: no other call downloads it meanwhile, and the permit counts
+/// towards the limit of concurrent downloads.
 struct DownloadSlot {
     _lock: DownloadLock,
     _permit: Option<OwnedSemaphorePermit>,
@@ -198,7 +198,7 @@ impl CacheFetch<'_> {
         }
     }
 
-    /// Works as [`download`](ThroughCache::download). `None` if another download stored the file and it is
+    /// Works as [`download`](CacheFetch::download). `None` if another download stored the file and it is
     /// gone again.
     async fn download_once(
         &self,

@@ -29,8 +29,8 @@ type Lock = fn(&File) -> Result<(), TryLockError>;
 pub(super) struct PartLocation {
     pub(super) target: PathBuf,
     part: PathBuf,
-    /// The metadata next to the part: which version of the file it belongs to. A shared part without metadata is
-    /// unusable; a private part has none.
+    /// The metadata next to the part: which version of the file it belongs to. A shared part without
+    /// metadata is unusable; a private part has none.
     metadata_path: Option<PathBuf>,
     /// Hash of the URL and the target name, in hexadecimal.
     of: String,
@@ -149,8 +149,8 @@ impl PartLocation {
     /// Opens and locks the shared part; `None` if another download holds it.
     ///
     /// # Errors
-    /// Returns an error if it can't be created, if the part or its metadata is a file that isn't ours, or if the
-    /// file system has no locks.
+    /// Returns an error if it can't be created, if the part or its metadata is a file that isn't ours, or
+    /// if the file system has no locks.
     fn shared(&self) -> io::Result<Option<Locked>> {
         for _ in 0..MAX_OPEN_ATTEMPTS {
             let (file, made) = match plain_file::create_own(&self.part) {

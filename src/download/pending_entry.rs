@@ -1,5 +1,5 @@
-//! [`PendingEntry`]: an entry of the cache whose file is being downloaded. The file is renamed and added in one
-//! step, on the same blocking thread.
+//! [`PendingEntry`]: an entry of the cache whose file is being downloaded. The file is renamed and added
+//! in one step, on the same blocking thread.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};

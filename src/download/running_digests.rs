@@ -65,7 +65,7 @@ impl RunningDigests {
         Ok(true)
     }
 
-    /// Works as [`update`](Hashing::update), also for digests whose position is within the bytes.
+    /// Works as [`update`](RunningDigests::update), also for digests whose position is within the bytes.
     fn catch_up(&mut self, at: u64, bytes: &[u8]) {
         for running in &mut self.0 {
             let skip = running.to.checked_sub(at).and_then(|skip| usize::try_from(skip).ok());

@@ -90,8 +90,8 @@ impl Writer {
             return Ok(());
         }
         let mut write = || -> io::Result<()> {
-            // The metadata is written before any of its bytes, so that a part is never taken for one of another
-            // version.
+            // The metadata is written before any of its bytes, so that a part is never taken for one of
+            // another version.
             if let (false, Some(entity)) = (self.metadata_written, &self.entity) {
                 self.has_metadata = self.location.write_metadata(entity)?;
                 self.metadata_written = true;

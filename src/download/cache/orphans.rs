@@ -1,6 +1,6 @@
-//! Removes orphans: abandoned part files, and files that are not recorded. Those were left by a process that was
-//! killed between renaming and recording one, or by an index that was lost. They are never returned and don't
-//! count towards the limits.
+//! Removes orphans: abandoned part files, and files that are not recorded. Those were left by a process
+//! that was killed between renaming and recording one, or by an index that was lost. They are never
+//! returned and don't count towards the limits.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};

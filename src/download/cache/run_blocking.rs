@@ -22,8 +22,8 @@ impl FileCache {
         self.0.download_locks.lock(key).await
     }
 
-    /// Works as [`lock_download`](FileCache::lock_download), without waiting; `None` if another call has locked
-    /// it.
+    /// Works as [`lock_download`](FileCache::lock_download), without waiting; `None` if another call has
+    /// locked it.
     pub(crate) fn try_lock_download(&self, key: &CacheKey) -> Option<DownloadLock> {
         self.0.download_locks.try_lock(key)
     }

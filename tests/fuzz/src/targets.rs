@@ -266,7 +266,7 @@ fn page_raw_distinct(data: &[u8]) {
 }
 
 fn item(data: &[u8]) -> Result<GroundTruthEvent, Error> {
-    wait(fuzzing::answer(Bytes::copy_from_slice(data), false, |_| {}))
+    wait(fuzzing::response(Bytes::copy_from_slice(data), false, |_| {}))
 }
 
 fn item_typed(data: &[u8]) {
@@ -377,12 +377,12 @@ fn converted(data: &[u8], list: bool) {
             }
         }
     };
-    match wait(fuzzing::answer::<Json>(Bytes::copy_from_slice(body), list, set)) {
+    match wait(fuzzing::response::<Json>(Bytes::copy_from_slice(body), list, set)) {
         // Valid JSON stays valid JSON.
         Ok(json) => drop(black_box(json)),
         Err(error) => {
             let is_usable =
-                || wait(fuzzing::answer::<Json>(Bytes::copy_from_slice(body), list, |_| {})).is_ok();
+                || wait(fuzzing::response::<Json>(Bytes::copy_from_slice(body), list, |_| {})).is_ok();
             assert!(error.is_url_conversion() || !is_usable(), "the conversion broke the body: {error}");
             check_error(&error);
         }

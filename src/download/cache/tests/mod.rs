@@ -60,8 +60,8 @@ fn content_of(bytes: &[u8]) -> AddedFile {
     AddedFile { bytes: bytes.len() as u64, ..AddedFile::default() }
 }
 
-/// Stores a complete file at the path by a rename. It is written outside the shards: a sweep removes
-/// unrecorded files there.
+/// Stores a complete file at the path by a rename. It is written outside the shards: the search for
+/// orphans removes unrecorded files there.
 fn write(path: &Path, content: &[u8]) {
     let cache = path.parent().and_then(Path::parent).unwrap();
     let temporary = cache.join(format!("{:016x}", fastrand::u64(..)));

@@ -292,7 +292,8 @@ impl Body {
                 }
                 /// Sets the body's fields.
                 pub fn body_map(mut self, set: impl ::std::ops::FnOnce(#builder) -> #builder) -> Self {
-                    #place = Some(#place.take().unwrap_or_default().and(set));
+                    let body = &mut #place;
+                    *body = Some(body.take().unwrap_or_default().and(set));
                     self
                 }
             },

@@ -68,7 +68,10 @@ pub use generated::raw;
 pub use generated::raw::types;
 pub use generated::raw_body::RawBody;
 pub use list::anomaly::{ItemFailure, ListAnomaly};
-pub use list::{Checkpoint, ListAll, ListPage, ListPages, ListPolicy, ListReport, PageFailure, RawItem};
+pub use list::{
+    Checkpoint, ListAll, ListPage, ListPages, ListPart, ListPolicy, ListReport, ListStream, PageFailure,
+    RawItem,
+};
 pub use transport::credentials::{Credentials, CredentialsFuture, CredentialsProvider};
 pub use transport::retry_policy::RetryPolicy;
 pub use transport::{AttemptReport, ByteStream};

@@ -108,3 +108,34 @@ impl Operation for CustomRequest {
         }
     }
 }
+
+/// A custom request whose response is a page of a list. It has no body.
+#[derive(Debug, Clone)]
+pub(crate) struct CustomList {
+    method: Method,
+    path: String,
+    has_body: bool,
+}
+
+impl From<CustomRequest> for CustomList {
+    fn from(request: CustomRequest) -> Self {
+        CustomList { method: request.method, path: request.path, has_body: request.body.is_some() }
+    }
+}
+
+impl Sealed for CustomList {}
+
+impl Operation for CustomList {
+    type Output = Json;
+    type Decoder = NullableDecoder;
+    const ID: &'static str = CustomRequest::ID;
+    const PATH: &'static str = "";
+    const PAGINATION: Option<Pagination> = Some(Pagination::new());
+
+    fn into_request(self, base: &Base) -> Result<Request, Invalid> {
+        match self.has_body {
+            true => Err(Invalid::from("`body`: the pages of a list are requested without a body".to_owned())),
+            false => CustomRequest::new(self.method, self.path).into_request(base),
+        }
+    }
+}

@@ -263,6 +263,11 @@ impl<B: Operation> Call<B> {
         self
     }
 
+    /// Returns a call of another operation with the same options.
+    pub(crate) fn map<C>(self, operation: impl FnOnce(B) -> C) -> Call<C> {
+        Call { client: self.client, operation: operation(self.operation), options: self.options }
+    }
+
     pub(crate) fn with_options(mut self, options: CallOptions) -> Self {
         self.options = options;
         self

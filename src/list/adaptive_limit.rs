@@ -23,10 +23,6 @@ impl Window {
         Window { most, now: most, calm: 0, throttled: Throttled::default(), observation: 0 }
     }
 
-    pub(super) fn of_most(&mut self, most: usize) {
-        (self.most, self.now) = (most, most);
-    }
-
     pub(super) fn size(&self) -> usize {
         self.now
     }

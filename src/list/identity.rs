@@ -78,8 +78,9 @@ impl Seen {
         }
     }
 
-    pub(super) fn set_fields<'f>(&mut self, fields: impl IntoIterator<Item = &'f str>) {
-        *self = Seen { resumed: std::mem::take(&mut self.resumed), ..Seen::new(fields) };
+    /// Sets the fields that tell items apart.
+    pub(super) fn set_fields(&mut self, fields: Fields) {
+        self.fields = fields;
     }
 
     pub(super) fn resume(&mut self, mut resumed: Resumed) {

@@ -1,28 +1,17 @@
-//! [`ListAll`]: every item of a list, in the server's order, with prefetched pages.
+//! [`ListAll`]: a request for every item of a list, and its options.
 
 use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use futures_core::Stream;
-use reqwest::Url;
-
-use super::adaptive_limit::Window;
-use super::checkpoint::{Checkpoint, Position};
-use super::comparing::Comparing;
-use super::fingerprint::query_of;
-use super::identity::{Mark, Resumed, Seen, identity_of};
-use super::links::{is_first, is_head, page_number};
-use super::page::Decoder;
-use super::page_cursor::{CurrentPage, NextItem, PageItems};
-use super::page_plan::PagePlan;
+use super::checkpoint::Checkpoint;
+use super::list_stream::ListStream;
+use super::page::{Decoder, Fields};
 use super::pages::ListPages;
-use super::prefetch::Prefetch;
-use super::report::{ListPolicy, ListReport};
+use super::report::ListPolicy;
 use crate::call::Prepared;
-use crate::error::{Error, Result};
-use crate::url_conversion::Undelivered;
+use crate::error::Result;
+use crate::transport::WholeResponse;
 
 /// Default number of pages that are fetched concurrently: enough to hide a server's latency, few enough for a
 /// small server.
@@ -31,20 +20,24 @@ const CONCURRENCY: usize = 4;
 /// Maximum number of pages that are fetched concurrently.
 const MAX_CONCURRENCY: usize = 64;
 
-/// Every item of a list: a [`Stream`] in the server's order that reads every page.
+/// A request for every item of a list, in the server's order: begun with [`stream`](ListAll::stream),
+/// [`pages`](ListAll::pages) or [`try_collect`](ListAll::try_collect).
+///
+/// It owns what it needs: it can be cloned, kept in a struct, and begun several times. What is set can't be
+/// set after reading began.
 ///
 /// The length of the list is known after the first page. From then on, up to
-/// [`concurrency`](ListAll::concurrency) pages are prefetched; prefetching pauses when you stop reading. A
+/// [`concurrency`](ListStream::concurrency) pages are prefetched; prefetching pauses when you stop reading. A
 /// list without page numbers (a cursor list) is read link by link, one page ahead. If a link lacks a
 /// parameter of the call, such as a filter, that parameter is added. The link alone decides `page`,
 /// `page_size`, `cursor`, `limit` and `offset`, and its own parameters are sent as the server wrote them. The
 /// list ends when the server says that there is no next page, whatever the sizes of the pages before.
 ///
-/// A list that changes while it is read can lose or repeat items. The [`policy`](ListAll::policy) decides
+/// A list that changes while it is read can lose or repeat items. The [`policy`](ListStream::policy) decides
 /// whether such an anomaly ends the list with an error or is only reported. A list is complete if it has as
-/// many different items as its count; the [`identity`](ListAll::identity) field tells items apart. A list
+/// many different items as its count; the [`identity`](ListStream::identity) field tells items apart. A list
 /// that makes no progress (a hundred pages in a row without a new item) ends with an error. Any error ends
-/// the stream; it can be resumed from its [`checkpoint`](ListAll::checkpoint). Dropping the stream cancels
+/// the stream; it can be resumed from its [`checkpoint`](ListStream::checkpoint). Dropping the stream cancels
 /// its requests.
 ///
 /// The call's [`timeout`](crate::Call::timeout) covers the whole list. It starts at the first read and
@@ -55,7 +48,7 @@ const MAX_CONCURRENCY: usize = 64;
 /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
 /// use synapse_backend_client::types::GroundTruthEvent;
 ///
-/// let mut events = client.list_ground_truth_events().list_all().concurrency(8);
+/// let mut events = client.list_ground_truth_events().list_all().concurrency(8).stream();
 /// while let Some(event) = events.next().await {
 ///     let event = event?;
 ///     println!("{} of {:?}: {}", event.id, events.total(), event.data["label"]);
@@ -64,97 +57,72 @@ const MAX_CONCURRENCY: usize = 64;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a stream does nothing unless it is read"]
+#[must_use = "nothing is requested until the list is begun"]
 pub struct ListAll<T> {
-    /// The call that each page repeats; `None` once the stream has ended.
-    pub(super) template: Option<Prepared>,
-    /// Time-out of the whole list, and the deadline that it sets at the first read.
-    pub(super) timeout: Option<Duration>,
-    pub(super) deadline: Option<Instant>,
-    pub(super) query: String,
+    call: Arc<Prepare>,
     pub(super) decoder: Decoder<T>,
+    pub(super) options: ListOptions,
+}
+
+/// Makes the list's request, and returns the time-out of the whole list.
+type Prepare = dyn Fn() -> (Result<Prepared>, Option<Duration>) + Send + Sync;
+
+/// How a list is read.
+#[derive(Debug, Clone)]
+pub(super) struct ListOptions {
+    pub(super) concurrency: usize,
+    pub(super) limit: Option<u64>,
     pub(super) policy: ListPolicy,
     pub(super) skip_failed_pages: bool,
     pub(super) skip_failed_items: bool,
-    /// Whether repeated items are dropped.
     pub(super) deduplicate: bool,
-    pub(super) limit: Option<u64>,
-    pub(super) plan: PagePlan,
-    pub(super) window: Window,
-    pub(super) prefetch: Prefetch<T>,
-    /// The next page, if it is being compared on another thread.
-    pub(super) comparing: Option<Comparing<T>>,
-    /// The error that ends the stream after the items before it are returned.
-    pub(super) refused: Option<Error>,
-    /// Items that were returned before.
-    pub(super) seen: Seen,
-    /// Items at the beginning of the first page that another stream returned before.
-    pub(super) passed: usize,
-    /// The stream was resumed at the list's end, and the end isn't checked yet.
-    pub(super) at_end: bool,
-    pub(super) page: CurrentPage<T>,
-    pub(super) report: ListReport,
-    /// For `try_collect`: what conversions put into the items that are collected.
-    pub(super) collected: Option<Undelivered>,
+    /// The fields that identify an item, if they aren't the operation's.
+    pub(super) identity: Option<Fields>,
+    pub(super) resume: Option<Checkpoint>,
+    pub(super) fetched: FetchedPage,
+}
+
+/// A page that was fetched before the list is begun, and its number: for the first stream that is begun.
+#[derive(Clone, Default)]
+pub(super) struct FetchedPage(Arc<Mutex<Option<(u64, WholeResponse)>>>);
+
+impl FetchedPage {
+    pub(super) fn new(number: u64, whole: WholeResponse) -> Self {
+        FetchedPage(Arc::new(Mutex::new(Some((number, whole)))))
+    }
+
+    pub(super) fn take(&self) -> Option<(u64, WholeResponse)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl fmt::Debug for FetchedPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FetchedPage")
+    }
 }
 
 impl<T: Send + 'static> ListAll<T> {
-    /// Creates a stream that reads pages with `template`, all of them within `timeout`.
     pub(super) fn new(
-        (template, timeout): (Result<Prepared>, Option<Duration>),
+        call: impl Fn() -> (Result<Prepared>, Option<Duration>) + Send + Sync + 'static,
         decoder: Decoder<T>,
     ) -> Self {
-        let (template, refused) = match template {
-            Ok(template) => (Some(template), None),
-            Err(error) => (None, Some(error)),
-        };
-        let nowhere = || Url::parse("http://localhost").unwrap_or_else(|_| unreachable!("it is a URL"));
-        let url = template.as_ref().map_or_else(nowhere, |template| template.request.url().clone());
-        let operation = template.as_ref().map_or("", |template| template.operation);
-        let pagination = template.as_ref().and_then(|template| template.pagination).unwrap_or_default();
-        let (query, identity) = (query_of(operation, &url), identity_of(pagination, &url));
-        let number = page_number(&url).unwrap_or(1).max(1);
-        let mut plan = PagePlan::new(url.clone(), url.clone(), number);
-        if is_head(&url) {
-            plan.offset = Some(0);
-        }
-        let start = match page_number(&url).is_some() || is_first(&url) {
-            true => Position::Page { number, item: 0 },
-            false => Position::Link { url: url.as_str().into(), number, item: 0 },
-        };
-        let page = CurrentPage {
-            items: PageItems::none(),
-            place: None,
-            index: 0,
-            length: 0,
-            offset: plan.offset,
-            repeated: 0,
-            after: start,
-            after_offset: plan.offset,
-        };
-        ListAll {
-            template,
-            timeout,
-            deadline: None,
-            query,
-            decoder,
+        let options = ListOptions {
+            concurrency: CONCURRENCY,
+            limit: None,
             policy: ListPolicy::default(),
             skip_failed_pages: false,
             skip_failed_items: false,
             deduplicate: false,
-            limit: None,
-            plan,
-            window: Window::new(CONCURRENCY),
-            prefetch: Prefetch::new(),
-            comparing: None,
-            refused,
-            seen: Seen::new(identity.iter().copied()),
-            passed: 0,
-            at_end: false,
-            page,
-            report: ListReport::default(),
-            collected: None,
-        }
+            identity: None,
+            resume: None,
+            fetched: FetchedPage::default(),
+        };
+        ListAll { call: Arc::new(call), decoder, options }
+    }
+
+    pub(super) fn prepare(&self) -> (Result<Prepared>, Option<Duration>) {
+        (self.call)()
     }
 
     /// Sets how many pages are fetched concurrently: 4 by default, 1 for one after the other, at most 64.
@@ -162,27 +130,27 @@ impl<T: Send + 'static> ListAll<T> {
     /// At most one more page than that is held in memory, besides the page that is being read. After a 429 or
     /// 503 response, fewer pages are fetched concurrently for a while.
     pub fn concurrency(mut self, pages: usize) -> Self {
-        self.window.of_most(pages.clamp(1, MAX_CONCURRENCY));
+        self.options.concurrency = pages.clamp(1, MAX_CONCURRENCY);
         self
     }
 
     /// Ends the list after this many items, and fetches no more pages than they need.
     pub fn limit(mut self, items: u64) -> Self {
-        self.limit = Some(items);
+        self.options.limit = Some(items);
         self
     }
 
     /// Sets how changes of the list while it is read are handled; the default is
     /// [`Complete`](ListPolicy::Complete).
     pub fn policy(mut self, policy: ListPolicy) -> Self {
-        self.policy = policy;
+        self.options.policy = policy;
         self
     }
 
     /// Skips a page that fails after all its retries, and [reports](ListReport::page_failures) it. A page can
     /// only be skipped if the number of the next page is known. Any other failed page ends the list.
     pub fn skip_failed_pages(mut self, skip: bool) -> Self {
-        self.skip_failed_pages = skip;
+        self.options.skip_failed_pages = skip;
         self
     }
 
@@ -190,7 +158,7 @@ impl<T: Send + 'static> ListAll<T> {
     /// item ends the list, after the items before it. 100 pages in a row without an item that can be decoded
     /// end the list in any case.
     pub fn skip_failed_items(mut self, skip: bool) -> Self {
-        self.skip_failed_items = skip;
+        self.options.skip_failed_items = skip;
         self
     }
 
@@ -201,7 +169,7 @@ impl<T: Send + 'static> ListAll<T> {
     ///
     /// The list's [`identity`](ListAll::identity) tells items apart. Items without it are never dropped.
     pub fn deduplicate(mut self, deduplicate: bool) -> Self {
-        self.deduplicate = deduplicate;
+        self.options.deduplicate = deduplicate;
         self
     }
 
@@ -229,194 +197,50 @@ impl<T: Send + 'static> ListAll<T> {
     /// # }
     /// ```
     pub fn identity<'f>(mut self, fields: impl IntoIterator<Item = &'f str>) -> Self {
-        self.seen.set_fields(fields);
+        self.options.identity = Some(fields.into_iter().map(Arc::from).collect());
         self
     }
 
-    /// Continues where another stream of the same query stopped, or reads the part of the list that a
-    /// [partition](crate::Call::partitions) covers.
+    /// Continues where a stream of the same query stopped, or reads the part of the list that a
+    /// [partition](ListAll::partitions) covers.
     ///
     /// The first read fails if the checkpoint belongs to another query, has another format version, or holds
     /// values that can't belong to this list, such as a link to another host or path. Nothing is sent then.
     pub fn resume(mut self, checkpoint: Checkpoint) -> Self {
-        if let Err(problem) = self.restore(checkpoint) {
-            let problem = format!("checkpoint: {problem}: read the list from its beginning instead");
-            self.refused = self.refused.or(Some(Error::invalid_input(problem)));
-            self.finish();
-        }
+        self.options.resume = Some(checkpoint);
         self
     }
 
-    /// Returns the number of items in the whole list, once the first page has arrived. `None` for a cursor
-    /// list.
-    pub fn total(&self) -> Option<u64> {
-        self.plan.total
+    /// Begins the list. The first page is requested at the first read. An invalid parameter is the stream's first
+    /// item.
+    pub fn stream(self) -> ListStream<T> {
+        ListStream::new((self.call)(), self.decoder, self.options)
     }
 
-    /// Returns the anomalies and failures seen so far. Check it at the end: a list that ended without an
-    /// error may still have changed while it was read, unless its policy is [`Strict`](ListPolicy::Strict).
-    pub fn report(&self) -> &ListReport {
-        &self.report
-    }
-
-    /// Returns the current position. A stream of the same query that [resumes](ListAll::resume) from it
-    /// begins with the item that this stream would return next. After an error it points at what failed. If
-    /// the list was short, it points at the end, and resuming there is an error again unless the policy is
-    /// [`Lenient`](ListPolicy::Lenient).
-    pub fn checkpoint(&self) -> Checkpoint {
-        let page = &self.page;
-        let (at, offset) = match &page.place {
-            Some(place) if page.index < page.length => (place.at(page.index), page.offset),
-            _ => (page.after.clone(), page.after_offset),
-        };
-        let Resumed { identity, ids } = self.seen.kept(page.items.new_left());
-        Checkpoint {
-            until: self.plan.until,
-            page_size: self.plan.page_size,
-            offset,
-            total: self.plan.total,
-            least: self.plan.least.filter(|least| self.plan.total.is_some_and(|total| *least < total)),
-            repeated: page.repeated,
-            identity,
-            recent: ids,
-            ..Checkpoint::new(self.query.clone(), at)
-        }
-    }
-
-    /// Returns the list page by page.
+    /// Begins the list, page by page.
     pub fn pages(self) -> ListPages<T> {
-        ListPages::new(self)
-    }
-
-    /// Returns the next item; `None` at the end.
-    ///
-    /// # Errors
-    /// Returns an error if a page can't be fetched or is malformed, an item can't be decoded, or the list
-    /// changed (see the [`policy`](ListAll::policy)). The stream has then ended.
-    pub async fn next(&mut self) -> Option<Result<T>> {
-        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+        ListPages::new(self.stream())
     }
 
     /// Collects all items.
     ///
     /// # Errors
     /// Returns the first error; the items before it are dropped.
-    pub async fn try_collect<C: Default + Extend<T>>(mut self) -> Result<C> {
-        self.collected = Some(Undelivered::default());
-        let mut collected = C::default();
-        while let Some(item) = self.next().await {
-            collected.extend(std::iter::once(item?));
-        }
-        self.collected.take().into_iter().for_each(Undelivered::delivered);
-        Ok(collected)
-    }
-
-    fn poll_item(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
-        loop {
-            if let Some(item) = self.next_on_page() {
-                return Poll::Ready(Some(item));
-            }
-            if !ready!(self.poll_page(context))? {
-                return Poll::Ready(None);
-            }
-        }
-    }
-
-    /// Returns the next item of the current page.
-    fn next_on_page(&mut self) -> Option<Result<T>> {
-        loop {
-            if self.limit.is_some_and(|limit| self.report.items >= limit) {
-                return None;
-            }
-            match self.page.items.next(self.page.index)? {
-                NextItem::Failed(failed) => {
-                    let (items, page) = (&self.page.items, self.page_number());
-                    if !self.skip_failed_items {
-                        return Some(Err(items.error(self.decoder, page, failed)));
-                    }
-                    self.report.item_failure(|| items.failure(self.decoder, page, failed));
-                }
-                NextItem::Item(item, mark) => {
-                    self.page.repeated = self.page.repeated.saturating_add(u64::from(mark == Mark::Repeated));
-                    if mark != Mark::Repeated || !self.deduplicate {
-                        self.page.items.deliver(self.page.index, self.collected.as_mut());
-                        self.page.index += 1;
-                        self.report.items += 1;
-                        if self.limit == Some(self.report.items) {
-                            self.page.items.discard_rest();
-                        }
-                        return Some(Ok(item));
-                    }
-                    self.report.duplicates += 1;
-                }
-            }
-            self.page.items.discard(self.page.index);
-            self.page.index += 1;
-        }
-    }
-
-    /// Returns the remaining items of the current page, up to the first one that failed.
-    pub(super) fn take_page(&mut self) -> (Vec<T>, Option<Error>) {
-        let mut items = Vec::with_capacity(self.page.items.wanted(self.deduplicate));
-        while let Some(item) = self.next_on_page() {
-            match item {
-                Ok(item) => items.push(item),
-                Err(error) => return (items, Some(error)),
-            }
-        }
-        (items, None)
-    }
-
-    pub(super) fn page_number(&self) -> u64 {
-        self.page.place.as_ref().map_or(0, |place| place.number)
-    }
-
-    /// Ends the stream after an error was returned.
-    pub(super) fn end_by_error(&mut self) {
-        self.report.failed = true;
-        if self.page.index < self.page.length {
-            self.seen.drop_last(self.page.items.new_left());
-        }
-        self.page.items = PageItems::none();
-        self.refused = None;
-        self.finish();
+    pub fn try_collect<C: Default + Extend<T> + Send + 'static>(
+        self,
+    ) -> impl Future<Output = Result<C>> + Send + 'static {
+        self.stream().collect()
     }
 }
 
-// The type isn't self-referential.
-impl<T> Unpin for ListAll<T> {}
-
-impl<T: Send + 'static> Stream for ListAll<T> {
-    type Item = Result<T>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let item = ready!(self.poll_item(context));
-        if matches!(item, Some(Err(_))) {
-            self.end_by_error();
-        }
-        Poll::Ready(item)
-    }
-
-    /// Bounded by the decoded items and by the limit: the list may change until its end is read.
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.limit.map(|limit| limit.saturating_sub(self.report.items));
-        let most = left.map(|left| usize::try_from(left).unwrap_or(usize::MAX));
-        let there =
-            if self.deduplicate { 0 } else { self.page.items.certain() }.min(most.unwrap_or(usize::MAX));
-        match self.template.is_none() && self.refused.is_none() && there == 0 {
-            true => (0, Some(0)),
-            false => (there, most),
-        }
+impl<T> Clone for ListAll<T> {
+    fn clone(&self) -> Self {
+        ListAll { call: self.call.clone(), decoder: self.decoder, options: self.options.clone() }
     }
 }
 
 impl<T> fmt::Debug for ListAll<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ListAll")
-            .field("limit", &self.limit)
-            .field("policy", &self.policy)
-            .field("total", &self.plan.total)
-            .field("report", &self.report)
-            .finish_non_exhaustive()
+        f.debug_struct("ListAll").field("options", &self.options).finish_non_exhaustive()
     }
 }

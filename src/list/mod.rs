@@ -12,6 +12,7 @@ pub(crate) mod fuzzing;
 mod identity;
 mod links;
 mod list_all;
+mod list_stream;
 mod page;
 mod page_cursor;
 mod page_plan;
@@ -27,8 +28,10 @@ mod resume;
 
 pub use checkpoint::Checkpoint;
 pub use list_all::ListAll;
+pub use list_stream::ListStream;
 pub(crate) use page_plan::MAX_STALLED;
 pub use pages::{ListPage, ListPages};
+pub use partitions::ListPart;
 pub use raw_item::RawItem;
 pub use report::{ListPolicy, ListReport, PageFailure};
 
@@ -37,21 +40,25 @@ use serde::de::DeserializeOwned;
 use page::Decoder;
 
 use crate::call::Call;
+use crate::call::custom_request::{CustomList, CustomRequest};
 use crate::generated::operation::{Operation, Page};
+use crate::values::json::Json;
 
-impl<B: Operation> Call<B>
+impl<B: Operation + Clone + Sync + 'static> Call<B>
 where
     B::Output: Page,
 {
-    /// Returns a stream of every item, from the page that the parameters select (by default the first) to the
+    /// Returns a request for every item, from the page that the parameters select (by default the first) to the
     /// last.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
-    /// let mut events = client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([123])).list_all();
-    /// while let Some(event) = events.next().await {
+    /// let events = client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([123])).list_all();
+    /// let mut stream = events.clone().stream();
+    /// while let Some(event) = stream.next().await {
     ///     println!("{}", event?.id);
     /// }
+    /// let again: Vec<_> = events.try_collect().await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -59,18 +66,57 @@ where
     where
         <B::Output as Page>::Item: DeserializeOwned + Send + 'static,
     {
-        ListAll::new(self.prepare_several(), Decoder::typed())
+        self.list_with(Decoder::typed())
     }
 
     /// Like [`list_all`](Call::list_all), but decodes items into your own type, such as a struct with only
     /// the fields that you need.
     pub fn list_all_as<T: DeserializeOwned + Send + 'static>(self) -> ListAll<T> {
-        ListAll::new(self.prepare_several(), Decoder::typed())
+        self.list_with(Decoder::typed())
     }
 
     /// Like [`list_all`](Call::list_all), but returns each item as raw JSON text, for example to write it to
     /// a file.
     pub fn list_all_raw(self) -> ListAll<RawItem> {
-        ListAll::new(self.prepare_several(), Decoder::raw())
+        self.list_with(Decoder::raw())
     }
+
+    fn list_with<T: Send + 'static>(self, decoder: Decoder<T>) -> ListAll<T> {
+        list_of(self, decoder)
+    }
+}
+
+/// A list that isn't in the API's document. Its pages have `results`, `next` and, if it has page numbers, `count`.
+///
+/// ```no_run
+/// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+/// use synapse_backend_client::{Json, reqwest::Method};
+///
+/// let tags: Vec<Json> = client.request(Method::GET, "/tags/").param("project", 1).list_all().try_collect().await?;
+/// # Ok(())
+/// # }
+/// ```
+impl Call<CustomRequest> {
+    /// Returns a request for every item, like [`list_all`](Call::list_all) of an operation.
+    pub fn list_all(self) -> ListAll<Json> {
+        list_of(self.map(CustomList::from), Decoder::typed())
+    }
+
+    /// Like [`list_all`](Call::list_all), but decodes items into your own type.
+    pub fn list_all_as<T: DeserializeOwned + Send + 'static>(self) -> ListAll<T> {
+        list_of(self.map(CustomList::from), Decoder::typed())
+    }
+
+    /// Like [`list_all`](Call::list_all), but returns each item as raw JSON text.
+    pub fn list_all_raw(self) -> ListAll<RawItem> {
+        list_of(self.map(CustomList::from), Decoder::raw())
+    }
+}
+
+fn list_of<B, T>(call: Call<B>, decoder: Decoder<T>) -> ListAll<T>
+where
+    B: Operation + Clone + Sync + 'static,
+    T: Send + 'static,
+{
+    ListAll::new(move || call.clone().prepare_several(), decoder)
 }

@@ -9,7 +9,7 @@ use super::checkpoint::Position;
 use super::comparing::{Comparing, PendingPage};
 use super::identity::Compared;
 use super::links::{completed, is_first, page_number, sendable};
-use super::list_all::ListAll;
+use super::list_stream::ListStream;
 use super::page_cursor::{CurrentPage, PagePosition};
 use super::page_plan::{Next, PageInfo};
 use super::prefetch::{Arrival, ArrivedPage};
@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::list::anomaly::ListAnomaly;
 use crate::transport::timeouts::saturating_deadline;
 
-impl<T: Send + 'static> ListAll<T> {
+impl<T: Send + 'static> ListStream<T> {
     /// Waits for the next page; returns `false` at the list's end.
     pub(super) fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
         loop {
@@ -84,7 +84,8 @@ impl<T: Send + 'static> ListAll<T> {
             && let Some((number, url)) = self.plan.next_page()
         {
             let call = template.at(url, self.deadline).throttled(self.window.throttled());
-            self.prefetch.start(call, number, width, self.decoder, self.seen.fields().clone())?;
+            let fetched = self.fetched.take_if(|(page, _)| *page == number).map(|(_, whole)| whole);
+            self.prefetch.start(call, number, width, self.decoder, self.seen.fields().clone(), fetched)?;
         }
         Ok(())
     }

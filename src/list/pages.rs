@@ -5,10 +5,10 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use super::list_all::ListAll;
+use super::list_stream::ListStream;
 use crate::error::{Error, Result};
 
-/// A list, page by page: returned by [`ListAll::pages`].
+/// A list, page by page: returned by [`ListAll::pages`](super::ListAll::pages).
 ///
 /// ```no_run
 /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 #[must_use = "a stream does nothing unless it is read"]
 #[derive(Debug)]
 pub struct ListPages<T> {
-    list: ListAll<T>,
+    list: ListStream<T>,
     /// The error that ends the stream after the items before it.
     failed: Option<Error>,
 }
@@ -39,19 +39,19 @@ pub struct ListPage<T> {
 }
 
 impl<T: Send + 'static> ListPages<T> {
-    pub(super) fn new(list: ListAll<T>) -> Self {
+    pub(super) fn new(list: ListStream<T>) -> Self {
         ListPages { list, failed: None }
     }
 
     /// Returns the list, for its total, its report, and its checkpoint after the page that was returned last.
-    pub fn list(&self) -> &ListAll<T> {
+    pub fn list(&self) -> &ListStream<T> {
         &self.list
     }
 
     /// Returns the next page; `None` at the end.
     ///
     /// # Errors
-    /// Returns an error as [`ListAll::next`] does.
+    /// Returns an error as [`ListStream::next`] does.
     pub async fn next(&mut self) -> Option<Result<ListPage<T>>> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }

@@ -15,7 +15,7 @@ use super::page_cursor::{PageItems, Source};
 use crate::call::Prepared;
 use crate::error::Result;
 use crate::runtime::blocking::task_outcome;
-use crate::transport::IncomingResponse;
+use crate::transport::{IncomingResponse, WholeResponse};
 use crate::url_conversion::Unconverted;
 
 /// A page that arrived.
@@ -70,7 +70,8 @@ impl<T: Send + 'static> Prefetch<T> {
     }
 
     /// Starts to fetch a page. The request is sent as soon as fewer than `width` of the pages before it are
-    /// still being received. Pages that are being decoded don't count.
+    /// still being received. Pages that are being decoded don't count. A page that was `fetched` before is only
+    /// decoded.
     ///
     /// # Errors
     /// Returns an error outside of a runtime.
@@ -81,6 +82,7 @@ impl<T: Send + 'static> Prefetch<T> {
         width: usize,
         decoder: Decoder<T>,
         fields: Fields,
+        fetched: Option<WholeResponse>,
     ) -> Result<()> {
         crate::runtime::check()?;
         let url = call.request.url().clone();
@@ -92,14 +94,14 @@ impl<T: Send + 'static> Prefetch<T> {
                 let _ = turn.await;
             }
             let info_sender = Arc::new(Mutex::new(Some(info_sender)));
-            let receive = async |response: Box<IncomingResponse>| {
+            let decode = async |whole: WholeResponse| {
                 let (info_sender, fields, secrets) =
-                    (info_sender.clone(), fields.clone(), response.info().secrets.clone());
+                    (info_sender.clone(), fields.clone(), whole.info().secrets.clone());
                 let decode = move |body: &Bytes| {
                     info_sender.lock().unwrap_or_else(PoisonError::into_inner).take();
                     decoder.page(body, &fields, &secrets)
                 };
-                let (decoded, mut response) = response.decoded(decode).await?;
+                let (decoded, mut response) = whole.decoded(decode).await?;
                 let DecodedPage { items, failed, marks, count, next, body } = decoded;
                 let (length, unconverted) =
                     (items.len() + failed.len(), std::mem::take(&mut response.unconverted));
@@ -116,7 +118,16 @@ impl<T: Send + 'static> Prefetch<T> {
                 let items = PageItems::new(items, failed, source, undelivered);
                 Ok(ArrivedPage { items, length, marks, count, next, unconverted })
             };
-            call.fetch(receive).await
+            match fetched {
+                Some(mut whole) => {
+                    whole.limit(call.timeouts.start());
+                    decode(whole).await
+                }
+                None => {
+                    call.fetch(async |response: Box<IncomingResponse>| decode(response.whole().await?).await)
+                        .await
+                }
+            }
         });
         self.tasks.push_back(Task { handle, number, url, read: Some(read) });
         Ok(())

@@ -5,11 +5,11 @@ use reqwest::Url;
 use super::checkpoint::{Checkpoint, Position};
 use super::identity::Resumed;
 use super::links::{completed, is_first, with_page};
-use super::list_all::ListAll;
+use super::list_stream::ListStream;
 use super::page_plan::PagePlan;
 use crate::error::redact::{excerpt, shown_url};
 
-impl<T: Send + 'static> ListAll<T> {
+impl<T: Send + 'static> ListStream<T> {
     pub(super) fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), String> {
         let Some(template) = &self.template else { return Ok(()) };
         if let Some(problem) = checkpoint.problem(&self.query) {

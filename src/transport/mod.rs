@@ -35,6 +35,7 @@ pub(crate) use decompressor::{DecompressError, Decompressor};
 pub use metrics::AttemptReport;
 pub(crate) use metrics::Observer;
 pub use response::IncomingResponse;
+pub(crate) use response::WholeResponse;
 pub(crate) use retry_loop::may_be_sent_again;
 pub use stream::ByteStream;
 

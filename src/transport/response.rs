@@ -198,15 +198,14 @@ impl IncomingResponse {
         self: Box<Self>,
         decode: impl FnOnce(&Bytes) -> Result<T, Problem> + Send + 'static,
     ) -> Result<(T, ResponseParts)> {
-        let (Converted { body, unconverted, undelivered }, head) = self.converted().await?;
-        let length = body.len();
-        let decode = move |head: ResponseHead| match decode(&body) {
-            Ok(value) => {
-                Ok((value, ResponseParts { head, body, response: OnceLock::new(), unconverted, undelivered }))
-            }
-            Err(problem) => Err(head.into_undecodable(body, &problem)),
-        };
-        head.offload_if_long(length, decode).await
+        self.whole().await?.decoded(decode).await
+    }
+
+    /// Returns the response with its whole body, which isn't converted or decoded yet.
+    pub(crate) async fn whole(mut self: Box<Self>) -> Result<WholeResponse> {
+        let conversions = self.conversions.take();
+        let (body, head) = self.read_whole().await?;
+        Ok(WholeResponse { body, head, conversions })
     }
 
     /// Like [`json`](IncomingResponse::json), but returns null if there is no body.
@@ -214,13 +213,8 @@ impl IncomingResponse {
         Ok(self.json_if_any().await?.unwrap_or_default())
     }
 
-    async fn converted(mut self: Box<Self>) -> Result<(Converted, ResponseHead)> {
-        let conversions = self.conversions.take();
-        let (body, head) = self.read_whole().await?;
-        match conversions {
-            Some((conversions, page)) => Box::pin(head.convert(body, conversions, page)).await,
-            None => Ok((Converted::unchanged(body), head)),
-        }
+    async fn converted(self: Box<Self>) -> Result<(Converted, ResponseHead)> {
+        self.whole().await?.converted().await
     }
 
     /// Returns the body as a stream.
@@ -286,7 +280,64 @@ async fn next_chunk(
     Ok(Some(Bytes::new()))
 }
 
-/// A response that was read as a whole.
+/// A response whose body was read, and isn't converted or decoded yet.
+pub(crate) struct WholeResponse {
+    body: Bytes,
+    head: ResponseHead,
+    conversions: Option<(Arc<Conversions>, bool)>,
+}
+
+impl WholeResponse {
+    pub(crate) fn info(&self) -> &RequestInfo {
+        &self.head.info
+    }
+
+    /// Sets the time-outs of what remains to be done.
+    pub(crate) fn limit(&mut self, timeouts: ActiveTimeouts) {
+        self.head.timeouts = timeouts;
+    }
+
+    /// Reads something from the body. Also returns the response, unchanged.
+    pub(crate) async fn inspected<T: Send + 'static>(
+        self,
+        read: impl FnOnce(&Bytes) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<(T, WholeResponse)> {
+        let WholeResponse { body, head, conversions } = self;
+        let length = body.len();
+        let read = move |head: ResponseHead| match read(&body) {
+            Ok(value) => Ok((value, WholeResponse { body, head, conversions })),
+            Err(problem) => Err(head.into_undecodable(body, &problem)),
+        };
+        head.offload_if_long(length, read).await
+    }
+
+    /// Decodes the body with `decode`, after its URLs are converted. Also returns the response, for errors of
+    /// its parts.
+    pub(crate) async fn decoded<T: Send + 'static>(
+        self,
+        decode: impl FnOnce(&Bytes) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<(T, ResponseParts)> {
+        let (Converted { body, unconverted, undelivered }, head) = self.converted().await?;
+        let length = body.len();
+        let decode = move |head: ResponseHead| match decode(&body) {
+            Ok(value) => {
+                Ok((value, ResponseParts { head, body, response: OnceLock::new(), unconverted, undelivered }))
+            }
+            Err(problem) => Err(head.into_undecodable(body, &problem)),
+        };
+        head.offload_if_long(length, decode).await
+    }
+
+    async fn converted(self) -> Result<(Converted, ResponseHead)> {
+        let WholeResponse { body, head, conversions } = self;
+        match conversions {
+            Some((conversions, page)) => Box::pin(head.convert(body, conversions, page)).await,
+            None => Ok((Converted::unchanged(body), head)),
+        }
+    }
+}
+
+/// A response that was decoded as a whole.
 pub(crate) struct ResponseParts {
     head: ResponseHead,
     body: Bytes,

@@ -37,6 +37,7 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
             Item::Struct(structure) => {
                 clearable.widen(structure);
                 let page = adapt_struct(structure);
+                let iterators = page.is_some().then(|| page_iterators(structure)).unwrap_or_default();
                 let deserialize = unflattened(structure);
                 if requested.contains(&structure.ident.to_string()) {
                     adapted.push(argument(&structure.ident));
@@ -44,6 +45,7 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
                 }
                 adapted.push(item);
                 adapted.extend(page);
+                adapted.extend(iterators);
                 adapted.extend(deserialize);
                 continue;
             }
@@ -189,6 +191,27 @@ pub(super) fn page_impl(structure: &ItemStruct) -> Option<Item> {
             fn previous(&self) -> ::std::option::Option<&str> { #previous }
         }
     })
+}
+
+/// Pages iterate over their items, by value and by reference.
+fn page_iterators(structure: &ItemStruct) -> Vec<Item> {
+    let ident = &structure.ident;
+    vec![
+        parse_quote! {
+            impl ::std::iter::IntoIterator for #ident {
+                type Item = <Self as crate::Page>::Item;
+                type IntoIter = ::std::vec::IntoIter<Self::Item>;
+                fn into_iter(self) -> Self::IntoIter { self.results.into_iter() }
+            }
+        },
+        parse_quote! {
+            impl<'a> ::std::iter::IntoIterator for &'a #ident {
+                type Item = &'a <#ident as crate::Page>::Item;
+                type IntoIter = ::std::slice::Iter<'a, <#ident as crate::Page>::Item>;
+                fn into_iter(self) -> Self::IntoIter { self.results.iter() }
+            }
+        },
+    ]
 }
 
 /// Returns `From<&str>` for an enumeration that may be a text. The generator implements it only for

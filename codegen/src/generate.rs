@@ -6,8 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use progenitor_impl::{GenerationSettings, Generator, InterfaceStyle};
 use serde_json::{Value, json};
 
-use crate::adapt::{Adapted, adapt};
+use crate::adapt::{Adapted, adapt, is_reserved};
 use crate::domains;
+use crate::prepare::naming::parameter_name;
 use crate::prepare::{
     Notes, OWN_TYPES, Report, drop_unused_schemas, inline_shared_parts, operations, place_of, prepare, reach,
     references, remove_operation,
@@ -67,6 +68,11 @@ pub fn generate(mut document: Value) -> Result<Generated, String> {
         operations: ids,
         absent,
     })
+}
+
+/// Returns whether an operation with this id can have a method of `BackendClient`: its name isn't reserved.
+pub fn can_have_method(id: &str) -> bool {
+    !is_reserved(&parameter_name(id))
 }
 
 /// Generates the code of a prepared document. Panics of the generator become errors.

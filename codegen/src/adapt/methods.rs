@@ -63,7 +63,7 @@ pub(super) fn emit_methods(
     let mut tags: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
     let mut reserved = Vec::new();
     for operation in operations.iter().filter(|operation| !taken_over.contains(&operation.id.as_str())) {
-        match is_reserved(operation) {
+        match is_reserved(&operation.name.to_string()) {
             true => reserved.push(operation.id.clone()),
             false => tags.entry(&operation.tag).or_default().push(operation),
         }
@@ -81,8 +81,8 @@ pub(super) fn emit_methods(
     Methods { code, table: table(&tags), reserved }
 }
 
-fn is_reserved(operation: &Operation) -> bool {
-    RESERVED.contains(&operation.name.to_string().as_str())
+pub(crate) fn is_reserved(method: &str) -> bool {
+    RESERVED.contains(&method)
 }
 
 fn table(tags: &BTreeMap<&str, Vec<&Operation>>) -> String {

@@ -24,6 +24,8 @@ use quote::{ToTokens, quote};
 use serde_json::Value;
 use syn::{File, Item, ItemMod, parse_quote};
 
+pub(crate) use methods::is_reserved;
+
 use crate::prepare::Notes;
 use types::{adapt_types, page_impl};
 

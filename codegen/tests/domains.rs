@@ -9,6 +9,7 @@ use std::path::Path;
 use support::crate_copy::root;
 use synapse_codegen::document::read;
 use synapse_codegen::domains::{DOMAINS, missing};
+use synapse_codegen::generate::can_have_method;
 use synapse_codegen::prepare::operations;
 
 /// Returns the code of a file, or of the files in a folder, without comments.
@@ -114,4 +115,47 @@ fn missing_operations_are_named() {
         missing(domain, &all(&domain.operations[1..]), &all(&[])).unwrap(),
         "the operation `start_chunked_upload` and the schemas `ChunkedUpload`, `UploadId`"
     );
+}
+
+/// Returns the inherent functions of `BackendClient` in handwritten code.
+fn inherent_functions() -> BTreeSet<String> {
+    let mut directories = vec![root().join("src")];
+    let mut functions = BTreeSet::new();
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let file = syn::parse_file(&fs::read_to_string(&path).unwrap()).unwrap();
+            for item in file.items {
+                let syn::Item::Impl(block) = item else { continue };
+                let is_client =
+                    matches!(&*block.self_ty, syn::Type::Path(path) if path.path.is_ident("BackendClient"));
+                if block.trait_.is_some() || !is_client {
+                    continue;
+                }
+                functions.extend(block.items.iter().filter_map(|item| match item {
+                    syn::ImplItem::Fn(function) => Some(function.sig.ident.to_string()),
+                    _ => None,
+                }));
+            }
+        }
+    }
+    functions
+}
+
+/// An operation with such a name would clash with handwritten code, or hide a method of a trait.
+#[test]
+fn inherent_functions_are_reserved() {
+    let taken_over: Vec<&str> = DOMAINS.iter().flat_map(|domain| domain.operations).copied().collect();
+    let inherent = inherent_functions();
+    for name in inherent.iter().filter(|name| !taken_over.contains(&name.as_str())) {
+        assert!(!can_have_method(name), "`{name}` isn't reserved");
+    }
+    for name in ["clone", "into", "to_owned", "fmt", "type_id", "borrow"] {
+        assert!(!can_have_method(name), "`{name}` isn't reserved");
+    }
+    assert!(inherent.len() > 10 && can_have_method("list_things") && can_have_method("send"));
 }

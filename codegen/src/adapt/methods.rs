@@ -18,18 +18,22 @@ use crate::prepare::Notes;
 /// every value has, which an inherent method would hide.
 ///
 /// A test compares the first part with the handwritten source.
-pub(super) const RESERVED: [&str; 23] = [
+const RESERVED: [&str; 27] = [
+    "base",
     "base_url",
     "builder",
     "call",
+    "create_chunked_upload",
     "download",
     "download_all",
+    "download_to",
     "from_env",
     "from_parts",
-    "raw",
     "request",
+    "resume_chunked_upload",
     "settings",
     "transport",
+    "upload_all",
     "borrow",
     "borrow_mut",
     "clone",

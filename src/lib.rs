@@ -89,7 +89,9 @@ pub use values::file_entry::FileEntry;
 pub use values::file_url::FileUrl;
 pub use values::json::{Json, JsonError, JsonIndex};
 pub use values::string_list::StringList;
-pub use values::timestamp::{Timestamp, TimestampError};
+pub use values::timestamp::Timestamp;
+#[cfg(feature = "jiff")]
+pub use values::timestamp::TimestampError;
 pub use values::url::Url;
 
 /// Items that generated code calls.
@@ -105,8 +107,10 @@ pub mod __generated {
     pub use crate::generated::page_link::PageLink;
     pub use crate::generated::parameters::Parameters;
     pub use crate::generated::raw_body::RawBody;
+    #[cfg(feature = "schemars")]
+    pub use crate::generated::support::open_enum_schema;
     pub use crate::generated::support::{
-        Key, Lengths, all_valid, field, length_problem, missing, open_enum, open_enum_schema, other_field,
+        Key, Lengths, all_valid, field, length_problem, missing, open_enum, other_field,
     };
     pub use crate::transport::ByteStream;
 }

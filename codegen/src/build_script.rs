@@ -8,7 +8,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use crate::generate::{self, Generated};
+use crate::generate::{self, Generated, Settings};
 use crate::output::Output;
 use crate::selection::Selection;
 use crate::{document, domains};
@@ -63,7 +63,9 @@ fn generate_into(output: &mut Stdout) -> Result<(), String> {
     // The generator panics on some documents. The build's last line reports the panic, so the hook prints
     // nothing.
     std::panic::set_hook(Box::new(|_| {}));
-    let generated = generate::generate(document);
+    let settings =
+        Settings { schemars: env::var_os("CARGO_FEATURE_SCHEMARS").is_some(), ..Settings::default() };
+    let generated = generate::generate_with(document, settings);
     let _ = std::panic::take_hook();
     let mut generated = generated.map_err(at)?;
     generated.report.left_out.splice(0..0, left_out);

@@ -14,6 +14,22 @@ use crate::prepare::{
     references, remove_operation,
 };
 
+/// What the emitted code depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The path of the crate `synapse-backend-client` in the emitted code: `crate` within it, or
+    /// `::synapse_backend_client`.
+    pub root: &'static str,
+    /// Whether types implement `schemars::JsonSchema`.
+    pub schemars: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { root: "crate", schemars: true }
+    }
+}
+
 /// The code of the raw client, and the changes of the document.
 pub struct Generated {
     /// Types, builders and the raw client.
@@ -36,7 +52,16 @@ pub struct Generated {
 /// # Errors
 ///
 /// Returns an error if the document can't be generated from. The error is one line with place and reason.
-pub fn generate(mut document: Value) -> Result<Generated, String> {
+pub fn generate(document: Value) -> Result<Generated, String> {
+    generate_with(document, Settings::default())
+}
+
+/// Like [`generate`], with settings.
+///
+/// # Errors
+///
+/// Returns an error in the same cases as [`generate`].
+pub fn generate_with(mut document: Value, settings: Settings) -> Result<Generated, String> {
     // Operations of shared path items count once per use.
     inline_shared_parts(&mut document)?;
     let given = operations(&document).count();
@@ -49,7 +74,7 @@ pub fn generate(mut document: Value) -> Result<Generated, String> {
     let absent = domains::absent(&ids, &types);
     let present = domains::DOMAINS.iter().filter(|domain| !absent.contains_key(domain.name));
     let taken_over: Vec<&str> = present.flat_map(|domain| domain.operations).copied().collect();
-    let adapted = code(&document, &report.notes, &taken_over)
+    let adapted = code(&document, &report.notes, &taken_over, settings)
         .map_err(|error| culprit(&document, &report.notes, &error))?;
     let out = adapted.operations;
     // Every operation is either generated or reported as left out.
@@ -76,19 +101,19 @@ pub fn can_have_method(id: &str) -> bool {
 }
 
 /// Generates the code of a prepared document. Panics of the generator become errors.
-fn code(document: &Value, notes: &Notes, taken_over: &[&str]) -> Result<Adapted, String> {
+fn code(document: &Value, notes: &Notes, taken_over: &[&str], settings: Settings) -> Result<Adapted, String> {
     let spec: openapiv3::OpenAPI =
         serde_json::from_value(document.clone()).map_err(|error| error.to_string())?;
     let generating = AssertUnwindSafe(|| {
-        let mut settings = GenerationSettings::new();
-        settings
-            .with_interface(InterfaceStyle::Builder)
-            .with_map_type("::std::collections::BTreeMap")
-            .with_derive("schemars::JsonSchema");
-        for name in OWN_TYPES {
-            settings.with_replacement(name, format!("crate::{name}"), std::iter::empty());
+        let mut generation = GenerationSettings::new();
+        generation.with_interface(InterfaceStyle::Builder).with_map_type("::std::collections::BTreeMap");
+        if settings.schemars {
+            generation.with_derive("schemars::JsonSchema");
         }
-        Generator::new(&settings).generate_tokens(&spec).map_err(|error| error.to_string())
+        for name in OWN_TYPES {
+            generation.with_replacement(name, format!("crate::{name}"), std::iter::empty());
+        }
+        Generator::new(&generation).generate_tokens(&spec).map_err(|error| error.to_string())
     });
     let tokens = catch_unwind(generating).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -96,7 +121,7 @@ fn code(document: &Value, notes: &Notes, taken_over: &[&str]) -> Result<Adapted,
             text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
         Err(format!("the generator can't take this: {text}"))
     })?;
-    adapt(tokens, document, notes, taken_over)
+    adapt(tokens, document, notes, taken_over, settings)
 }
 
 /// Finds the operation or schema that causes an error. Errors of the parser and the generator state no
@@ -108,9 +133,13 @@ fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
         .collect();
     for (path, method, operation) in &all {
         let place = place_of(path, method, operation);
-        let Err(alone) = code(&only(document, |p, m| p == path && m == method), notes, &[]) else { continue };
+        let Err(alone) =
+            code(&only(document, |p, m| p == path && m == method), notes, &[], Settings::default())
+        else {
+            continue;
+        };
         for name in reach(document, references(operation)) {
-            if let Err(of_schema) = code(&with_response(document, &name), notes, &[]) {
+            if let Err(of_schema) = code(&with_response(document, &name), notes, &[], Settings::default()) {
                 return format!("components.schemas.{name} (of {place}): {}", one_line(&of_schema));
             }
         }
@@ -123,7 +152,12 @@ fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
         let middle = right + (wrong - right) / 2;
         let first: Vec<(&str, &str)> =
             all[..middle].iter().map(|(path, method, _)| (path.as_str(), method.as_str())).collect();
-        match code(&only(document, |path, method| first.contains(&(path, method))), notes, &[]) {
+        match code(
+            &only(document, |path, method| first.contains(&(path, method))),
+            notes,
+            &[],
+            Settings::default(),
+        ) {
             Ok(_) => right = middle,
             Err(_) => wrong = middle,
         }

@@ -149,6 +149,7 @@ pub fn open_enum<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(
 
 /// Returns the schema of an enumeration that accepts any string. It is a function because the macro recurses
 /// too deeply for the compiler with some hundred values.
+#[cfg(feature = "schemars")]
 pub fn open_enum_schema(values: &[&str]) -> schemars::Schema {
     schemars::json_schema!({"anyOf": [{"enum": values}, {"type": "string"}]})
 }

@@ -146,6 +146,7 @@ impl<'de> Deserialize<'de> for Expandable {
     }
 }
 
+#[cfg(feature = "schemars")]
 impl schemars::JsonSchema for Expandable {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Expandable".into()

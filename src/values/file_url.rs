@@ -138,6 +138,7 @@ impl PartialEq<&str> for FileUrl {
     }
 }
 
+#[cfg(feature = "schemars")]
 impl schemars::JsonSchema for FileUrl {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "FileUrl".into()

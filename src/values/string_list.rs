@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(StringList::from("metrics"), StringList::from(["metrics"]));
 /// assert_eq!(StringList::from(vec!["a", "b"]).as_slice(), ["a", "b"]);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct StringList(Vec<String>);
 

@@ -1,6 +1,7 @@
 //! [`Timestamp`]: a time as the server sent it, parsed on request.
 
 use std::fmt;
+#[cfg(feature = "jiff")]
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -10,10 +11,11 @@ use crate::error::redact::excerpt;
 /// An ISO 8601 time, kept as text: a time in another format, without an offset or empty, never makes decoding
 /// a response fail.
 ///
-/// Filters accept `&str`, `String`, [`SystemTime`] and, with the features `chrono` and `jiff`, the types of
-/// these crates.
+/// Filters accept `&str`, `String`, with the feature `jiff` (a default one) also
+/// [`SystemTime`](std::time::SystemTime) and that crate's types, and with the feature `chrono` those of `chrono`.
 ///
-/// ```
+#[cfg_attr(feature = "jiff", doc = "```")]
+#[cfg_attr(not(feature = "jiff"), doc = "```ignore")]
 /// use std::time::{Duration, SystemTime};
 /// use synapse_backend_client::Timestamp;
 ///
@@ -32,18 +34,21 @@ pub struct Timestamp(String);
 const MAX_SHOWN: usize = 256;
 
 /// A text that isn't a valid time: its beginning, and the problem.
+#[cfg(feature = "jiff")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimestampError {
     text: String,
     problem: String,
 }
 
+#[cfg(feature = "jiff")]
 impl fmt::Display for TimestampError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} is not a time in ISO 8601: {}", self.text, self.problem)
     }
 }
 
+#[cfg(feature = "jiff")]
 impl std::error::Error for TimestampError {}
 
 impl Timestamp {
@@ -56,10 +61,12 @@ impl Timestamp {
     ///
     /// # Errors
     /// Returns an error if the text is empty or isn't an ISO 8601 date-time.
+    #[cfg(feature = "jiff")]
     pub fn to_system_time(&self) -> Result<SystemTime, TimestampError> {
         self.parse().and_then(|time| SystemTime::try_from(time).map_err(|error| self.no_time(&error)))
     }
 
+    #[cfg(feature = "jiff")]
     fn parse(&self) -> Result<jiff::Timestamp, TimestampError> {
         let text = self.0.trim();
         text.parse::<jiff::Timestamp>()
@@ -70,6 +77,7 @@ impl Timestamp {
             .map_err(|error| self.no_time(&error))
     }
 
+    #[cfg(feature = "jiff")]
     fn no_time(&self, error: &jiff::Error) -> TimestampError {
         TimestampError { text: excerpt(&self.0, MAX_SHOWN), problem: excerpt(&error.to_string(), MAX_SHOWN) }
     }
@@ -129,6 +137,7 @@ impl From<&Timestamp> for Timestamp {
     }
 }
 
+#[cfg(feature = "jiff")]
 impl From<SystemTime> for Timestamp {
     /// Formats the time in UTC. A time after the year 9999 or before -9999 becomes the nearest one that can
     /// be written.
@@ -170,6 +179,7 @@ where
     }
 }
 
+#[cfg(feature = "schemars")]
 impl schemars::JsonSchema for Timestamp {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Timestamp".into()
@@ -180,7 +190,7 @@ impl schemars::JsonSchema for Timestamp {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "jiff"))]
 mod tests {
     use std::time::{Duration, SystemTime};
 

@@ -12,6 +12,7 @@ mod open_enum;
 mod operations;
 mod reading;
 mod recursive;
+mod root;
 mod tagged;
 mod type_builders;
 mod types;
@@ -26,6 +27,7 @@ use syn::{File, Item, ItemMod, parse_quote};
 
 pub(crate) use methods::is_reserved;
 
+use crate::generate::Settings;
 use crate::prepare::Notes;
 use types::{adapt_types, page_impl};
 
@@ -36,6 +38,8 @@ struct Context<'a> {
     notes: &'a Notes,
     /// Types that request bodies contain, and types of parameters.
     requested: BTreeSet<String>,
+    /// Whether types implement `JsonSchema`.
+    schemars: bool,
 }
 
 /// The code of a document.
@@ -54,10 +58,16 @@ pub struct Adapted {
 
 /// Adapts the generated `code`, which the generator made from the prepared `document`. Handwritten methods
 /// call the operations in `taken_over`.
-pub fn adapt(code: TokenStream, document: &Value, notes: &Notes, taken_over: &[&str]) -> Result<Adapted> {
+pub fn adapt(
+    code: TokenStream,
+    document: &Value,
+    notes: &Notes,
+    taken_over: &[&str],
+    settings: Settings,
+) -> Result<Adapted> {
     let file: File =
         syn::parse2(code).map_err(|error| format!("the generated code doesn't parse: {error}"))?;
-    let context = Context { notes, requested: builders_in_requests(&file) };
+    let context = Context { notes, requested: builders_in_requests(&file), schemars: settings.schemars };
     let module = |name: &str| -> Result<ItemMod> {
         let found = file.items.iter().find_map(|item| match item {
             Item::Mod(module) if module.ident == name => Some(module.clone()),
@@ -77,6 +87,7 @@ pub fn adapt(code: TokenStream, document: &Value, notes: &Notes, taken_over: &[&
         #builders
     };
     documentation::make_harmless(&mut raw);
+    root::set_root(&mut raw, settings.root)?;
     let methods::Methods { code, table, reserved } =
         methods::emit_methods(&operations, document, notes, taken_over);
     let methods =

@@ -1,12 +1,13 @@
 //! Enumerations of texts, which accept values that the document doesn't list.
 
+use quote::quote;
 use syn::{Fields, Item, ItemEnum, parse_quote};
 
 use super::reading::{serde_text, unrecognized};
 
 /// Adds a variant for unknown values to an enumeration of texts. Otherwise one new value would fail a whole
 /// page.
-pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
+pub(super) fn open_enum(enumeration: &mut ItemEnum, schemars: bool) -> Option<Vec<Item>> {
     let mut names = Vec::new();
     for variant in &mut enumeration.variants {
         if !matches!(variant.fields, Fields::Unit) {
@@ -33,6 +34,16 @@ pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
     });
     let (idents, values): (Vec<_>, Vec<_>) = names.into_iter().unzip();
     let name = ident.to_string();
+    let schema = schemars.then(|| {
+        quote! {
+            impl schemars::JsonSchema for #ident {
+                fn schema_name() -> std::borrow::Cow<'static, str> { #name.into() }
+                fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                    rt::open_enum_schema(&[#(#values),*])
+                }
+            }
+        }
+    });
     let items: syn::File = parse_quote! {
         impl #ident {
             #[doc = "The value on the wire."]
@@ -80,12 +91,7 @@ pub(super) fn open_enum(enumeration: &mut ItemEnum) -> Option<Vec<Item>> {
                 rt::open_enum(deserializer)
             }
         }
-        impl schemars::JsonSchema for #ident {
-            fn schema_name() -> std::borrow::Cow<'static, str> { #name.into() }
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                rt::open_enum_schema(&[#(#values),*])
-            }
-        }
+        #schema
     };
     Some(items.items)
 }

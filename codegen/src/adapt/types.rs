@@ -53,7 +53,7 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
                 if requested.contains(&enumeration.ident.to_string()) {
                     adapted.push(argument(&enumeration.ident));
                 }
-                if let Some(more) = open_enum(enumeration) {
+                if let Some(more) = open_enum(enumeration, context.schemars) {
                     open.insert(enumeration.ident.to_string());
                     adapted.push(item);
                     adapted.extend(more);

@@ -7,7 +7,10 @@
 mod graph;
 mod lines;
 mod paths;
+mod root;
 mod test_names;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::path::Path;
@@ -59,6 +62,7 @@ pub fn run(root: Option<&Path>) -> Result<Outcome, String> {
         ));
     }
     let graph = Graph::of(&files);
+    problems.extend(graph.problems());
     problems.extend(graph.circles());
     problems.extend(graph.out_of_order(&ORDER, &EXCEPTIONS));
     let lines = Lines::of(&files);
@@ -76,4 +80,10 @@ pub fn run(root: Option<&Path>) -> Result<Outcome, String> {
         println!("error: {problem}");
     }
     Ok(if problems.is_empty() { Outcome::Well } else { Outcome::Findings })
+}
+
+/// Returns the folder of a file below `src/`; empty for files in `src/` itself.
+fn directory(name: &str) -> String {
+    let path = name.strip_prefix("src/").unwrap_or(name);
+    path.rsplit_once('/').map(|(directory, _)| directory.to_owned()).unwrap_or_default()
 }

@@ -5,6 +5,7 @@
 //! Paths of a `mod.rs` to its own subfolders don't count, because it declares them.
 
 mod graph;
+mod layers;
 mod lines;
 mod paths;
 mod root;
@@ -45,8 +46,11 @@ const EXCEPTIONS: [(&str, &str); 0] = [];
 /// The crate that generates the raw client. Its folders aren't rooms, but its files have the same limit.
 const CODEGEN: &str = "codegen/src/lib.rs";
 
+/// The document with a table of the floors, called layers.
+const ARCHITECTURE: &str = "docs/architecture.md";
+
 /// Checks the rooms, and prints the number of lines of each. For the project's own layer, also checks and
-/// prints those of the code generator.
+/// prints those of the code generator, and checks the document's table.
 pub fn run(root: Option<&Path>) -> Result<Outcome, String> {
     let own = root.is_none();
     let default = project::root().join("src/lib.rs");
@@ -72,6 +76,10 @@ pub fn run(root: Option<&Path>) -> Result<Outcome, String> {
     println!("{entries} entries, {} rooms, {} dependencies", graph.rooms(), graph.arrows());
     print!("{lines}");
     if own {
+        let document = project::root().join(ARCHITECTURE);
+        let document =
+            std::fs::read_to_string(&document).map_err(|error| format!("{}: {error}", document.display()))?;
+        problems.extend(layers::problems(&document, &ORDER));
         let lines = Lines::of(&modules::files(&project::root().join(CODEGEN))?);
         problems.extend(lines.long_files().into_iter().map(|problem| format!("codegen/{problem}")));
         print!("codegen\n{lines}");

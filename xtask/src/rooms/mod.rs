@@ -9,6 +9,7 @@ mod layers;
 mod lines;
 mod paths;
 mod root;
+mod sources;
 mod test_names;
 #[cfg(test)]
 mod tests;
@@ -71,8 +72,9 @@ pub fn run(root: Option<&Path>) -> Result<Outcome, String> {
     problems.extend(graph.out_of_order(&ORDER, &EXCEPTIONS));
     let lines = Lines::of(&files);
     problems.extend(lines.long_files());
-    problems.extend(words::problems(&files));
-    problems.extend(test_names::problems(directory.parent().unwrap_or(Path::new(".")))?);
+    let sources = sources::sources(directory.parent().unwrap_or(Path::new(".")))?;
+    problems.extend(words::problems(&sources));
+    problems.extend(test_names::problems(&sources));
     println!("{entries} entries, {} rooms, {} dependencies", graph.rooms(), graph.arrows());
     print!("{lines}");
     if own {

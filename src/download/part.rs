@@ -131,7 +131,7 @@ impl Part {
         self.entity = entity.clone();
         let (keeps, algorithms) = (self.is_resumable(), self.algorithms());
         let begin = move |writer: &mut Writer| {
-            writer.hash_anew();
+            writer.restart_hashing();
             writer.hash(algorithms);
             (writer.keeps, writer.entity) = (keeps, entity);
             Ok(())

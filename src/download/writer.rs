@@ -135,7 +135,7 @@ impl Writer {
     }
 
     /// Discards all digests.
-    pub(super) fn hash_anew(&mut self) {
+    pub(super) fn restart_hashing(&mut self) {
         (self.hashing, self.message) = (Hashing::default(), Hashing::default());
     }
 

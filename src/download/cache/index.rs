@@ -259,7 +259,7 @@ impl Index {
     fn append(&mut self, lines: &str) -> Result<()> {
         let appended = match self.open_as_seen() {
             Some(journal) => self.append_to(journal, lines),
-            None => self.append_anew(lines),
+            None => self.append_reopened(lines),
         };
         appended.map_err(|error| Error::file(&self.path, "the file cache's index can't be written", error))
     }
@@ -285,7 +285,7 @@ impl Index {
         Ok(())
     }
 
-    fn append_anew(&mut self, lines: &str) -> io::Result<()> {
+    fn append_reopened(&mut self, lines: &str) -> io::Result<()> {
         let mut file = open_own(&self.path, OpenOptions::new().read(true).append(true))?;
         if !self.catch_up(&mut file, VERSION)? {
             return Err(io::Error::other("it was damaged a moment ago: try again"));

@@ -94,7 +94,7 @@ impl Holder {
             others,
             process,
         };
-        holder.write_anew()?;
+        holder.rewrite()?;
         Ok(holder)
     }
 
@@ -132,7 +132,7 @@ impl Holder {
         }
         let lines = (self.length as usize).saturating_sub(HEAD) / LINE;
         if self.outdated || lines > 2 * self.held.len() + DEAD_LINES {
-            self.write_anew()?;
+            self.rewrite()?;
         }
         self.write('+', hash)?;
         self.held.insert(hash, 1);
@@ -152,7 +152,7 @@ impl Holder {
                 if self.is_of_another_process() {
                     return Ok(false);
                 }
-                let written = if self.outdated { self.write_anew() } else { self.write('-', hash) };
+                let written = if self.outdated { self.rewrite() } else { self.write('-', hash) };
                 self.outdated = written.is_err();
                 written.map(|()| true)
             }
@@ -182,7 +182,7 @@ impl Holder {
 
     /// Rewrites the file. The others read it only under the exclusive lock, and the caller holds the shared
     /// one: they never see a half-written file.
-    fn write_anew(&mut self) -> Result<()> {
+    fn rewrite(&mut self) -> Result<()> {
         let mut text = format!("{:016x}\n", fastrand::u64(..));
         for hash in self.held.keys() {
             text.push('+');

@@ -373,7 +373,7 @@ mod tests {
     /// Quadratic cost would make this test run practically forever.
     #[test]
     fn redacting_megabyte_stays_bounded() {
-        for piece in [
+        for part in [
             r"\",
             "\"",
             "\\\"",
@@ -395,9 +395,9 @@ mod tests {
             "?\"&",
             "\"/?\\\"x",
         ] {
-            let text = piece.repeat((1 << 20) / piece.len());
+            let text = part.repeat((1 << 20) / part.len());
             let shown = redact(&text).len();
-            assert!(shown <= 3 * text.len(), "{piece}: {shown}");
+            assert!(shown <= 3 * text.len(), "{part}: {shown}");
             assert!(excerpt(&text, 1_000).len() < 1_010);
             assert!(cut(&text, 1_000).len() <= 1_000);
         }

@@ -6,8 +6,8 @@ use crate::changes::*;
 
 #[test]
 fn description_changes_are_ignored() {
-    assert_told(diff(&document(), &document()), &[]);
-    assert_told(
+    assert_reported(diff(&document(), &document()), &[]);
+    assert_reported(
         changed(|new| {
             set(new, "/info/title", json!("another"));
             set(new, format!("{LIST}/summary"), json!("another"));

@@ -80,7 +80,7 @@ impl BackendClient {
         &self.inner.raw
     }
 
-    pub(crate) fn from_parts(transport: Transport, raw: raw::Client, settings: Settings) -> Self {
+    fn from_parts(transport: Transport, raw: raw::Client, settings: Settings) -> Self {
         BackendClient { inner: Arc::new(Inner { transport: Arc::new(transport), raw, settings }) }
     }
 

@@ -151,8 +151,8 @@ pub fn cache_index(lines: &[u8]) -> (u64, u128) {
 }
 
 /// Returns how many files a cache's handle leases, given the handle's file.
-pub fn cache_holds(file: &[u8]) -> usize {
-    cache::holds(file)
+pub fn cache_lease_count(file: &[u8]) -> usize {
+    cache::lease_count(file)
 }
 
 /// Returns a line of a cache's index with its checksum.

@@ -111,7 +111,7 @@ impl CallOptions {
         self.retry = Some(policy);
     }
 
-    pub(crate) fn set_retry_unknown_outcome(&mut self, retry: bool) {
+    pub(crate) fn set_idempotent(&mut self, retry: bool) {
         self.idempotent = retry;
     }
 

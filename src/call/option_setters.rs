@@ -76,7 +76,7 @@ macro_rules! option_setters {
         /// ([`is_unknown_outcome`](crate::Error::is_unknown_outcome)). Set it only if it does no harm that the
         /// server acts twice.
         pub fn idempotent(mut self, retry: bool) -> Self {
-            self.options.set_retry_unknown_outcome(retry);
+            self.options.set_idempotent(retry);
             self
         }
 

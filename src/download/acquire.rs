@@ -12,8 +12,8 @@ use crate::runtime::blocking::blocking;
 use crate::runtime::clock::Clock;
 
 /// Intervals between two checks whether another download of the same file has ended.
-const FIRST_LOOK: Duration = Duration::from_millis(20);
-const LAST_LOOK: Duration = Duration::from_millis(500);
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(20);
+const MAX_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What was acquired.
 pub(super) enum Acquired {
@@ -65,7 +65,7 @@ async fn part(
     mut waited: bool,
 ) -> Result<Option<Part>> {
     let (mut moved, mut seen) = (clock.now(), 0);
-    let mut look = FIRST_LOOK;
+    let mut look = MIN_POLL_INTERVAL;
     loop {
         let opened = Part::open(location.clone(), options.checksum.clone()).await?;
         let location = location.clone();
@@ -92,7 +92,7 @@ async fn part(
             return Err(Error::new(ErrorKind::Timeout, message).timed_out());
         }
         clock.sleep(look).await;
-        look = (look * 2).min(LAST_LOOK);
+        look = (look * 2).min(MAX_POLL_INTERVAL);
     }
 }
 

@@ -7,7 +7,7 @@ use reqwest::{Method, Request, StatusCode};
 
 use super::DownloadProgress;
 use super::completion::{Completed, Expected, too_large};
-use super::digests::Digest;
+use super::digest_headers::HeaderDigest;
 use super::engine::{DownloadEngine, Ended, OPERATION, State};
 use super::entity::{Entity, Plan, Rest, plan};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,8 +24,8 @@ struct Message {
     /// The offset at which its body ends at the latest, according to its own headers.
     end: Option<u64>,
     /// Digests of the message's bytes, and digests that may be of the message or of the whole file.
-    own: Vec<Digest>,
-    either: Vec<Digest>,
+    own: Vec<HeaderDigest>,
+    either: Vec<HeaderDigest>,
 }
 
 impl DownloadEngine<'_> {
@@ -73,8 +73,8 @@ impl DownloadEngine<'_> {
                     _ => return Err(error),
                 },
             };
-        if let (Some(cache_watch), Some(response)) = (&self.options.in_cache, &response) {
-            cache_watch.head(response.status(), response.headers());
+        if let (Some(pending_entry), Some(response)) = (&self.options.in_cache, &response) {
+            pending_entry.head(response.status(), response.headers());
         }
         match (plan, response) {
             (Plan::Restart { why, claimed }, _) => {

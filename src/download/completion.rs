@@ -1,8 +1,8 @@
 //! Completes a part once all of its bytes are there: compares the bytes with everything that is known about
 //! them, decompresses them if they are compressed, and renames the result to the target.
 
-use super::checksum::Checksum;
 use super::decoded::{Decoded, Decoding};
+use super::digest::ExpectedDigest;
 use super::entity::Entity;
 use super::part::Part;
 use super::writer::Writer;
@@ -48,7 +48,7 @@ struct Compressed {
     /// Length of the compressed bytes, and whether it is the expected size and they have the expected digest.
     length: u64,
     has_size: bool,
-    has_sum: bool,
+    has_digest: bool,
 }
 
 impl Part {
@@ -58,7 +58,7 @@ impl Part {
     /// Returns an error if the part can't be read, written or renamed, or if the file is larger than the
     /// limit.
     pub(super) async fn complete(&mut self, expected: &Expected) -> Result<Completed> {
-        self.needs_no_note().await?;
+        self.skip_metadata().await?;
         let mut compressed = loop {
             let (expected, checksum) = (expected.clone(), self.checksum.clone());
             match self.on_writer(move |writer| compare(writer, &expected, checksum.as_ref())).await? {
@@ -70,7 +70,7 @@ impl Part {
         loop {
             let (expected, checksum) = (expected.clone(), self.checksum.clone());
             let decoded = self.on_writer(move |writer| {
-                let completed = compressed.go_on(writer, &expected, checksum.as_ref())?;
+                let completed = compressed.decode_next(writer, &expected, checksum.as_ref())?;
                 Ok((compressed, completed))
             });
             match decoded.await? {
@@ -81,8 +81,8 @@ impl Part {
     }
 }
 
-fn compare(writer: &mut Writer, expected: &Expected, checksum: Option<&Checksum>) -> Result<Compared> {
-    if writer.hash_on()? {
+fn compare(writer: &mut Writer, expected: &Expected, checksum: Option<&ExpectedDigest>) -> Result<Compared> {
+    if writer.hash_next()? {
         return Ok(Compared::Behind);
     }
     let digest_values = writer.digest_values();
@@ -93,11 +93,11 @@ fn compare(writer: &mut Writer, expected: &Expected, checksum: Option<&Checksum>
     }
     let length = writer.written;
     let has_size = expected.size.map(|size| size == length);
-    let sum_problem = checksum
+    let digest_problem = checksum
         .map(|checksum| digest_values.of(checksum.algorithm).and_then(|value| checksum.problem_of(value)));
     if !entity.codings.is_empty() {
-        let has_sum = sum_problem.map(|problem| problem.is_none());
-        return compressed(writer, expected, &entity, checksum, (has_size, has_sum));
+        let has_digest = digest_problem.map(|problem| problem.is_none());
+        return compressed(writer, expected, &entity, checksum, (has_size, has_digest));
     }
     // The server may store the file compressed and report that size.
     let is_stored_size = entity.stored_size.is_some() && entity.stored_size == expected.size;
@@ -107,7 +107,7 @@ fn compare(writer: &mut Writer, expected: &Expected, checksum: Option<&Checksum>
         }
         _ => None,
     };
-    if let Some(problem) = size_problem.or(sum_problem.flatten()) {
+    if let Some(problem) = size_problem.or(digest_problem.flatten()) {
         return Ok(Compared::Is(Completed::Unexpected(problem)));
     }
     writer.name(expected.fsync)?;
@@ -121,15 +121,15 @@ fn compressed(
     writer: &mut Writer,
     expected: &Expected,
     entity: &Entity,
-    checksum: Option<&Checksum>,
-    (has_size, has_sum): (Option<bool>, Option<bool>),
+    checksum: Option<&ExpectedDigest>,
+    (has_size, has_digest): (Option<bool>, Option<bool>),
 ) -> Result<Compared> {
-    let as_it_came = match (has_size, has_sum) {
+    let as_it_came = match (has_size, has_digest) {
         (None, None) => {
             (entity.is_archive || expected.is_archive)
                 && !Decoding::gives_compressed(writer, &entity.codings)?
         }
-        (has_size, has_sum) => has_size != Some(false) && has_sum != Some(false),
+        (has_size, has_digest) => has_size != Some(false) && has_digest != Some(false),
     };
     if as_it_came {
         let length = writer.written;
@@ -142,22 +142,22 @@ fn compressed(
             decoding,
             length: writer.written,
             has_size: has_size == Some(true),
-            has_sum: has_sum == Some(true),
+            has_digest: has_digest == Some(true),
         })),
     })
 }
 
 impl Compressed {
     /// Continues to decompress. `None` if there is more to do.
-    fn go_on(
+    fn decode_next(
         &mut self,
         writer: &mut Writer,
         expected: &Expected,
-        checksum: Option<&Checksum>,
+        checksum: Option<&ExpectedDigest>,
     ) -> Result<Option<Completed>> {
         let size = expected.size.filter(|_| !self.has_size);
         let most = size.into_iter().chain(expected.max_size).min().unwrap_or(u64::MAX);
-        let length = match self.decoding.go_on(writer, most)? {
+        let length = match self.decoding.decode_next(writer, most)? {
             Decoded::More => return Ok(None),
             Decoded::Damaged(problem) => return Ok(Some(Completed::Damaged(problem))),
             Decoded::TooLong if size == Some(most) => {
@@ -177,7 +177,7 @@ impl Compressed {
         }
         let problem =
             checksum.zip(self.decoding.value()).and_then(|(checksum, value)| checksum.problem_of(&value));
-        if let Some(problem) = problem.filter(|_| !self.has_sum) {
+        if let Some(problem) = problem.filter(|_| !self.has_digest) {
             return Ok(Some(Completed::Unexpected(problem)));
         }
         self.decoding.name(writer, expected.fsync)?;

@@ -6,17 +6,17 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::checksum::{Checksum, DigestValue, Hasher};
+use super::digest::{DigestValue, ExpectedDigest, Hasher};
 use super::part_location::PartLocation;
 use super::writer::Writer;
 use crate::error::Result;
 use crate::transport::{CodingName, DecompressError, Decompressor, is_compressed};
 
 /// Number of bytes that are decompressed at a time. A download that is dropped stops after this many.
-const AT_ONCE: u64 = 64 << 20;
+const MAX_BYTES_PER_STEP: u64 = 64 << 20;
 
 /// Number of bytes that are read at a time.
-const READ: u64 = 64 << 10;
+const READ_SIZE: u64 = 64 << 10;
 
 /// A part that is being decompressed. The output file is removed on drop unless it was renamed.
 pub(super) struct Decoding {
@@ -49,7 +49,7 @@ impl Decoding {
     pub(super) fn begin(
         writer: &Writer,
         codings: &[CodingName],
-        checksum: Option<&Checksum>,
+        checksum: Option<&ExpectedDigest>,
     ) -> Result<Result<Self, String>> {
         let decompressor = match Decompressor::new(codings) {
             Ok(decompressor) => decompressor,
@@ -57,7 +57,7 @@ impl Decoding {
         };
         let location = writer.location.clone();
         let (file, path) = location.begin_decoded()?;
-        let hasher = checksum.map(Checksum::hasher);
+        let hasher = checksum.map(ExpectedDigest::hasher);
         Ok(Ok(Decoding { location, decompressor, read: 0, file, path, written: 0, hasher, named: false }))
     }
 
@@ -76,8 +76,8 @@ impl Decoding {
     }
 
     /// Decompresses another 64 MiB, up to `most` bytes in total.
-    pub(super) fn go_on(&mut self, writer: &Writer, most: u64) -> Result<Decoded> {
-        let end = self.written.saturating_add(AT_ONCE);
+    pub(super) fn decode_next(&mut self, writer: &Writer, most: u64) -> Result<Decoded> {
+        let end = self.written.saturating_add(MAX_BYTES_PER_STEP);
         let (decompressor, written, hasher) = (&mut self.decompressor, &mut self.written, &mut self.hasher);
         let mut file = &self.file;
         let mut failed = None;
@@ -143,8 +143,9 @@ fn reading<T>(
     file.seek(SeekFrom::Start(*position))?;
     let mut read = || {
         let mut bytes = Vec::new();
-        *position +=
-            file.take(READ.min(writer.written.saturating_sub(*position))).read_to_end(&mut bytes)? as u64;
+        *position += file
+            .take(READ_SIZE.min(writer.written.saturating_sub(*position)))
+            .read_to_end(&mut bytes)? as u64;
         Ok(bytes.into())
     };
     let done = work(&mut read);

@@ -25,8 +25,8 @@ const MAX_RESTARTS: u32 = 3;
 
 /// The bytes, or the share of a small file, that an attempt must receive to count as progress. Without this
 /// minimum the requests might never end.
-const LEAST_GAIN: u64 = 64 << 10;
-const LEAST_SHARE: u64 = 16;
+const MIN_PROGRESS_BYTES: u64 = 64 << 10;
+const MIN_PROGRESS_SHARE: u64 = 16;
 
 /// A download in progress.
 pub(super) struct DownloadEngine<'a> {
@@ -184,7 +184,7 @@ impl DownloadEngine<'_> {
 
 /// Returns how many bytes an attempt must receive to count as progress, for a file of this size.
 fn least_gain(size: Option<u64>) -> u64 {
-    size.map_or(LEAST_GAIN, |size| LEAST_GAIN.min(size.div_ceil(LEAST_SHARE)).max(1))
+    size.map_or(MIN_PROGRESS_BYTES, |size| MIN_PROGRESS_BYTES.min(size.div_ceil(MIN_PROGRESS_SHARE)).max(1))
 }
 
 /// Resolves a file's URL: an absolute URL, or a path on the backend's host.

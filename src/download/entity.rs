@@ -8,7 +8,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, HeaderMap, Heade
 use serde::{Deserialize, Serialize};
 
 use super::content_range::{Range, of_part, unsatisfied};
-use super::digests::{Digest, Named, named, stored_size};
+use super::digest_headers::{HeaderDigest, HeaderDigests, header_digests, stored_size};
 use crate::transport::{CodingName, codings};
 
 /// One version of a file on the server: its validators, and what is known about its bytes.
@@ -39,7 +39,7 @@ pub(super) struct Entity {
     pub(super) is_archive: bool,
     /// Digests of the whole file, as it is sent.
     #[serde(default)]
-    pub(super) digests: Vec<Digest>,
+    pub(super) digests: Vec<HeaderDigest>,
 }
 
 /// How a response is used.
@@ -67,8 +67,8 @@ pub(super) struct Rest {
     /// The offset after its last byte.
     pub(super) end: u64,
     /// Digests of this part's bytes, and digests that are of this part or of the whole file.
-    pub(super) message: Vec<Digest>,
-    pub(super) either: Vec<Digest>,
+    pub(super) message: Vec<HeaderDigest>,
+    pub(super) either: Vec<HeaderDigest>,
 }
 
 /// The result of comparing the validators of two responses.
@@ -90,7 +90,7 @@ impl Entity {
         });
         let (last_modified, weak_last_modified) = split(text(headers, LAST_MODIFIED), |_| strong);
         // If a message contains the whole file, each digest is of the whole file.
-        let Named { whole, .. } = named(headers, false);
+        let HeaderDigests { whole, .. } = header_digests(headers, false);
         Entity {
             etag,
             last_modified,
@@ -145,7 +145,7 @@ impl Entity {
     }
 
     /// Adds what a response's headers say about the whole file. `None` if a digest contradicts a known one.
-    pub(super) fn learn(mut self, size: Option<u64>, digests: Vec<Digest>) -> Option<Self> {
+    pub(super) fn learn(mut self, size: Option<u64>, digests: Vec<HeaderDigest>) -> Option<Self> {
         self.size = self.size.or(size);
         for digest in digests {
             match self.digests.iter().find(|known| known.stands_for(&digest)) {
@@ -233,7 +233,7 @@ fn rest(headers: &HeaderMap, range: Range, offset: u64, known: &Entity) -> Plan 
         Some(known) if range.last >= known => return restart("the server sent a range past the file's end"),
         _ => {}
     }
-    let Named { whole, message, either } = named(headers, true);
+    let HeaderDigests { whole, message, either } = header_digests(headers, true);
     match known.clone().learn(range.size, whole) {
         Some(entity) => Plan::Rest(Box::new(Rest { entity, end: range.last + 1, message, either })),
         None => changed(),

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
-use super::digests::named;
+use super::digest_headers::header_digests;
 use super::entity::{Entity, Plan, plan};
 
 /// What a response was planned to do.
@@ -30,8 +30,8 @@ pub fn placed(responses: impl IntoIterator<Item = (StatusCode, HeaderMap, u64)>)
     let mut all = Vec::new();
     for (status, headers, length) in responses {
         let asked_from = Some(there).filter(|there| *there > 0 && known.if_range().is_some());
-        let named = named(&headers, asked_from.is_some());
-        let digests = named.whole.len() + named.message.len() + named.either.len();
+        let header_digests = header_digests(&headers, asked_from.is_some());
+        let digests = header_digests.whole.len() + header_digests.message.len() + header_digests.either.len();
         let mut placed =
             Placed { asked_from, written: None, known: known.size, size: None, complete: false, digests };
         match plan(status, &headers, asked_from, &known, doubt) {

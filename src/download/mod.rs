@@ -3,26 +3,26 @@
 mod acquire;
 mod attempt;
 pub(crate) mod cache;
-mod cache_watch;
-mod cached;
-mod checksum;
+mod cache_fetch;
+mod cached_download;
 mod completion;
 mod content_range;
 mod data_uri;
 mod decoded;
-mod digests;
+mod digest;
+mod digest_headers;
+mod download_to;
 mod engine;
 mod entity;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
-mod hashing;
 mod many;
-mod note;
 mod part;
 mod part_location;
+mod part_metadata;
+mod pending_entry;
+mod running_digests;
 mod target;
-mod through_cache;
-mod to_cache;
 mod writer;
 
 use std::fmt;
@@ -34,9 +34,9 @@ use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use reqwest::{Method, Url};
 
-pub use cached::{CachedDownload, CachedFile};
+pub use cached_download::{CachedDownload, CachedFile};
+pub use download_to::{CacheLocation, DownloadTo};
 pub use many::{BatchProgress, DownloadAll};
-pub use to_cache::{CacheLocation, DownloadTo};
 
 use crate::call::option_setters::sending_setters;
 use crate::call::{CallOptions, ResponseFuture};
@@ -48,11 +48,11 @@ use crate::runtime::deadline::within;
 use crate::transport::credentials::TENANT;
 use crate::values::file_url::is_data_uri;
 use acquire::{Acquired, acquire};
-use cache_watch::CacheWatch;
-use checksum::Checksum;
 use completion::{Completed, Expected, too_large};
+use digest::ExpectedDigest;
 use engine::{DownloadEngine, OPERATION, OnProgress, absolute};
 use part_location::PartLocation;
+use pending_entry::PendingEntry;
 use writer::Writer;
 
 /// Default limit for the size of a `data:` URI's file, in bytes.
@@ -75,7 +75,7 @@ pub struct Download {
 #[derive(Clone)]
 pub(crate) struct DownloadOptions {
     size: Option<u64>,
-    checksum: Option<Checksum>,
+    checksum: Option<ExpectedDigest>,
     fsync: bool,
     max_data_uri: u64,
     /// The largest file that is accepted, in bytes.
@@ -83,7 +83,7 @@ pub(crate) struct DownloadOptions {
     lock_timeout: Duration,
     on_progress: Option<OnProgress>,
     /// The cache that the file is added to.
-    in_cache: Option<CacheWatch>,
+    in_cache: Option<PendingEntry>,
     problems: Vec<String>,
 }
 
@@ -200,7 +200,7 @@ impl Download {
     /// Sets the expected digest of the file, in hexadecimal: MD5, SHA-1 or SHA-256, recognised by its length.
     /// If the file is sent compressed, the digest of either form may match.
     pub fn checksum(mut self, hex: impl AsRef<str>) -> Self {
-        match Checksum::parse(hex.as_ref()) {
+        match ExpectedDigest::parse(hex.as_ref()) {
             Ok(checksum) => self.download.checksum = Some(checksum),
             Err(problem) => self.download.problems.push(format!("checksum: {problem}")),
         }

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use super::checksum::Checksum;
-use super::digests::Digest;
+use super::digest::ExpectedDigest;
+use super::digest_headers::HeaderDigest;
 use super::entity::Entity;
 use super::part_location::PartLocation;
 use super::writer::Writer;
 use crate::error::{Error, ErrorKind, Result};
-use crate::runtime::blocking::{blocking, drop_apart};
+use crate::runtime::blocking::{blocking, drop_blocking};
 
 /// Number of bytes that are collected before they are written at once.
 const BATCH: usize = 1 << 20;
@@ -21,12 +21,12 @@ const BATCH: usize = 1 << 20;
 /// Dropping it keeps the received bytes: collected bytes are still written, and the lock is held until then.
 pub(super) struct Part {
     entity: Option<Entity>,
-    pub(super) checksum: Option<Checksum>,
+    pub(super) checksum: Option<ExpectedDigest>,
     /// Number of bytes that are written or being written.
     written: u64,
     batch: Vec<Bytes>,
     gathered: usize,
-    /// Something was learned that the note doesn't contain yet.
+    /// Something was learned that the metadata doesn't contain yet.
     learned: bool,
     shared: Arc<Shared>,
     /// The running write. The next bytes are received meanwhile.
@@ -49,7 +49,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the queue, and the note if it is missing.
+    /// Writes the queue, and the metadata if it is missing.
     fn write(&self, writer: &mut Writer) -> Result<()> {
         loop {
             let batch = std::mem::take(&mut *self.queue());
@@ -74,7 +74,10 @@ impl Drop for Rest {
 
 impl Part {
     /// Opens the part of a file, or creates one; `None` if another download holds it.
-    pub(super) async fn open(location: PartLocation, checksum: Option<Checksum>) -> Result<Option<Self>> {
+    pub(super) async fn open(
+        location: PartLocation,
+        checksum: Option<ExpectedDigest>,
+    ) -> Result<Option<Self>> {
         match blocking(move || Writer::open(&location)).await?? {
             Some(writer) => Part::of(writer, checksum).await.map(Some),
             None => Ok(None),
@@ -82,7 +85,7 @@ impl Part {
     }
 
     /// Creates the part for a writer that is already open.
-    pub(super) async fn of(writer: Writer, checksum: Option<Checksum>) -> Result<Self> {
+    pub(super) async fn of(writer: Writer, checksum: Option<ExpectedDigest>) -> Result<Self> {
         let mut part = Part {
             entity: writer.entity.clone(),
             checksum,
@@ -97,7 +100,7 @@ impl Part {
         if part.written > 0 && !algorithms.is_empty() {
             part.shared.writer().hash(algorithms);
             // Hashes chunk by chunk, so that the work stops when the download is dropped.
-            while part.on_writer(Writer::hash_on).await? {}
+            while part.on_writer(Writer::hash_next).await? {}
         }
         Ok(part)
     }
@@ -118,7 +121,7 @@ impl Part {
     }
 
     /// Returns the algorithms of the digests that are compared at the end.
-    fn algorithms(&self) -> Vec<super::checksum::Algorithm> {
+    fn algorithms(&self) -> Vec<super::digest::Algorithm> {
         let named = self.entity.iter().flat_map(|entity| &entity.digests).map(|digest| digest.algorithm);
         named.chain(self.checksum.as_ref().map(|checksum| checksum.algorithm)).collect()
     }
@@ -131,7 +134,7 @@ impl Part {
         self.entity = entity.clone();
         let (keeps, algorithms) = (self.is_resumable(), self.algorithms());
         let begin = move |writer: &mut Writer| {
-            writer.restart_hashing();
+            writer.reset_digests();
             writer.hash(algorithms);
             (writer.keeps, writer.entity) = (keeps, entity);
             Ok(())
@@ -155,22 +158,25 @@ impl Part {
         self.learned = true;
         let mut writer = self.shared.writer();
         writer.hash(self.algorithms());
-        (writer.entity, writer.noted) = (Some(entity), false);
+        (writer.entity, writer.metadata_written) = (Some(entity), false);
         Ok(())
     }
 
     /// Starts a message whose bytes have these digests.
-    pub(super) async fn begin_message(&mut self, digests: &[Digest]) -> Result<()> {
+    pub(super) async fn begin_message(&mut self, digests: &[HeaderDigest]) -> Result<()> {
         self.settled().await?;
         self.shared.writer().hash_message(self.len(), digests);
         Ok(())
     }
 
     /// Ends a message: returns the digests that its bytes don't match.
-    pub(super) async fn end_message(&mut self, digests: Vec<Digest>) -> Result<Vec<(Digest, String)>> {
+    pub(super) async fn end_message(
+        &mut self,
+        digests: Vec<HeaderDigest>,
+    ) -> Result<Vec<(HeaderDigest, String)>> {
         self.on_writer(move |writer| {
             let digest_values = writer.message_digest_values();
-            let problem = |digest: Digest| {
+            let problem = |digest: HeaderDigest| {
                 let problem = digest.problem(digest_values.of(digest.algorithm)?)?;
                 Some((digest, problem))
             };
@@ -234,11 +240,11 @@ impl Part {
         .await?
     }
 
-    /// Skips the note of a part that is renamed at once: it will not be resumed.
-    pub(super) async fn needs_no_note(&mut self) -> Result<()> {
+    /// Skips the metadata of a part that is renamed at once: it will not be resumed.
+    pub(super) async fn skip_metadata(&mut self) -> Result<()> {
         self.settled().await?;
         let mut writer = self.shared.writer();
-        writer.noted |= writer.written == 0;
+        writer.metadata_written |= writer.written == 0;
         Ok(())
     }
 
@@ -257,6 +263,6 @@ impl Drop for Part {
             return;
         }
         self.hand_over();
-        drop_apart(Rest(self.shared.clone()));
+        drop_blocking(Rest(self.shared.clone()));
     }
 }

@@ -10,17 +10,17 @@ use std::sync::{Arc, OnceLock};
 use fs4::TryLockError;
 use sha2::{Digest as _, Sha256};
 
-use super::cache_watch::CacheWatch;
-use super::checksum::Checksum;
+use super::digest::ExpectedDigest;
 use super::entity::Entity;
-use super::note::{self, Noted};
+use super::part_metadata::{self, StoredMetadata};
+use super::pending_entry::PendingEntry;
 use super::target::{self, TargetState};
 use crate::download::cache::default_key;
 use crate::error::{Error, ErrorKind, Result, shown_path};
 use crate::runtime::plain_file;
 
 /// How often opening a part is retried if it was removed or replaced before it was locked.
-const TRIES: u32 = 16;
+const MAX_OPEN_ATTEMPTS: u32 = 16;
 
 type Lock = fn(&File) -> Result<(), TryLockError>;
 
@@ -29,15 +29,15 @@ type Lock = fn(&File) -> Result<(), TryLockError>;
 pub(super) struct PartLocation {
     pub(super) target: PathBuf,
     part: PathBuf,
-    /// The note next to the part: which version of the file it belongs to. A shared part without a note is
-    /// unusable; a private part has none.
-    note: Option<PathBuf>,
+    /// The metadata next to the part: which version of the file it belongs to. A shared part without
+    /// metadata is unusable; a private part has none.
+    metadata_path: Option<PathBuf>,
     /// Hash of the URL and the target name, in hexadecimal.
     of: String,
     /// What existed at the target when the part was first opened.
     before: Arc<OnceLock<TargetState>>,
     lock: Lock,
-    cache_watch: Option<CacheWatch>,
+    pending_entry: Option<PendingEntry>,
 }
 
 /// A part that only this download writes.
@@ -48,15 +48,15 @@ pub(super) struct ClaimedPart {
     pub(super) length: u64,
     /// The version of the file that the bytes belong to.
     pub(super) entity: Option<Entity>,
-    /// A note exists.
-    pub(super) noted: bool,
+    /// There is metadata.
+    pub(super) has_metadata: bool,
 }
 
 /// A shared part that is locked, in the state in which it was found.
 struct Locked {
     file: File,
     length: u64,
-    noted: Noted,
+    metadata: StoredMetadata,
 }
 
 impl PartLocation {
@@ -78,33 +78,33 @@ impl PartLocation {
             .finalize();
         let of = base16ct::lower::encode_string(&digest);
         let beside = |ending: &str| target.with_file_name(format!(".{}.{ending}", &of[..16]));
-        let (part, note) = (beside("part"), Some(beside("part.json")));
+        let (part, metadata_path) = (beside("part"), Some(beside("part.json")));
         Ok(PartLocation {
             part,
-            note,
+            metadata_path,
             of,
             before: Arc::default(),
             lock: fs4::FileExt::try_lock,
-            cache_watch: None,
+            pending_entry: None,
             target,
         })
     }
 
     /// Returns the location in a cache: the part is in another directory of the same file system, and the
     /// cache adds the file when it is renamed.
-    pub(super) fn in_cache(mut self, parts: &Path, cache_watch: CacheWatch) -> Self {
-        for path in [Some(&mut self.part), self.note.as_mut()].into_iter().flatten() {
+    pub(super) fn in_cache(mut self, parts: &Path, pending_entry: PendingEntry) -> Self {
+        for path in [Some(&mut self.part), self.metadata_path.as_mut()].into_iter().flatten() {
             if let Some(name) = path.file_name() {
                 *path = parts.join(name);
             }
         }
-        self.cache_watch = Some(cache_watch);
+        self.pending_entry = Some(pending_entry);
         self
     }
 
     /// Returns whether another download can resume the part.
     pub(super) fn is_shared(&self) -> bool {
-        self.note.is_some()
+        self.metadata_path.is_some()
     }
 
     pub(super) fn failed(&self, what: &str, error: io::Error) -> Error {
@@ -119,16 +119,16 @@ impl PartLocation {
     pub(super) fn claim(&self) -> Result<Option<ClaimedPart>> {
         let target_state = target::look(&self.target)?;
         self.before.get_or_init(|| target_state);
-        let Locked { file, length, noted } = match self.shared() {
+        let Locked { file, length, metadata } = match self.shared() {
             Ok(Some(locked)) => locked,
             Ok(None) => return Ok(None),
             Err(error) => return self.private(&error).map(Some),
         };
-        let (noted, entity) = match noted {
-            Noted::Nothing => (false, None),
-            Noted::Note(entity) => (true, entity),
+        let (has_metadata, entity) = match metadata {
+            StoredMetadata::Missing => (false, None),
+            StoredMetadata::Found(entity) => (true, entity),
         };
-        let mut claimed = ClaimedPart { location: self.clone(), file, length: 0, entity, noted };
+        let mut claimed = ClaimedPart { location: self.clone(), file, length: 0, entity, has_metadata };
         match claimed.entity {
             Some(_) => {
                 claimed.length = length;
@@ -137,8 +137,8 @@ impl PartLocation {
                     .seek(SeekFrom::End(0))
                     .map_err(|error| self.failed("its part file can't be read", error))?;
             }
-            None if length > 0 || noted => match self.emptied(&claimed.file, noted) {
-                Ok(()) => claimed.noted = false,
+            None if length > 0 || has_metadata => match self.emptied(&claimed.file, has_metadata) {
+                Ok(()) => claimed.has_metadata = false,
                 Err(error) => return self.private(&error).map(Some),
             },
             None => {}
@@ -149,10 +149,10 @@ impl PartLocation {
     /// Opens and locks the shared part; `None` if another download holds it.
     ///
     /// # Errors
-    /// Returns an error if it can't be created, if the part or its note is a file that isn't ours, or if the
-    /// file system has no locks.
+    /// Returns an error if it can't be created, if the part or its metadata is a file that isn't ours, or
+    /// if the file system has no locks.
     fn shared(&self) -> io::Result<Option<Locked>> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_OPEN_ATTEMPTS {
             let (file, made) = match plain_file::create_own(&self.part) {
                 Ok(file) => (file, true),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -178,15 +178,15 @@ impl PartLocation {
             // Its previous owner may have renamed or removed it before it was locked here.
             let Some(metadata) = plain_file::metadata_at(&file, &self.part) else { continue };
             let length = metadata.len();
-            let noted = match self
-                .note
+            let metadata = match self
+                .metadata_path
                 .as_deref()
-                .map_or(Ok(Noted::Nothing), |note| note::read(note, &self.of, length))
+                .map_or(Ok(StoredMetadata::Missing), |path| part_metadata::read(path, &self.of, length))
             {
-                Ok(noted) => noted,
+                Ok(metadata) => metadata,
                 Err(error) => return unusable(error),
             };
-            return Ok(Some(Locked { file, length, noted }));
+            return Ok(Some(Locked { file, length, metadata }));
         }
         Err(io::Error::other("its part file is replaced repeatedly"))
     }
@@ -203,33 +203,34 @@ impl PartLocation {
         tracing::debug!(%why, "a download uses a private part file: other downloads can't wait for it or resume it");
         // If the file system has locks, the lock shows that the part is in use.
         let _ = (self.lock)(&file);
-        let location = PartLocation { part, note: None, ..self.clone() };
-        Ok(ClaimedPart { location, file, length: 0, entity: None, noted: false })
+        let location = PartLocation { part, metadata_path: None, ..self.clone() };
+        Ok(ClaimedPart { location, file, length: 0, entity: None, has_metadata: false })
     }
 
-    /// Writes the note of the part. Returns whether it was written: `false` for a private part, or if
-    /// something else has the note's name. Then the part can't be resumed.
-    pub(super) fn note(&self, entity: &Entity) -> io::Result<bool> {
-        self.note.as_deref().map_or(Ok(false), |note| note::write(note, &self.of, entity))
+    /// Writes the metadata of the part. Returns whether it was written: `false` for a private part, or if
+    /// something else has the metadata's name. Then the part can't be resumed.
+    pub(super) fn write_metadata(&self, entity: &Entity) -> io::Result<bool> {
+        self.metadata_path.as_deref().map_or(Ok(false), |path| part_metadata::write(path, &self.of, entity))
     }
 
-    /// Removes all bytes of the part, and then the note, if there is one.
-    pub(super) fn empty(&self, file: &File, noted: bool) -> Result<()> {
-        self.emptied(file, noted).map_err(|error| self.failed("its part file can't be truncated", error))
+    /// Removes all bytes of the part, and then the metadata, if there is one.
+    pub(super) fn empty(&self, file: &File, has_metadata: bool) -> Result<()> {
+        self.emptied(file, has_metadata)
+            .map_err(|error| self.failed("its part file can't be truncated", error))
     }
 
-    fn emptied(&self, mut file: &File, noted: bool) -> io::Result<()> {
+    fn emptied(&self, mut file: &File, has_metadata: bool) -> io::Result<()> {
         file.set_len(0)?;
         file.seek(SeekFrom::Start(0))?;
-        if noted { self.remove_note() } else { Ok(()) }
+        if has_metadata { self.remove_metadata() } else { Ok(()) }
     }
 
     /// Renames the part to the target.
-    pub(super) fn name(&self, file: &File, noted: bool, fsync: bool) -> Result<()> {
+    pub(super) fn name(&self, file: &File, has_metadata: bool, fsync: bool) -> Result<()> {
         self.name_one(&self.part, file, fsync)?;
-        if noted {
-            // A note that is left behind does no harm: without its part it is ignored.
-            let _ = self.remove_note();
+        if has_metadata {
+            // Metadata that is left behind does no harm: without its part it is ignored.
+            let _ = self.remove_metadata();
         }
         Ok(())
     }
@@ -257,8 +258,8 @@ impl PartLocation {
         if fsync {
             file.sync_all().map_err(|error| self.failed("it can't be synced to the disk", error))?;
         }
-        let named = match &self.cache_watch {
-            Some(cache_watch) => Cow::Owned(cache_watch.name(path, &metadata)?),
+        let named = match &self.pending_entry {
+            Some(pending_entry) => Cow::Owned(pending_entry.commit(path, &metadata)?),
             None => {
                 let renamed = std::fs::rename(path, &self.target);
                 renamed.map_err(|error| self.failed("its part file can't be renamed to this name", error))?;
@@ -272,19 +273,19 @@ impl PartLocation {
         Ok(())
     }
 
-    /// Removes the part, and its note, if there is one.
-    pub(super) fn remove(&self, file: &File, noted: bool) {
-        if noted {
-            let _ = self.remove_note();
+    /// Removes the part, and its metadata, if there is one.
+    pub(super) fn remove(&self, file: &File, has_metadata: bool) {
+        if has_metadata {
+            let _ = self.remove_metadata();
         }
         if plain_file::metadata_at(file, &self.part).is_some() {
             let _ = std::fs::remove_file(&self.part);
         }
     }
 
-    fn remove_note(&self) -> io::Result<()> {
-        let Some(note) = &self.note else { return Ok(()) };
-        match std::fs::remove_file(note) {
+    fn remove_metadata(&self) -> io::Result<()> {
+        let Some(path) = &self.metadata_path else { return Ok(()) };
+        match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -306,7 +307,7 @@ impl PartLocation {
     }
 
     /// Returns the size of the file at the target, if it has the expected size and digest. Blocks.
-    pub(super) fn as_expected(&self, size: Option<u64>, checksum: Option<&Checksum>) -> Option<u64> {
+    pub(super) fn as_expected(&self, size: Option<u64>, checksum: Option<&ExpectedDigest>) -> Option<u64> {
         let check = || -> io::Result<Option<u64>> {
             let file = plain_file::open_named(&self.target)?;
             let length = file.metadata()?.len();
@@ -367,7 +368,7 @@ mod tests {
         );
         let entity: Entity = serde_json::from_str("{\"etag\": \"\\\"y\\\"\"}").unwrap();
         for (claimed, text) in [(&one, "one"), (&two, "two")] {
-            assert!(!claimed.location.is_shared() && !claimed.location.note(&entity).unwrap());
+            assert!(!claimed.location.is_shared() && !claimed.location.write_metadata(&entity).unwrap());
             (&claimed.file).write_all(text.as_bytes()).unwrap();
         }
         one.location.name(&one.file, false, false).unwrap();
@@ -404,7 +405,7 @@ mod tests {
         again.location.remove(&again.file, false);
         assert_eq!(two.as_expected(Some(5), None), Some(5));
         assert_eq!(two.as_expected(Some(6), None), None);
-        let checksum = |text| Checksum::parse(text).unwrap();
+        let checksum = |text| ExpectedDigest::parse(text).unwrap();
         assert_eq!(two.as_expected(None, Some(&checksum("827ccb0eea8a706c4c34a16891f84e7b"))), Some(5));
         assert_eq!(two.as_expected(None, Some(&checksum("827ccb0eea8a706c4c34a16891f84e7c"))), None);
         assert_eq!(names(dir.path()), ["x"]);

@@ -10,7 +10,7 @@ use crate::error::{Error, Result, shown_path};
 use crate::runtime::plain_file;
 
 /// Prefixes of the targets of symbolic links to a process's open files.
-const OF_PROCESS: [&str; 5] = ["/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"];
+const PROCESS_FILES: [&str; 5] = ["/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"];
 
 /// What exists at a target, in enough detail to notice that it was replaced; `None` if nothing exists there.
 pub(super) type TargetState = Option<TargetFile>;
@@ -71,7 +71,7 @@ fn problem(path: &Path, metadata: &Metadata) -> Option<String> {
     if metadata.is_symlink() {
         // If the output is redirected, `/dev/stdout` leads to a regular file, which still must not be
         // replaced.
-        let of_process = |to: PathBuf| OF_PROCESS.iter().any(|own| to.starts_with(own));
+        let of_process = |to: PathBuf| PROCESS_FILES.iter().any(|own| to.starts_with(own));
         if cfg!(unix) && std::fs::read_link(path).is_ok_and(of_process) {
             return Some(
                 "it is a symbolic link to a file that a process has open: give the path of a regular file"

@@ -5,11 +5,11 @@ use std::io::{self, IoSlice, Seek as _, SeekFrom, Write as _};
 
 use bytes::Bytes;
 
-use super::checksum::Algorithm;
-use super::digests::Digest;
+use super::digest::Algorithm;
+use super::digest_headers::HeaderDigest;
 use super::entity::Entity;
-use super::hashing::{DigestValues, Hashing};
 use super::part_location::PartLocation;
+use super::running_digests::{DigestValues, RunningDigests};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A part that is being written. Its methods block.
@@ -18,14 +18,14 @@ pub(super) struct Writer {
     pub(super) file: File,
     pub(super) written: u64,
     /// Digests of all bytes.
-    hashing: Hashing,
+    running_digests: RunningDigests,
     /// Digests of the current message's bytes, if its headers contain digests of them.
-    message: Hashing,
+    message: RunningDigests,
     pub(super) entity: Option<Entity>,
-    /// The note for the entity is written, or none is needed.
-    pub(super) noted: bool,
-    /// A note file exists, whatever its content.
-    has_note: bool,
+    /// The metadata for the entity is written, or none is needed.
+    pub(super) metadata_written: bool,
+    /// A metadata file exists, whatever its content.
+    has_metadata: bool,
     /// The bytes can be resumed.
     pub(super) keeps: bool,
     named: bool,
@@ -40,12 +40,12 @@ impl Writer {
         Ok(Some(Writer {
             file: claimed.file,
             written: claimed.length,
-            hashing: Hashing::default(),
-            message: Hashing::default(),
+            running_digests: RunningDigests::default(),
+            message: RunningDigests::default(),
             keeps: claimed.entity.is_some(),
             entity: claimed.entity,
-            noted: claimed.noted,
-            has_note: claimed.noted,
+            metadata_written: claimed.has_metadata,
+            has_metadata: claimed.has_metadata,
             named: false,
             failed: false,
             location: claimed.location,
@@ -54,24 +54,24 @@ impl Writer {
 
     /// Starts to compute these digests of all bytes.
     pub(super) fn hash(&mut self, algorithms: impl IntoIterator<Item = Algorithm>) {
-        algorithms.into_iter().for_each(|algorithm| self.hashing.want(algorithm, 0));
+        algorithms.into_iter().for_each(|algorithm| self.running_digests.want(algorithm, 0));
     }
 
     /// Starts to compute these digests of the bytes from byte `from` on.
-    pub(super) fn hash_message(&mut self, from: u64, digests: &[Digest]) {
-        self.message = Hashing::default();
+    pub(super) fn hash_message(&mut self, from: u64, digests: &[HeaderDigest]) {
+        self.message = RunningDigests::default();
         digests.iter().for_each(|digest| self.message.want(digest.algorithm, from));
     }
 
     /// Hashes another 64 MiB of the file if a digest is behind. Returns whether one was behind.
-    pub(super) fn hash_on(&mut self) -> Result<bool> {
-        let hashed = self.hashing.go_on(&self.file, self.written);
+    pub(super) fn hash_next(&mut self) -> Result<bool> {
+        let hashed = self.running_digests.hash_next(&self.file, self.written);
         hashed.map_err(|error| self.location.failed("its part file can't be read", error))
     }
 
     /// Returns the digests of all bytes and stops hashing them.
     pub(super) fn digest_values(&mut self) -> DigestValues {
-        std::mem::take(&mut self.hashing).finish()
+        std::mem::take(&mut self.running_digests).finish()
     }
 
     /// Returns the digests of the message's bytes.
@@ -86,21 +86,21 @@ impl Writer {
                 format!("{}: an earlier write failed", self.location.target.display()),
             ));
         }
-        if self.named || (batch.is_empty() && (self.noted || self.written == 0)) {
+        if self.named || (batch.is_empty() && (self.metadata_written || self.written == 0)) {
             return Ok(());
         }
         let mut write = || -> io::Result<()> {
-            // The note is written before any of its bytes, so that a part is never taken for one of another
-            // version.
-            if let (false, Some(entity)) = (self.noted, &self.entity) {
-                self.has_note = self.location.note(entity)?;
-                self.noted = true;
-                self.keeps &= self.has_note;
+            // The metadata is written before any of its bytes, so that a part is never taken for one of
+            // another version.
+            if let (false, Some(entity)) = (self.metadata_written, &self.entity) {
+                self.has_metadata = self.location.write_metadata(entity)?;
+                self.metadata_written = true;
+                self.keeps &= self.has_metadata;
             }
             let mut at = self.written;
             write_all(&self.file, batch, &mut self.written)?;
             for bytes in batch {
-                self.hashing.update(at, bytes);
+                self.running_digests.update(at, bytes);
                 self.message.update(at, bytes);
                 at += bytes.len() as u64;
             }
@@ -112,10 +112,10 @@ impl Writer {
         })
     }
 
-    /// Removes all bytes and the note.
+    /// Removes all bytes and the metadata.
     pub(super) fn empty(&mut self) -> Result<()> {
-        self.location.empty(&self.file, self.has_note)?;
-        (self.written, self.noted, self.has_note, self.failed) = (0, false, false, false);
+        self.location.empty(&self.file, self.has_metadata)?;
+        (self.written, self.metadata_written, self.has_metadata, self.failed) = (0, false, false, false);
         Ok(())
     }
 
@@ -129,19 +129,19 @@ impl Writer {
             self.failed = true;
             self.location.failed("its part file can't be truncated", error)
         })?;
-        self.hashing.cut(length);
+        self.running_digests.cut(length);
         self.written = length;
         Ok(())
     }
 
     /// Discards all digests.
-    pub(super) fn restart_hashing(&mut self) {
-        (self.hashing, self.message) = (Hashing::default(), Hashing::default());
+    pub(super) fn reset_digests(&mut self) {
+        (self.running_digests, self.message) = (RunningDigests::default(), RunningDigests::default());
     }
 
-    /// Returns whether there are no bytes and no note.
+    /// Returns whether there are no bytes and no metadata.
     pub(super) fn is_new(&self) -> bool {
-        self.written == 0 && !self.noted && !self.has_note
+        self.written == 0 && !self.metadata_written && !self.has_metadata
     }
 
     /// Returns how many bytes another download can resume.
@@ -150,16 +150,16 @@ impl Writer {
     }
 
     pub(super) fn name(&mut self, fsync: bool) -> Result<()> {
-        let named = self.location.name(&self.file, self.has_note, fsync);
+        let named = self.location.name(&self.file, self.has_metadata, fsync);
         self.named = named.is_ok();
-        // If the rename failed, the part can be resumed, which requires a note.
-        self.noted &= self.named || self.has_note;
+        // If the rename failed, the part can be resumed, which requires metadata.
+        self.metadata_written &= self.named || self.has_metadata;
         named
     }
 
     /// Removes the part: the file that it was decompressed to has been renamed to the target.
     pub(super) fn remove(&mut self) {
-        self.location.remove(&self.file, self.has_note);
+        self.location.remove(&self.file, self.has_metadata);
         self.named = true;
     }
 }
@@ -168,7 +168,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if !self.named && self.kept() == 0 {
-            self.location.remove(&self.file, self.has_note);
+            self.location.remove(&self.file, self.has_metadata);
         }
     }
 }

@@ -127,14 +127,14 @@ const MAX_MESSAGE: usize = 6 << 10;
 
 /// The maximum length of a context step, in bytes, and the maximum number of steps.
 const MAX_STEP: usize = 1 << 10;
-const KEPT_STEPS: usize = 16;
+const MAX_STEPS: usize = 16;
 
 /// The approximate maximum length of a path in messages, in bytes.
-const SHOWN_PATH: usize = 1 << 10;
+const MAX_PATH: usize = 1 << 10;
 
 /// Returns a path for messages, shortened so that the text after it is never cut off.
 pub(crate) fn shown_path(path: &std::path::Path) -> String {
-    bounded(&path.display(), SHOWN_PATH)
+    bounded(&path.display(), MAX_PATH)
 }
 
 /// The request that an error belongs to.
@@ -149,13 +149,17 @@ pub(crate) struct RequestInfo {
 }
 
 /// Appended to a message if the server may have processed the request.
-const UNKNOWN: &str = "; the server may have acted on it: check its state before sending it again";
+const UNKNOWN_OUTCOME_HINT: &str =
+    "; the server may have acted on it: check its state before sending it again";
+
+/// Returns whether requests of a method count as idempotent: the server may receive them twice.
+pub(crate) fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS)
+}
 
 impl RequestInfo {
-    /// Returns whether a second arrival of the request may change something again: true for any method except
-    /// GET, HEAD, DELETE and OPTIONS.
-    pub(crate) fn changes_something(&self) -> bool {
-        !matches!(self.method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS)
+    pub(crate) fn is_idempotent(&self) -> bool {
+        is_idempotent(&self.method)
     }
 
     pub(crate) fn new(operation: &'static str, method: &Method, url: &Url) -> Self {
@@ -225,9 +229,9 @@ impl Error {
             message.push_str(": ");
             message.push_str(&said);
         }
-        let kind = match request.changes_something() && response.is_gateways() {
+        let kind = match !request.is_idempotent() && response.is_gateways() {
             true => {
-                message.push_str(UNKNOWN);
+                message.push_str(UNKNOWN_OUTCOME_HINT);
                 ErrorKind::UnknownOutcome
             }
             false => ErrorKind::Status,
@@ -238,9 +242,9 @@ impl Error {
     /// The request was sent, and no complete response arrived. The outcome is unknown, unless the method is
     /// GET, HEAD, DELETE or OPTIONS.
     pub(crate) fn broken_off(request: RequestInfo, what: &str) -> Self {
-        let mut error = match request.changes_something() {
-            true => Error::unknown_outcome(what),
-            false => Error::new(ErrorKind::ConnectionLost, what),
+        let mut error = match request.is_idempotent() {
+            true => Error::new(ErrorKind::ConnectionLost, what),
+            false => Error::unknown_outcome(what),
         };
         error.0.broken_off = true;
         error.of(request)
@@ -248,7 +252,7 @@ impl Error {
 
     /// Returns an error for a request that the server may have acted on.
     pub(crate) fn unknown_outcome(what: impl fmt::Display) -> Self {
-        Error::new(ErrorKind::UnknownOutcome, format!("{what}{UNKNOWN}"))
+        Error::new(ErrorKind::UnknownOutcome, format!("{what}{UNKNOWN_OUTCOME_HINT}"))
     }
 
     pub(crate) fn of(mut self, mut request: RequestInfo) -> Self {
@@ -357,7 +361,7 @@ impl Error {
     }
 
     pub(crate) fn during(mut self, what: impl Into<String>) -> Self {
-        self.0.during.truncate(KEPT_STEPS - 1);
+        self.0.during.truncate(MAX_STEPS - 1);
         self.0.during.insert(0, shortened(what.into(), 2 * MAX_STEP));
         self
     }

@@ -31,13 +31,13 @@ struct Inner {
 }
 
 /// The maximum part of a body that is searched for a message if it isn't JSON, in bytes.
-const LOOKED_AT: usize = 64 << 10;
+const MAX_SEARCHED: usize = 64 << 10;
 
 /// The maximum part of a `detail` that is used for the message, in bytes.
-const DETAIL: usize = 8 << 10;
+const MAX_DETAIL: usize = 8 << 10;
 
 /// The longest server message that is shown, in bytes.
-const SAID: usize = 600;
+const MAX_SERVER_MESSAGE: usize = 600;
 
 impl ErrorResponse {
     #[cfg(test)]
@@ -155,12 +155,12 @@ impl ErrorResponse {
 
     /// Returns the server's message in one redacted line.
     pub(crate) fn said(&self) -> Option<String> {
-        let said = self.shown(&self.message()?, SAID);
+        let said = self.shown(&self.message()?, MAX_SERVER_MESSAGE);
         (!said.is_empty()).then_some(said)
     }
 
     fn message(&self) -> Option<String> {
-        let beginning = String::from_utf8_lossy(self.0.body.get(..LOOKED_AT).unwrap_or(&self.0.body));
+        let beginning = String::from_utf8_lossy(self.0.body.get(..MAX_SEARCHED).unwrap_or(&self.0.body));
         if let Some((code, message)) = error_body::storage_error(&beginning) {
             return Some(format!("{code}: {message}"));
         }
@@ -168,8 +168,12 @@ impl ErrorResponse {
             "" => messages.join(" "),
             field => format!("{field}: {}", messages.join(" ")),
         });
-        let messages: Vec<String> =
-            self.detail().map(|detail| cut(detail, DETAIL).to_owned()).into_iter().chain(fields).collect();
+        let messages: Vec<String> = self
+            .detail()
+            .map(|detail| cut(detail, MAX_DETAIL).to_owned())
+            .into_iter()
+            .chain(fields)
+            .collect();
         if !messages.is_empty() {
             return Some(messages.join("; "));
         }
@@ -187,7 +191,7 @@ impl ErrorResponse {
 /// Returns the body without signature data: of an object store's error, which repeats what was signed and by
 /// whom, only code and message are kept.
 fn without_signature(body: Bytes) -> Bytes {
-    let beginning = String::from_utf8_lossy(body.get(..LOOKED_AT).unwrap_or(&body));
+    let beginning = String::from_utf8_lossy(body.get(..MAX_SEARCHED).unwrap_or(&body));
     match error_body::storage_error(&beginning) {
         Some((code, message)) => {
             format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>").into()
@@ -198,12 +202,12 @@ fn without_signature(body: Bytes) -> Bytes {
 
 /// The maximum number of headers that `Debug` shows, and the maximum length of a name and of a value, in
 /// bytes.
-const SHOWN_HEADERS: usize = 32;
-const SHOWN_NAME: usize = 64;
-const SHOWN_VALUE: usize = 128;
+const MAX_SHOWN_HEADERS: usize = 32;
+const MAX_SHOWN_NAME: usize = 64;
+const MAX_SHOWN_VALUE: usize = 128;
 
 /// The maximum length of a body that `Debug` shows, in bytes.
-const SHOWN_BODY: usize = 2_000;
+const MAX_SHOWN_BODY: usize = 2_000;
 
 impl fmt::Debug for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -212,27 +216,27 @@ impl fmt::Debug for ErrorResponse {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let mut map = f.debug_map();
                 let headers = self.0.headers();
-                for (name, value) in headers.iter().take(SHOWN_HEADERS) {
+                for (name, value) in headers.iter().take(MAX_SHOWN_HEADERS) {
                     let value = match is_secret(name) {
                         true => "<secret>".to_owned(),
                         false => {
-                            let beginning = value.as_bytes().get(..LOOKED_AT).unwrap_or(value.as_bytes());
-                            self.0.shown(&String::from_utf8_lossy(beginning), SHOWN_VALUE)
+                            let beginning = value.as_bytes().get(..MAX_SEARCHED).unwrap_or(value.as_bytes());
+                            self.0.shown(&String::from_utf8_lossy(beginning), MAX_SHOWN_VALUE)
                         }
                     };
-                    map.entry(&self.0.shown(name.as_str(), SHOWN_NAME), &value);
+                    map.entry(&self.0.shown(name.as_str(), MAX_SHOWN_NAME), &value);
                 }
-                if let Some(others @ 1..) = headers.len().checked_sub(SHOWN_HEADERS) {
+                if let Some(others @ 1..) = headers.len().checked_sub(MAX_SHOWN_HEADERS) {
                     map.entry(&"…", &format_args!("{others} more"));
                 }
                 map.finish()
             }
         }
-        let beginning = self.0.body.get(..LOOKED_AT).unwrap_or(&self.0.body);
+        let beginning = self.0.body.get(..MAX_SEARCHED).unwrap_or(&self.0.body);
         f.debug_struct("ErrorResponse")
             .field("status", &self.0.status)
             .field("headers", &Headers(self))
-            .field("body", &self.shown(&String::from_utf8_lossy(beginning), SHOWN_BODY))
+            .field("body", &self.shown(&String::from_utf8_lossy(beginning), MAX_SHOWN_BODY))
             .finish()
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::fingerprint::{difference, shown_query};
-use super::identity::KEPT;
+use super::identity::MAX_CHECKPOINT_IDS;
 use super::page_plan::Next;
 use crate::error::redact::excerpt;
 use crate::values::url::Url;
@@ -131,8 +131,11 @@ impl Checkpoint {
         if self.query != query {
             return Some(format!("it belongs to another query: {}", difference(&self.query, query)));
         }
-        if self.recent.len() > KEPT {
-            return Some(format!("it contains {} ids, more than the maximum of {KEPT}", self.recent.len()));
+        if self.recent.len() > MAX_CHECKPOINT_IDS {
+            return Some(format!(
+                "it contains {} ids, more than the maximum of {MAX_CHECKPOINT_IDS}",
+                self.recent.len()
+            ));
         }
         let (number, item) = match self.at {
             Position::Page { number, item } | Position::Link { number, item, .. } => (number, item as u64),
@@ -147,8 +150,8 @@ impl Checkpoint {
             self.least,
             Some(self.repeated),
         ];
-        let whole = (1..=LARGEST).contains(&number)
-            && numbers.iter().flatten().all(|number| *number <= LARGEST)
+        let whole = (1..=MAX_NUMBER).contains(&number)
+            && numbers.iter().flatten().all(|number| *number <= MAX_NUMBER)
             && self.until.is_none_or(|until| number <= until)
             && self.offset.is_none_or(|offset| self.repeated <= offset.saturating_add(item));
         (!whole).then(|| "its numbers contradict each other or are out of range".to_owned())
@@ -156,10 +159,10 @@ impl Checkpoint {
 }
 
 /// The largest number in a list: database ids and counts are signed 64-bit integers.
-const LARGEST: u64 = i64::MAX as u64;
+const MAX_NUMBER: u64 = i64::MAX as u64;
 
 /// Maximum length of a text that is shown, in bytes.
-const SHOWN: usize = 300;
+const MAX_SHOWN: usize = 300;
 
 impl fmt::Debug for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -169,7 +172,7 @@ impl fmt::Debug for Position {
             }
             Position::Link { url, number, item } => f
                 .debug_struct("Link")
-                .field("url", &excerpt(url.split(['?', '#']).next().unwrap_or_default(), SHOWN))
+                .field("url", &excerpt(url.split(['?', '#']).next().unwrap_or_default(), MAX_SHOWN))
                 .field("number", number)
                 .field("item", item)
                 .finish(),
@@ -190,7 +193,7 @@ impl fmt::Debug for Checkpoint {
             .field("total", &self.total)
             .field("least", &self.least)
             .field("repeated", &self.repeated)
-            .field("identity", &self.identity.as_ref().map(|name| excerpt(name, SHOWN)))
+            .field("identity", &self.identity.as_ref().map(|name| excerpt(name, MAX_SHOWN)))
             .field("recent", &format_args!("({} ids)", self.recent.len()))
             .finish()
     }

@@ -35,7 +35,7 @@ impl<T> PendingPage<T> {
 }
 
 /// Comparing one item counts as this many bytes of text.
-const ITEM: usize = 32;
+const BYTES_PER_ITEM: usize = 32;
 
 /// A page that is being compared on another thread.
 pub(super) struct Comparing<T>(JoinHandle<(PendingPage<T>, Compared, Seen)>);
@@ -50,7 +50,7 @@ impl<T> Drop for Comparing<T> {
 impl<T: Send + 'static> Comparing<T> {
     /// Returns whether a page is compared on another thread. Outside of a runtime there is no other thread.
     pub(super) fn is_for(page: &PendingPage<T>) -> bool {
-        takes_long(page.page.length.saturating_mul(ITEM)) && Handle::try_current().is_ok()
+        takes_long(page.page.length.saturating_mul(BYTES_PER_ITEM)) && Handle::try_current().is_ok()
     }
 
     /// Starts to compare a page with what was `seen`. Until it is done, `seen` is a placeholder that

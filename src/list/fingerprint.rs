@@ -7,11 +7,11 @@ use reqwest::Url;
 use crate::error::redact::{excerpt, shown_url};
 
 /// Parameters that select a page or the host of file URLs. They are not part of the query.
-const ASIDE: [&str; 3] = ["page", "cursor", "url_host"];
+const IGNORED_PARAMETERS: [&str; 3] = ["page", "cursor", "url_host"];
 
 /// Returns the text that identifies a list.
 pub(super) fn query_of(operation: &str, url: &Url) -> String {
-    let pairs = url.query_pairs().filter(|(name, _)| !ASIDE.contains(&&**name));
+    let pairs = url.query_pairs().filter(|(name, _)| !IGNORED_PARAMETERS.contains(&&**name));
     let mut pairs: Vec<(String, String)> =
         pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
     // The order of parameters doesn't matter to any filter.
@@ -46,28 +46,32 @@ impl<'q> QueryParts<'q> {
 }
 
 /// Maximum length of a query, in bytes: no server accepts a longer URL.
-const LONGEST: usize = 1 << 17;
+const MAX_QUERY: usize = 1 << 17;
 /// Maximum length of a name and of a URL that are shown, in bytes, and maximum number of names.
-const SHOWN_NAME: usize = 60;
-const SHOWN_URL: usize = 300;
-const SHOWN_NAMES: usize = 10;
+const MAX_SHOWN_NAME: usize = 60;
+const MAX_SHOWN_URL: usize = 300;
+const MAX_SHOWN_NAMES: usize = 10;
 
 /// Describes how a checkpoint's query differs from the requested one.
 pub(super) fn difference(kept: &str, asked: &str) -> String {
-    if kept.len() > LONGEST {
+    if kept.len() > MAX_QUERY {
         return format!("one of {} bytes", kept.len());
     }
     let (Some(kept), Some(asked)) = (QueryParts::of(kept), QueryParts::of(asked)) else {
         return "one that isn't valid".to_owned();
     };
     if kept.operation != asked.operation {
-        return format!("of `{}`, but this is `{}`", excerpt(kept.operation, SHOWN_NAME), asked.operation);
+        return format!(
+            "of `{}`, but this is `{}`",
+            excerpt(kept.operation, MAX_SHOWN_NAME),
+            asked.operation
+        );
     }
     if kept.url != asked.url {
         return format!(
             "at {}, but this is at {}",
-            excerpt(&kept.url, SHOWN_URL),
-            excerpt(&asked.url, SHOWN_URL)
+            excerpt(&kept.url, MAX_SHOWN_URL),
+            excerpt(&asked.url, MAX_SHOWN_URL)
         );
     }
     let missing =
@@ -77,25 +81,28 @@ pub(super) fn difference(kept: &str, asked: &str) -> String {
         Some(_) => Some(("with another", name)),
         None => Some(("with a", name)),
     });
-    let differences: Vec<_> = missing.chain(others).take(SHOWN_NAMES).collect();
+    let differences: Vec<_> = missing.chain(others).take(MAX_SHOWN_NAMES).collect();
     differences
         .iter()
-        .map(|(how, name)| format!("{how} `{}`", excerpt(name, SHOWN_NAME)))
+        .map(|(how, name)| format!("{how} `{}`", excerpt(name, MAX_SHOWN_NAME)))
         .collect::<Vec<_>>()
         .join(", ")
 }
 
 /// Returns a query as it may be shown: without the values of its parameters.
 pub(super) fn shown_query(query: &str) -> String {
-    match Some(query).filter(|query| query.len() <= LONGEST).and_then(QueryParts::of) {
+    match Some(query).filter(|query| query.len() <= MAX_QUERY).and_then(QueryParts::of) {
         Some(QueryParts { operation, url, params }) => {
-            let names: Vec<_> =
-                params.keys().take(SHOWN_NAMES).map(|name| excerpt(name, SHOWN_NAME) + "=…").collect();
+            let names: Vec<_> = params
+                .keys()
+                .take(MAX_SHOWN_NAMES)
+                .map(|name| excerpt(name, MAX_SHOWN_NAME) + "=…")
+                .collect();
             let mark = if names.is_empty() { "" } else { "?" };
             format!(
                 "{} {}{mark}{}",
-                excerpt(operation, SHOWN_NAME),
-                excerpt(&url, SHOWN_URL),
+                excerpt(operation, MAX_SHOWN_NAME),
+                excerpt(&url, MAX_SHOWN_URL),
                 names.join("&")
             )
         }

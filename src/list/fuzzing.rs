@@ -29,7 +29,7 @@ pub fn plan(
     for (length, count, next) in pages {
         let Some((number, _)) = plan.next_page() else { break };
         page_info.push(match length {
-            None => format!("{:?}", plan.pass_over(number)),
+            None => format!("{:?}", plan.skip_page(number)),
             Some(length) => {
                 format!(
                     "{:?}",

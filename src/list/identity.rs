@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
-use super::dedup::Recent;
 use super::page::{Fields, Marks};
+use super::recent_set::RecentSet;
 
 /// How many ids are remembered: a list shifts by a few pages while it is read, not by hundreds.
-const IDS: usize = 100_000;
+const MAX_IDS: usize = 100_000;
 /// How many page digests are remembered.
-const PAGES: usize = 1 << 16;
+const MAX_PAGES: usize = 1 << 16;
 /// How many ids a checkpoint keeps.
-pub(super) const KEPT: usize = 1_000;
+pub(super) const MAX_CHECKPOINT_IDS: usize = 1_000;
 
 /// Returns the fields that tell an operation's items apart, in order of preference.
 pub(super) fn identity_of(operation: &str, url: &Url) -> &'static [&'static str] {
@@ -36,8 +36,8 @@ pub(super) struct Seen {
     fields: Fields,
     /// The field that tells them apart; decided by the first page that has items.
     decided: Option<Option<Arc<str>>>,
-    ids: Recent,
-    pages: Recent,
+    ids: RecentSet,
+    pages: RecentSet,
     /// How many of the ids that were added last belong to items that will not be returned.
     dropped: usize,
     resumed: Resumed,
@@ -76,8 +76,8 @@ impl Seen {
         Seen {
             fields: fields.into_iter().map(Arc::from).collect(),
             decided: None,
-            ids: Recent::new(IDS),
-            pages: Recent::new(PAGES),
+            ids: RecentSet::new(MAX_IDS),
+            pages: RecentSet::new(MAX_PAGES),
             dropped: 0,
             resumed: Resumed::default(),
         }
@@ -164,7 +164,7 @@ impl Seen {
         let Resumed { identity: before, ids } = std::mem::take(&mut self.resumed);
         self.fields = identity.iter().cloned().collect();
         let same = before.is_some() && before.as_deref() == identity.as_deref();
-        let covered = same && (ids.len() < KEPT || passed <= KEPT);
+        let covered = same && (ids.len() < MAX_CHECKPOINT_IDS || passed <= MAX_CHECKPOINT_IDS);
         if same {
             ids.into_iter().for_each(|id| {
                 self.ids.is_new(id);
@@ -186,7 +186,7 @@ impl Seen {
             None => Resumed { identity: self.resumed.identity.clone(), ids: self.resumed.ids.clone() },
             Some(identity) => Resumed {
                 identity: identity.as_deref().map(str::to_owned),
-                ids: self.ids.last(KEPT, left.max(self.dropped)),
+                ids: self.ids.last(MAX_CHECKPOINT_IDS, left.max(self.dropped)),
             },
         }
     }

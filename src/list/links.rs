@@ -93,7 +93,7 @@ pub(super) fn sendable(link: Url) -> Result<Url> {
 }
 
 /// Number of links that are remembered individually.
-const REMEMBERED: usize = 1 << 16;
+const MAX_REMEMBERED: usize = 1 << 16;
 
 /// The links that were followed, in bounded memory. A loop among the first links is detected at once, any
 /// other loop after a few rounds.
@@ -112,7 +112,7 @@ impl Followed {
     /// Returns whether a link is new, and remembers it.
     pub(super) fn is_new(&mut self, url: &Url) -> bool {
         let link = self.hasher.hash_one(url.as_str());
-        if self.first.len() < REMEMBERED {
+        if self.first.len() < MAX_REMEMBERED {
             return self.first.insert(link);
         }
         if self.first.contains(&link) || (self.keep > 0 && self.kept == link) {
@@ -180,14 +180,14 @@ mod tests {
 
     #[test]
     fn link_cycle_is_detected_anywhere() {
-        for (tail, circle) in [(0, 1), (0, 1000), (0, REMEMBERED + 10), (REMEMBERED + 10, 300)] {
+        for (tail, circle) in [(0, 1), (0, 1000), (0, MAX_REMEMBERED + 10), (MAX_REMEMBERED + 10, 300)] {
             let mut followed = Followed::default();
             let link = |step: usize| if step < tail { step } else { tail + (step - tail) % circle };
             let seen = (0..)
                 .find(|step| !followed.is_new(&url(&format!("http://h/?cursor={}", link(*step)))))
                 .unwrap();
             assert!(seen >= tail + circle && seen <= tail + 5 * circle + 40, "{tail} {circle}: {seen}");
-            assert!(seen == circle || tail >= REMEMBERED, "{tail} {circle}: {seen}");
+            assert!(seen == circle || tail >= MAX_REMEMBERED, "{tail} {circle}: {seen}");
         }
     }
 }

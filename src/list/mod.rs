@@ -4,10 +4,8 @@
 
 mod adaptive_limit;
 pub(crate) mod anomaly;
-mod arrivals;
 mod checkpoint;
 mod comparing;
-mod dedup;
 mod fingerprint;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
@@ -17,11 +15,13 @@ mod list_all;
 mod page;
 mod page_cursor;
 mod page_plan;
+mod page_processing;
 mod page_text;
 mod pages;
 mod partitions;
 mod prefetch;
 mod raw_item;
+mod recent_set;
 mod report;
 mod resume;
 

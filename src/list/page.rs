@@ -44,11 +44,11 @@ pub(super) struct Failed {
 }
 
 /// An item of more bytes than this is large.
-const LARGE: usize = 16 << 10;
+const LARGE_ITEM: usize = 16 << 10;
 /// The usual number of items on a page.
-const USUAL: usize = 128;
+const USUAL_ITEMS: usize = 128;
 /// Maximum length of a problem's message and of its path that is kept, in bytes. Less of it is shown.
-const KEPT: usize = 4 << 10;
+const MAX_PROBLEM: usize = 4 << 10;
 
 /// The identities and the digest of a page's items.
 #[derive(Debug, Default, Clone)]
@@ -97,12 +97,16 @@ impl<T: DeserializeOwned> Decoder<T> {
                     let (_, length) = parse::<IgnoredAny>(rest).ok()?;
                     let text = rest.get(..length)?;
                     // `decode` repairs half of a surrogate pair (`\u`), which lenient servers may send.
-                    let looked = (length > LARGE || memchr::memmem::find(text, br"\u").is_some())
+                    let looked = (length > LARGE_ITEM || memchr::memmem::find(text, br"\u").is_some())
                         .then(|| decode::<T>(text));
                     match looked {
                         Some(Ok(item)) => items.decoded(item, at, text),
                         looked => {
-                            items.failed(at, length, looked.and_then(Result::err).filter(|_| length > LARGE));
+                            items.failed(
+                                at,
+                                length,
+                                looked.and_then(Result::err).filter(|_| length > LARGE_ITEM),
+                            );
                             hopeless.add(at, length);
                         }
                     }
@@ -183,7 +187,7 @@ impl<T> Items<'_, T> {
     fn failed(&mut self, at: usize, length: usize, problem: Option<Problem>) {
         let kept = |text: &mut String| {
             text.truncate(
-                (0..=KEPT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0),
+                (0..=MAX_PROBLEM.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0),
             );
             text.shrink_to_fit();
         };
@@ -225,7 +229,7 @@ impl<T> Decoder<T> {
         refuse_list(body)?;
         refuse_nested(body)?;
         let body = body.slice_ref(without_mark(body));
-        let ids = fields.iter().map(|_| Vec::with_capacity(USUAL)).collect();
+        let ids = fields.iter().map(|_| Vec::with_capacity(USUAL_ITEMS)).collect();
         let plain = !fields.iter().any(|name| name.contains(['"', '\\']));
         let mut items =
             Items { fields, secrets, plain, items: Vec::new(), failed: Vec::new(), ids, text: None };
@@ -256,11 +260,11 @@ struct Hopeless(Vec<(usize, usize)>);
 
 impl Hopeless {
     /// Maximum length of such a text in bytes, and maximum number of texts.
-    const LONGEST: usize = 16;
-    const MOST: usize = 16;
+    const MAX_LENGTH: usize = 16;
+    const MAX_TEXTS: usize = 16;
 
     fn add(&mut self, at: usize, length: usize) {
-        if length <= Self::LONGEST && self.0.len() < Self::MOST {
+        if length <= Self::MAX_LENGTH && self.0.len() < Self::MAX_TEXTS {
             self.0.push((at, length));
         }
     }
@@ -501,7 +505,7 @@ mod tests {
         assert_eq!(decoded.items.len(), 1);
         for (failed, path) in decoded.failed.into_iter().zip(["name", "id"]) {
             let (length, problem) = &**failed.large.as_ref().unwrap();
-            assert!(*length > 1 << 20 && problem.message.len() <= KEPT, "{}", problem.message.len());
+            assert!(*length > 1 << 20 && problem.message.len() <= MAX_PROBLEM, "{}", problem.message.len());
             assert_eq!(decoder.problem(&decoded.body, failed).1.path, path);
         }
     }

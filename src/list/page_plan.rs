@@ -10,7 +10,7 @@ pub(crate) const MAX_STALLED: u32 = 100;
 
 /// The position in a list, and the pages that follow.
 pub(super) struct PagePlan {
-    way: Way,
+    pagination: Pagination,
     /// The URL that the URLs of numbered pages are built from.
     template: Url,
     /// The last page that is wanted; `None` if that is the list's own last page.
@@ -21,7 +21,7 @@ pub(super) struct PagePlan {
     pub(super) offset: Option<u64>,
     /// The `offset` in the first page's URL, which the server may not support; `None` once that page has
     /// arrived.
-    asked_offset: Option<u64>,
+    requested_offset: Option<u64>,
     /// Items in the whole list.
     pub(super) total: Option<u64>,
     /// The lowest count so far: at least this many different items are expected.
@@ -37,7 +37,7 @@ pub(super) struct PagePlan {
 
 /// How the next page is found.
 #[derive(Debug)]
-enum Way {
+enum Pagination {
     /// By number. `next` is the first page that wasn't requested yet, `last` the last page that is wanted, as
     /// far as known.
     Numbered {
@@ -89,8 +89,8 @@ impl PagePlan {
         let mut followed = Followed::default();
         followed.is_new(&url);
         PagePlan {
-            asked_offset: offset(&url),
-            way: Way::Linked(Some((number, url))),
+            requested_offset: offset(&url),
+            pagination: Pagination::Linked(Some((number, url))),
             template,
             until: None,
             page_size: None,
@@ -106,20 +106,20 @@ impl PagePlan {
 
     /// Returns the next page to request.
     pub(super) fn next_page(&mut self) -> Option<(u64, Url)> {
-        match &mut self.way {
-            Way::Numbered { next, last, .. } => {
+        match &mut self.pagination {
+            Pagination::Numbered { next, last, .. } => {
                 let number = *next;
                 if number > *last {
                     return None;
                 }
                 match number.checked_add(1) {
                     Some(following) => *next = following,
-                    None => self.way = Way::End,
+                    None => self.pagination = Pagination::End,
                 }
                 Some((number, with_page(&self.template, number)))
             }
-            Way::Linked(page) => page.take(),
-            Way::End => None,
+            Pagination::Linked(page) => page.take(),
+            Pagination::End => None,
         }
     }
 
@@ -147,15 +147,17 @@ impl PagePlan {
                 _ => {}
             }
         }
-        let numbered = matches!(self.way, Way::Numbered { .. })
+        let numbered = matches!(self.pagination, Pagination::Numbered { .. })
             || next.as_ref().is_some_and(|next| page_number(next).is_some());
         let by_number = || {
             self.page_size.filter(|_| numbered).and_then(|size| size.checked_mul(number.saturating_sub(1)))
         };
         // If the server uses page numbers, or returns items after the count, it doesn't support the `offset`
         // parameter.
-        let asked =
-            self.asked_offset.take().filter(|asked| !numbered && count.is_none_or(|count| *asked < count));
+        let asked = self
+            .requested_offset
+            .take()
+            .filter(|asked| !numbered && count.is_none_or(|count| *asked < count));
         let offset = self.offset.or(asked).or_else(by_number);
         if let (Some(offset), Some(count)) = (offset, count)
             && offset >= count
@@ -171,7 +173,7 @@ impl PagePlan {
         let then = match next {
             Some(next) if self.until.is_none_or(|until| number < until) => {
                 observation.after.extend(self.stall(number, progress));
-                self.go_on(number, next, count, length, &mut observation)
+                self.plan_next(number, next, count, length, &mut observation)
             }
             _ => {
                 observation.after.extend(self.end());
@@ -187,7 +189,7 @@ impl PagePlan {
         (self.stalled >= MAX_STALLED).then_some(ListAnomaly::Endless { page: number })
     }
 
-    fn go_on(
+    fn plan_next(
         &mut self,
         number: u64,
         next: Url,
@@ -199,10 +201,10 @@ impl PagePlan {
             if !self.followed.is_new(&next) {
                 observation.after.push(ListAnomaly::Loop { page: number });
             }
-            observation.discard_prefetched = matches!(self.way, Way::Numbered { .. });
+            observation.discard_prefetched = matches!(self.pagination, Pagination::Numbered { .. });
             let following = number.saturating_add(1);
             let then = Next::Link(following, next.clone());
-            self.way = Way::Linked(Some((following, next)));
+            self.pagination = Pagination::Linked(Some((following, next)));
             return then;
         };
         if number.checked_add(1) != Some(following) {
@@ -214,28 +216,28 @@ impl PagePlan {
         // The server says that there is a next page, even if the count says otherwise.
         let pages = count.div_ceil(size).max(following);
         let last = pages.min(self.until.unwrap_or(u64::MAX));
-        let unstarted = match self.way {
-            Way::Numbered { next, .. } => next.max(following),
+        let unstarted = match self.pagination {
+            Pagination::Numbered { next, .. } => next.max(following),
             _ => following,
         };
-        self.way = Way::Numbered { next: unstarted, last, end: last };
+        self.pagination = Pagination::Numbered { next: unstarted, last, end: last };
         Next::Page(following)
     }
 
     /// Limits the plan to `left` items after page `number`, which arrived last.
     pub(super) fn limit(&mut self, number: u64, left: u64) {
-        match &mut self.way {
-            Way::Numbered { last, .. } => {
+        match &mut self.pagination {
+            Pagination::Numbered { last, .. } => {
                 *last = (*last).min(number.saturating_add(left.div_ceil(self.page_size.unwrap_or(1).max(1))));
             }
-            Way::Linked(page) if left == 0 => *page = None,
-            Way::Linked(_) | Way::End => {}
+            Pagination::Linked(page) if left == 0 => *page = None,
+            Pagination::Linked(_) | Pagination::End => {}
         }
     }
 
     /// Ends the list, and returns the anomaly if items are missing.
     pub(super) fn end(&mut self) -> Vec<ListAnomaly> {
-        self.way = Way::End;
+        self.pagination = Pagination::End;
         let mut missing = Vec::new();
         let of_range = self
             .until
@@ -257,7 +259,7 @@ impl PagePlan {
     }
 
     /// Handles page `number`, which should exist but doesn't (404).
-    pub(super) fn gone(&mut self, number: u64) -> (Observation, Next) {
+    pub(super) fn page_missing(&mut self, number: u64) -> (Observation, Next) {
         let mut observation =
             Observation { before: vec![ListAnomaly::PageGone { page: number }], ..Observation::default() };
         observation.after = self.end();
@@ -265,14 +267,14 @@ impl PagePlan {
     }
 
     /// Skips page `number`, and returns what follows it; `None` if that isn't known.
-    pub(super) fn pass_over(&mut self, number: u64) -> Option<(Observation, Next)> {
-        if let (true, Way::Linked(None), Some(total), Some(size)) =
-            (self.by_number, &self.way, self.total, self.page_size)
+    pub(super) fn skip_page(&mut self, number: u64) -> Option<(Observation, Next)> {
+        if let (true, Pagination::Linked(None), Some(total), Some(size)) =
+            (self.by_number, &self.pagination, self.total, self.page_size)
         {
             let end = total.div_ceil(size.max(1)).min(self.until.unwrap_or(u64::MAX));
-            self.way = Way::Numbered { next: number.saturating_add(1), last: end, end };
+            self.pagination = Pagination::Numbered { next: number.saturating_add(1), last: end, end };
         }
-        let Way::Numbered { last, end, .. } = &mut self.way else { return None };
+        let Pagination::Numbered { last, end, .. } = &mut self.pagination else { return None };
         // One more page is needed in place of the skipped one, up to the last page.
         *last = last.saturating_add(1).min(*end);
         let following = number.checked_add(1).filter(|following| *following <= *last);
@@ -284,7 +286,7 @@ impl PagePlan {
                 Next::Page(following)
             }
             None => {
-                self.way = Way::End;
+                self.pagination = Pagination::End;
                 Next::End
             }
         };
@@ -292,7 +294,7 @@ impl PagePlan {
     }
 
     pub(super) fn stop(&mut self) {
-        self.way = Way::End;
+        self.pagination = Pagination::End;
     }
 }
 
@@ -346,11 +348,11 @@ mod tests {
         let mut plan = PagePlan::new(LIST.parse().unwrap(), with_page(&LIST.parse().unwrap(), 3), 3);
         (plan.by_number, plan.total, plan.page_size, plan.offset) = (true, Some(45), Some(10), Some(20));
         assert_eq!(numbers(&mut plan), [3]);
-        assert_eq!(plan.pass_over(3), Some((Observation::default(), Next::Page(4))));
+        assert_eq!(plan.skip_page(3), Some((Observation::default(), Next::Page(4))));
         assert_eq!((numbers(&mut plan), plan.offset), (vec![4, 5], Some(30)));
         // In a list of links, the page after a failed page isn't known.
         let mut plan = self::plan();
-        assert_eq!(plan.pass_over(1), None);
+        assert_eq!(plan.skip_page(1), None);
     }
 
     #[test]
@@ -439,7 +441,7 @@ mod tests {
     fn gone_page_ends_list() {
         let mut plan = plan();
         plan.arrived(1, page(10, 30, 2));
-        let (observation, then) = plan.gone(2);
+        let (observation, then) = plan.page_missing(2);
         assert_eq!(then, Next::End);
         assert_eq!(
             (observation.before, observation.after),
@@ -453,7 +455,7 @@ mod tests {
         let mut plan = plan();
         plan.arrived(1, page(10, 30, 2));
         assert_eq!(numbers(&mut plan), [2, 3]);
-        assert_eq!(plan.pass_over(2), Some((Observation::default(), Next::Page(3))));
+        assert_eq!(plan.skip_page(2), Some((Observation::default(), Next::Page(3))));
         assert_eq!(quiet(plan.arrived(3, page(10, 30, None))), Next::End);
     }
 
@@ -547,7 +549,7 @@ mod tests {
         // Skipped pages.
         let mut plan = plan();
         plan.arrived(1, page(1, 1_000_000_000_000_000, 2));
-        let fatal = |number: &u64| plan.pass_over(*number).unwrap().0.after.iter().any(ListAnomaly::is_fatal);
+        let fatal = |number: &u64| plan.skip_page(*number).unwrap().0.after.iter().any(ListAnomaly::is_fatal);
         assert_eq!((2..).find(fatal), Some(limit + 1));
     }
 
@@ -649,8 +651,8 @@ mod tests {
                             let next = next.map(|next| with_page(&list, next));
                             plan.arrived(number, PageInfo { length, count, next, repeated, progress: length > 0 });
                         }
-                        Step::PassOver => drop(plan.pass_over(asked)),
-                        Step::Gone => drop(plan.gone(asked)),
+                        Step::PassOver => drop(plan.skip_page(asked)),
+                        Step::Gone => drop(plan.page_missing(asked)),
                         Step::Limit(left) => plan.limit(asked, left),
                     }
                 }

@@ -6,12 +6,12 @@ use crate::url_conversion::{ConversionFailure, Unconverted};
 
 /// Maximum number of entries that are kept of each kind, and maximum bytes of all of them together. Further
 /// entries are only counted.
-const KEPT: usize = 100;
-const KEPT_BYTES: usize = 1 << 20;
+const MAX_ENTRIES: usize = 100;
+const MAX_BYTES: usize = 1 << 20;
 /// Maximum length of an item's text that is kept, in bytes.
-const KEPT_TEXT: usize = 64 << 10;
+const MAX_TEXT: usize = 64 << 10;
 /// Assumed size of the other parts of a page failure, in bytes.
-const KEPT_PART: usize = 1 << 10;
+const ENTRY_OVERHEAD: usize = 1 << 10;
 
 /// How changes of a list while it is read are handled: see [`ListAll::policy`](crate::ListAll::policy).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -113,7 +113,7 @@ impl ListReport {
 
     pub(super) fn page_failure(&mut self, failure: PageFailure) {
         let body = failure.error.response().map_or(0, |response| response.body().len());
-        let size = body.saturating_add(failure.url.len()).saturating_add(KEPT_PART);
+        let size = body.saturating_add(failure.url.len()).saturating_add(ENTRY_OVERHEAD);
         if self.has_room(self.page_failures.len(), size) {
             tracing::warn!(page = failure.page, error = %failure.error, "a page was skipped");
             self.page_failures.push(failure);
@@ -122,13 +122,13 @@ impl ListReport {
 
     /// `failure` is called only if its result is kept.
     pub(super) fn item_failure(&mut self, failure: impl FnOnce() -> ItemFailure) {
-        if self.item_failures.len() >= KEPT || self.bytes >= KEPT_BYTES {
+        if self.item_failures.len() >= MAX_ENTRIES || self.bytes >= MAX_BYTES {
             self.omitted += 1;
             return;
         }
         let mut failure = failure();
-        if failure.text.len() > KEPT_TEXT {
-            let end = (0..=KEPT_TEXT).rev().find(|at| failure.text.is_char_boundary(*at)).unwrap_or(0);
+        if failure.text.len() > MAX_TEXT {
+            let end = (0..=MAX_TEXT).rev().find(|at| failure.text.is_char_boundary(*at)).unwrap_or(0);
             failure.text.truncate(end);
             failure.text.shrink_to_fit();
         }
@@ -151,7 +151,7 @@ impl ListReport {
     /// omitted.
     fn has_room(&mut self, kept: usize, size: usize) -> bool {
         let bytes = self.bytes.saturating_add(size);
-        let room = kept < KEPT && bytes <= KEPT_BYTES;
+        let room = kept < MAX_ENTRIES && bytes <= MAX_BYTES;
         match room {
             true => self.bytes = bytes,
             false => self.omitted += 1,

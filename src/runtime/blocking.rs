@@ -24,7 +24,7 @@ pub(crate) fn task_outcome<T>(outcome: Result<T, JoinError>, what: &str) -> Resu
 
 /// Drops a value whose `drop` blocks, on a thread that may block. Without a runtime it is dropped here. A
 /// runtime that is shut down drops it, too.
-pub(crate) fn drop_apart<T: Send + 'static>(value: T) {
+pub(crate) fn drop_blocking<T: Send + 'static>(value: T) {
     match Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn_blocking(move || drop(value))),
         Err(_) => drop(value),
@@ -34,15 +34,15 @@ pub(crate) fn drop_apart<T: Send + 'static>(value: T) {
 /// Maximum bytes of text that are processed on a thread that drives requests: this takes no longer than
 /// handing the text over to another thread. Longer texts are processed on another thread, so that time-outs
 /// and drops take effect meanwhile.
-const INLINE: usize = 256 << 10;
+const MAX_INLINE_BYTES: usize = 256 << 10;
 
 /// Returns whether a text is so long that it is processed on another thread.
 pub(crate) fn takes_long(bytes: usize) -> bool {
-    bytes > INLINE
+    bytes > MAX_INLINE_BYTES
 }
 
 /// Processes a text of this many bytes: on this thread, or on another one if it takes long.
-pub(crate) async fn apart<T: Send + 'static>(
+pub(crate) async fn offload_if_long<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {

@@ -14,7 +14,7 @@ pub(crate) trait Clock: Send + Sync {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
     /// Returns a random number from 0 up to, but not including, 1.
-    fn chance(&self) -> f64;
+    fn random(&self) -> f64;
 }
 
 /// The system's clock.
@@ -33,7 +33,7 @@ impl Clock for SystemClock {
         Box::pin(tokio::time::sleep(duration))
     }
 
-    fn chance(&self) -> f64 {
+    fn random(&self) -> f64 {
         fastrand::f64()
     }
 }
@@ -57,22 +57,22 @@ mod test_clock {
         waits: Mutex<Vec<Duration>>,
         /// Time that passed in addition to the waits.
         passed: Mutex<Duration>,
-        chance: Mutex<f64>,
+        random: Mutex<f64>,
     }
 
     impl TestClock {
-        /// Creates a clock. Half of each backoff is waited, unless another chance is set.
+        /// Creates a clock. Half of each backoff is waited, unless another random number is set.
         pub(crate) fn new() -> Arc<Self> {
             Arc::new(TestClock {
                 began: Instant::now(),
                 waits: Mutex::default(),
                 passed: Mutex::default(),
-                chance: Mutex::new(0.5),
+                random: Mutex::new(0.5),
             })
         }
 
-        pub(crate) fn set_chance(&self, chance: f64) {
-            *self.chance.lock().unwrap() = chance;
+        pub(crate) fn set_random(&self, random: f64) {
+            *self.random.lock().unwrap() = random;
         }
 
         /// Returns the waits so far, in milliseconds.
@@ -104,8 +104,8 @@ mod test_clock {
             Box::pin(std::future::ready(()))
         }
 
-        fn chance(&self) -> f64 {
-            *self.chance.lock().unwrap()
+        fn random(&self) -> f64 {
+            *self.random.lock().unwrap()
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How much later local work times out than the requests, whose own time-outs have more detailed errors.
-const LATER: Duration = Duration::from_millis(100);
+const GRACE_PERIOD: Duration = Duration::from_millis(100);
 
 /// Waits for `work` until the deadline, if there is one. `what` describes the work in errors, such as
 /// `hashing the file`.
@@ -18,7 +18,7 @@ pub(crate) async fn within<T>(
     what: &str,
     work: impl Future<Output = T>,
 ) -> Result<T> {
-    let Some(latest) = deadline.and_then(|deadline| deadline.checked_add(LATER)) else {
+    let Some(latest) = deadline.and_then(|deadline| deadline.checked_add(GRACE_PERIOD)) else {
         return Ok(work.await);
     };
     let out_of_time = |_| {

@@ -37,9 +37,9 @@ pub(super) fn failure(
     } else if no_head {
         // The server responded, and would respond in the same way again.
         let message = format!("invalid response head{through}: {root}");
-        match info.changes_something() {
-            true => Error::unknown_outcome(message),
-            false => Error::new(ErrorKind::Decode, message),
+        match info.is_idempotent() {
+            true => Error::new(ErrorKind::Decode, message),
+            false => Error::unknown_outcome(message),
         }
     } else {
         Error::broken_off(info.clone(), &format!("the connection{through} broke before the response: {root}"))
@@ -128,9 +128,9 @@ pub(super) fn body_failure(error: BodyError, info: &RequestInfo) -> Error {
 }
 
 pub(super) fn timed_out(elapsed: Elapsed, info: &RequestInfo) -> Error {
-    let error = match info.changes_something() {
-        true => Error::broken_off(info.clone(), &elapsed.to_string()),
-        false => Error::new(ErrorKind::Timeout, elapsed.to_string()).of(info.clone()),
+    let error = match info.is_idempotent() {
+        true => Error::new(ErrorKind::Timeout, elapsed.to_string()).of(info.clone()),
+        false => Error::broken_off(info.clone(), &elapsed.to_string()),
     };
     error.timed_out()
 }

@@ -17,7 +17,7 @@ use crate::transport::proxies::Proxies;
 pub(crate) type MakeClient = dyn Fn(ClientKind) -> reqwest::Result<Client> + Send + Sync;
 
 /// The maximum number of cached clients: test harnesses make one runtime per test.
-const REMEMBERED: usize = 8;
+const MAX_CACHED_CLIENTS: usize = 8;
 
 /// What differs between HTTP clients with the same settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,25 +27,25 @@ pub(crate) struct ClientKind {
     pub(crate) connect_timeout: Duration,
     /// How long the peer may acknowledge no data before the system closes the connection. It is longer than
     /// the client's read time-out only for a body whose call has a longer one.
-    pub(crate) stopped: Duration,
+    pub(crate) user_timeout: Duration,
     /// Makes a new connection for each request, and keeps none.
     pub(crate) new_connection: bool,
 }
 
 /// The maximum number of fields in a response's head: proxies and platforms add fields.
-const MOST_FIELDS: usize = 1_000;
+const MAX_FIELDS: usize = 1_000;
 
 /// The maximum size of a response's head over HTTP/2, in bytes. Over HTTP/1 the limit is hyper's buffer, 400
 /// KiB.
 #[cfg(feature = "http2")]
-const LARGEST_HEAD: u32 = 256 << 10;
+const MAX_HEAD: u32 = 256 << 10;
 
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
 /// The system only checks at intervals whether a peer acknowledges data.
-const LEAST_STOPPED: Duration = Duration::from_secs(1);
+const MIN_USER_TIMEOUT: Duration = Duration::from_secs(1);
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
 /// The maximum value that the option accepts on every system.
-const MOST_STOPPED: Duration = Duration::from_secs(7 * 86_400);
+const MAX_USER_TIMEOUT: Duration = Duration::from_secs(7 * 86_400);
 
 impl ClientKind {
     /// Applies this crate's settings, which override the user's.
@@ -62,17 +62,17 @@ impl ClientKind {
             .connect_timeout(self.connect_timeout)
             // Servers send such lines and browsers accept them: an invalid line doesn't make a response
             // invalid.
-            .http1_max_headers(MOST_FIELDS)
+            .http1_max_headers(MAX_FIELDS)
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_ignore_invalid_headers_in_responses(true);
         #[cfg(feature = "http2")]
         {
-            builder = builder.http2_max_header_list_size(LARGEST_HEAD);
+            builder = builder.http2_max_header_list_size(MAX_HEAD);
         }
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
         {
-            builder = builder.tcp_user_timeout(self.stopped.clamp(LEAST_STOPPED, MOST_STOPPED));
+            builder = builder.tcp_user_timeout(self.user_timeout.clamp(MIN_USER_TIMEOUT, MAX_USER_TIMEOUT));
         }
         match self.new_connection {
             true => builder.pool_max_idle_per_host(0),
@@ -109,7 +109,7 @@ impl HttpClients {
         proxies: Proxies,
         make: Arc<MakeClient>,
     ) -> Result<Self> {
-        let first_kind = ClientKind { connect_timeout, stopped: idle, new_connection: false };
+        let first_kind = ClientKind { connect_timeout, user_timeout: idle, new_connection: false };
         let first = make(first_kind).map_err(unusable)?;
         Ok(HttpClients {
             make,
@@ -129,10 +129,10 @@ impl HttpClients {
         idle: Option<Duration>,
         new_connection: bool,
     ) -> ClientKind {
-        let stopped = self.first_kind.stopped;
+        let user_timeout = self.first_kind.user_timeout;
         ClientKind {
             connect_timeout,
-            stopped: idle.map_or(stopped, |idle| idle.max(stopped)),
+            user_timeout: idle.map_or(user_timeout, |idle| idle.max(user_timeout)),
             new_connection,
         }
     }
@@ -170,7 +170,7 @@ impl HttpClients {
         if let Some(made) = made.iter().find(|made| same(made)) {
             return Ok(made.client.clone());
         }
-        if made.len() == REMEMBERED {
+        if made.len() == MAX_CACHED_CLIENTS {
             made.remove(0);
         }
         made.push(Made { kind, runtime, client: client.clone() });

@@ -145,13 +145,13 @@ fn shown(url: &Url) -> String {
 }
 
 /// How often a path is decoded in the search for `..` segments.
-const DECODINGS: usize = 3;
+const MAX_DECODINGS: usize = 3;
 
 /// Returns whether a segment of a path may be read as `..`. The URL parser resolves plain `..`, but keeps
 /// `..%2f`, `%252e%252e` and `..;`.
 fn leads_up(path: &str) -> bool {
     let mut path = path.as_bytes().to_vec();
-    for _ in 0..=DECODINGS {
+    for _ in 0..=MAX_DECODINGS {
         let mut segments = path.split(|byte| matches!(byte, b'/' | b'\\'));
         if segments.any(|segment| segment.split(|byte| *byte == b';').next() == Some(b"..")) {
             return true;

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::transport::timeouts::Activity;
 
 /// The maximum number of bytes passed to the connection at a time.
-const CHUNK: usize = 64 << 10;
+const MAX_WRITE: usize = 64 << 10;
 
 /// Held by the task that waits for the response. If it is dropped before the response arrives, the request's
 /// body ends with an error. Then the connection, which would send the rest, closes; over HTTP/2 the request
@@ -99,7 +99,7 @@ impl Body for RequestBody {
                 }
             }
         }
-        let length = self.rest.len().min(CHUNK);
+        let length = self.rest.len().min(MAX_WRITE);
         let chunk = self.rest.split_to(length);
         self.left = self.left.map(|left| left.saturating_sub(length as u64));
         // The end of a stream is only known when it is reached.

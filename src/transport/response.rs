@@ -206,7 +206,7 @@ impl IncomingResponse {
             }
             Err(problem) => Err(head.into_undecodable(body, &problem)),
         };
-        head.apart(length, decode).await
+        head.offload_if_long(length, decode).await
     }
 
     /// Like [`json`](IncomingResponse::json), but returns null if there is no body.
@@ -263,7 +263,7 @@ impl IncomingResponse {
                 ErrorResponse::hiding(head.status, head.headers, body.freeze(), secrets),
             ))
         };
-        head.apart(length, error).await.unwrap_or_else(|failed| failed)
+        head.offload_if_long(length, error).await.unwrap_or_else(|failed| failed)
     }
 }
 
@@ -351,7 +351,7 @@ impl ResponseHead {
     }
 
     /// Processes a body of `length` bytes, within the total time-out.
-    async fn apart<T: Send + 'static>(
+    async fn offload_if_long<T: Send + 'static>(
         self,
         length: usize,
         work: impl FnOnce(ResponseHead) -> Result<T> + Send + 'static,
@@ -369,8 +369,10 @@ impl ResponseHead {
 
     async fn decode<T: DeserializeOwned + Send + 'static>(self, body: Bytes) -> Result<T> {
         let length = body.len();
-        self.apart(length, move |head| decode(&body).map_err(|problem| head.into_undecodable(body, &problem)))
-            .await
+        self.offload_if_long(length, move |head| {
+            decode(&body).map_err(|problem| head.into_undecodable(body, &problem))
+        })
+        .await
     }
 
     fn into_undecodable(mut self, body: Bytes, problem: &Problem) -> Error {
@@ -392,7 +394,7 @@ impl ResponseHead {
             format!("{}, but the response can't be used{kind}{place}: {message}", shown_status(self.status));
         // A truncated response, or one from a proxy in front of the backend, doesn't show what the backend
         // did.
-        let error = match self.info.changes_something() && (problem.cut_off || !json) {
+        let error = match !self.info.is_idempotent() && (problem.cut_off || !json) {
             true => Error::unknown_outcome(message),
             false => Error::new(ErrorKind::Decode, message),
         };

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use tracing::{Instrument, debug, debug_span, warn};
 
+use super::exchange::Attempts;
 use super::failure::timed_out;
 use super::metrics::AttemptReport;
-use super::{Attempts, IncomingResponse, Retry, Transport, TransportRequest};
+use super::{IncomingResponse, Retry, Transport, TransportRequest};
 use crate::error::redact::redact;
 use crate::error::redact::secrets::Secrets;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, is_idempotent};
 use crate::runtime;
 use crate::transport::retry_policy::{RetryPolicy, retry_after};
 use crate::transport::timeouts::ActiveTimeouts;
@@ -222,7 +223,8 @@ where
 
 /// Returns whether a failed request may be retried without the server acting on it twice.
 pub(crate) fn may_be_sent_again(error: &Error, method: &Method) -> bool {
-    let repeatable = matches!(*method, Method::GET | Method::HEAD | Method::DELETE);
+    // An OPTIONS request has no unknown outcome, but isn't retried.
+    let repeatable = is_idempotent(method) && *method != Method::OPTIONS;
     let status = error.status().map(|status| status.as_u16()).unwrap_or_default();
     match error.kind() {
         ErrorKind::Connect => true,

@@ -133,7 +133,7 @@ impl RetryPolicy {
     /// Returns the wait before retry number `retry`, counted from 0.
     pub(crate) fn wait(&self, retry: u32, retry_after: Option<Duration>, clock: &dyn Clock) -> Duration {
         let doubled = self.initial_backoff.saturating_mul(2_u32.saturating_pow(retry)).min(self.max_backoff);
-        let jittered = doubled.mul_f64(clock.chance());
+        let jittered = doubled.mul_f64(clock.random());
         jittered.max(retry_after.unwrap_or_default().min(self.max_retry_after))
     }
 }
@@ -158,8 +158,8 @@ pub(crate) fn retry_after(headers: &HeaderMap, date: SystemTime) -> Option<Durat
 
 /// The cost of a retry and the refund of a success. At these values, one retry in two requests can continue
 /// forever.
-const RETRY: u64 = 2;
-const SUCCESS: u64 = 1;
+const RETRY_COST: u64 = 2;
+const SUCCESS_REFUND: u64 = 1;
 
 /// The cost of all retries of a client that successes haven't refunded yet.
 #[derive(Debug)]
@@ -175,8 +175,8 @@ impl RetryBucket {
         if budget == u32::MAX {
             return true;
         }
-        let most = u64::from(budget) * RETRY;
-        let one_more = |taken: u64| taken.checked_add(RETRY).filter(|taken| *taken <= most);
+        let most = u64::from(budget) * RETRY_COST;
+        let one_more = |taken: u64| taken.checked_add(RETRY_COST).filter(|taken| *taken <= most);
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
@@ -184,7 +184,7 @@ impl RetryBucket {
     pub(crate) fn refill(&self) {
         // Usually nothing is taken, and a read is cheaper than a write that all cores share.
         if self.0.load(Ordering::Relaxed) > 0 {
-            let less = |taken: u64| Some(taken.saturating_sub(SUCCESS));
+            let less = |taken: u64| Some(taken.saturating_sub(SUCCESS_REFUND));
             let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         }
     }

@@ -7,7 +7,7 @@ use reqwest::Url;
 use crate::error::redact::excerpt;
 
 /// The maximum length of a parameter's name that is shown, in bytes.
-const NAME: usize = 100;
+const MAX_NAME: usize = 100;
 
 /// Returns the length of a URL's query, and the parameter with the longest total length of its values. No
 /// value is shown. `None` if there is no query.
@@ -21,5 +21,9 @@ pub(super) fn shown_query(url: &Url) -> Option<String> {
     // If two lengths are equal, the name decides, so that the message is always the same.
     let (name, length) = lengths.into_iter().max_by_key(|(name, length)| (*length, *name))?;
     let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-    Some(format!("sending a query of {} bytes, {length} of them in `{}`", query.len(), excerpt(&name, NAME)))
+    Some(format!(
+        "sending a query of {} bytes, {length} of them in `{}`",
+        query.len(),
+        excerpt(&name, MAX_NAME)
+    ))
 }

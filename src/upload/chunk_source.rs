@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::digest::DigestInput;
+use super::md5_worker::Md5Input;
 use super::read_ahead::{BLOCK_SIZE, OpenSource};
 use super::source::{SourceStream, StreamSource};
 use crate::error::{Error, ErrorKind, Result};
@@ -27,7 +27,7 @@ struct SourceState {
     lease: u64,
     bytes: Source,
     size: u64,
-    digest: DigestInput,
+    digest: Md5Input,
     /// Why no more bytes can be handed out.
     failed: Option<Error>,
 }
@@ -54,7 +54,7 @@ pub(super) struct Lease {
 }
 
 impl ChunkSource {
-    pub(super) fn of(opened: OpenSource, digest: DigestInput) -> Self {
+    pub(super) fn of(opened: OpenSource, digest: Md5Input) -> Self {
         let size = opened.size;
         let bytes = match opened.in_memory() {
             Some(bytes) => Source::Memory(bytes.clone()),
@@ -63,12 +63,12 @@ impl ChunkSource {
         ChunkSource::new(bytes, size, digest)
     }
 
-    pub(super) fn of_one_shot(source: StreamSource, digest: DigestInput) -> Self {
+    pub(super) fn of_one_shot(source: StreamSource, digest: Md5Input) -> Self {
         let bytes = Source::OneShot { stream: source.stream, kept: Vec::new(), kept_from: 0 };
         ChunkSource::new(bytes, source.size, digest)
     }
 
-    fn new(bytes: Source, size: u64, digest: DigestInput) -> Self {
+    fn new(bytes: Source, size: u64, digest: Md5Input) -> Self {
         let state = SourceState {
             position: 0,
             given: 0,

@@ -18,7 +18,7 @@ use crate::upload::session::is_md5;
 use crate::values::json::Json;
 
 /// Minimum wait between two polls for the completion.
-const LEAST_WAIT: Duration = Duration::from_millis(100);
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Whether a response says that the upload isn't complete. Some releases don't say whether it is.
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ impl UploadEngine<'_> {
             AfterCompletion::Restart => {
                 self.restart(error).map(|()| self.progress.enter(UploadPhase::Sending, 0)).map(|()| None)
             }
-            AfterCompletion::OtherSum => {
+            AfterCompletion::DigestMismatch => {
                 let error = self.digest_mismatch(error, &md5).await;
                 Err(self.mark_unrecoverable(error))
             }
@@ -87,7 +87,7 @@ impl UploadEngine<'_> {
         let info = prepared.info();
         let read = |body: &bytes::Bytes| {
             let response = decode::<ChunkedUpload>(body)?;
-            Ok((response, decode::<CompletionState>(body).is_ok_and(|standing| standing.completed_at)))
+            Ok((response, decode::<CompletionState>(body).is_ok_and(|state| state.completed_at)))
         };
         let ((response, is_incomplete), _) = prepared.fetch(|response| response.decoded(read)).await?;
         let problem = if !same_id(&response.id, &remote.id) {
@@ -106,8 +106,8 @@ impl UploadEngine<'_> {
         let Some(remote) = &self.remote else { return Err(error) };
         let began = transport.clock.now();
         let mut is_incomplete = false;
-        for asked in 0.. {
-            match self.standing(&remote.id).await {
+        for attempt in 0.. {
+            match self.fetch_upload(&remote.id).await {
                 Ok(response) if is_complete(&response) => {
                     return self
                         .checked(response, Some(md5))
@@ -121,9 +121,9 @@ impl UploadEngine<'_> {
                 }
                 // Without permission, asking again doesn't help.
                 Err(refused) if refused.is_unauthorized() || refused.is_forbidden() => break,
-                standing => is_incomplete = standing.is_ok(),
+                response => is_incomplete = response.is_ok(),
             }
-            let wait = self.policy.wait(asked, None, &*transport.clock).max(LEAST_WAIT);
+            let wait = self.policy.wait(attempt, None, &*transport.clock).max(MIN_POLL_INTERVAL);
             let spent = transport.clock.now().duration_since(began);
             if spent.saturating_add(wait) > self.options.completion_timeout
                 || self.time_left(None).is_some_and(|left| left <= wait)
@@ -149,7 +149,7 @@ impl UploadEngine<'_> {
     async fn digest_mismatch(&self, error: Error, md5: &str) -> Error {
         let mut theirs = None;
         if let Some(remote) = &self.remote
-            && let Ok(response) = self.standing(&remote.id).await
+            && let Ok(response) = self.fetch_upload(&remote.id).await
         {
             theirs = response.checksum;
         }

@@ -8,7 +8,7 @@ use reqwest::{Body, Url};
 
 use super::body::ChunkBody;
 use super::chunk_source::ChunkSource;
-use super::digest::Digest;
+use super::md5_worker::Md5Worker;
 use super::options::UploadOptions;
 use super::preflight::{CheckedSource, Preflight, Resumed};
 use super::progress::{ProgressReporter, UploadPhase};
@@ -33,7 +33,7 @@ const ONE_SHOT_CHUNK_SIZE: u64 = 8 << 20;
 const CHUNK_SIZE: u64 = 50 << 20;
 
 /// This many bytes always count as progress, whatever the chunk's size.
-const LEAST_PROGRESS: u64 = 64 << 10;
+const PROGRESS_BYTES: u64 = 64 << 10;
 
 /// The likely cause if the server doesn't know an upload that it has just started.
 const LOST_TWICE: &str = "the server lost the upload twice: if it runs several instances without shared storage, they need sticky \
@@ -60,15 +60,15 @@ pub(super) struct UploadEngine<'a> {
     /// `None` for a one-shot source.
     pub(super) opened: Option<OpenSource>,
     pub(super) chunk_source: ChunkSource,
-    pub(super) digest: Digest,
+    pub(super) digest: Md5Worker,
     pub(super) progress: ProgressReporter,
     pub(super) remote: Option<Remote>,
     /// The digest from the session that is being resumed.
-    pub(super) brought: Option<PrefixDigest>,
+    pub(super) session_digest: Option<PrefixDigest>,
     /// The byte that the server expects next.
     pub(super) offset: u64,
     /// The value of `offset` when the upload last made progress.
-    pub(super) furthest: u64,
+    pub(super) progress_offset: u64,
     /// The last chunk's connection was lost, so the next chunk uses a new one.
     new_connection: bool,
     /// Failures since the upload last made progress.
@@ -93,7 +93,7 @@ pub(crate) async fn upload(
         CheckedSource::Resumable(_, resumed) => resumed.as_ref().and_then(|resumed| resumed.session.digest()),
         CheckedSource::OneShot(_) => None,
     };
-    let digest = Digest::start(mark.map(|digest| digest.length))?;
+    let digest = Md5Worker::start(mark.map(|digest| digest.length))?;
     let (opened, resumed, size, chunk_source) = match source {
         CheckedSource::Resumable(opened, resumed) => {
             let (size, chunk_source) = (opened.size, ChunkSource::of(opened.clone(), digest.input()));
@@ -122,9 +122,9 @@ pub(crate) async fn upload(
         digest,
         progress: ProgressReporter::new(size, options.on_progress.clone()),
         remote: None,
-        brought: None,
+        session_digest: None,
         offset: 0,
-        furthest: 0,
+        progress_offset: 0,
         new_connection: false,
         failures: 0,
         restarted: false,
@@ -186,7 +186,7 @@ impl<'a> UploadEngine<'a> {
                         self.remote = Some(self.remote_of(&response)?);
                     }
                     self.new_connection = false;
-                    if offset < range.end.min(range.start.saturating_add(self.least())) {
+                    if offset < range.end.min(range.start.saturating_add(self.min_progress())) {
                         let problem = match offset - range.start {
                             0 => "the server took no bytes of the chunk".to_owned(),
                             taken => {
@@ -221,14 +221,14 @@ impl<'a> UploadEngine<'a> {
             }
             AfterChunk::Ask => {
                 let error = self.fail(error)?;
-                self.ask_or(error).await
+                self.resync(error).await
             }
             AfterChunk::WaitAndAsk => {
                 let Some(wait) = self.wait_after(&mut error) else {
                     return Err(error.after_attempts(self.failures.saturating_add(1)));
                 };
                 self.client.transport().clock.sleep(wait).await;
-                self.ask_or(error).await
+                self.resync(error).await
             }
         }
     }
@@ -320,16 +320,16 @@ impl<'a> UploadEngine<'a> {
         Ok(Remote { id: response.id.clone(), url })
     }
 
-    /// Asks the server for the upload's offset, after a failure.
-    async fn ask_or(&mut self, error: Error) -> Result<()> {
+    /// Continues at the server's offset, after a failure.
+    async fn resync(&mut self, error: Error) -> Result<()> {
         if self.remote.is_none() {
             // An upload may have been started, but its id isn't known.
             self.offset = 0;
             return Ok(());
         }
-        let asked = self.asked(self.chunk_source.given()).await;
-        let response =
-            asked.map_err(|asked| asked.during(format!("asking for the upload's offset, after: {error}")))?;
+        let synced = self.sync_offset(self.chunk_source.given()).await;
+        let response = synced
+            .map_err(|failed| failed.during(format!("asking for the upload's offset, after: {error}")))?;
         match response.is_some_and(|response| is_complete(&response)) {
             // Its completion was never requested: the server's upload must be a different one.
             true => self.restart(
@@ -341,9 +341,9 @@ impl<'a> UploadEngine<'a> {
 
     /// Asks the server, which was sent at most `sent` bytes, for the upload's offset, and continues there. If
     /// the upload is gone, it restarts, and there is no response.
-    pub(super) async fn asked(&mut self, sent: u64) -> Result<Option<ChunkedUpload>> {
+    pub(super) async fn sync_offset(&mut self, sent: u64) -> Result<Option<ChunkedUpload>> {
         let Some(remote) = &self.remote else { return Ok(None) };
-        let response = match self.standing(&remote.id).await {
+        let response = match self.fetch_upload(&remote.id).await {
             Ok(response) => response,
             Err(error) => {
                 return match after_chunk(&error, true) {
@@ -363,7 +363,7 @@ impl<'a> UploadEngine<'a> {
     }
 
     /// Requests an upload's state from the server.
-    pub(super) async fn standing(&self, id: &UploadId) -> Result<ChunkedUpload> {
+    pub(super) async fn fetch_upload(&self, id: &UploadId) -> Result<ChunkedUpload> {
         let response = self.call_upload(|raw| raw.get_chunked_upload().id(id)).await?;
         if same_id(&response.id, id) {
             Ok(response)
@@ -374,18 +374,18 @@ impl<'a> UploadEngine<'a> {
 
     fn advance(&mut self, offset: u64) {
         // A server that takes one byte at a time would need one request per byte: that isn't progress.
-        if offset >= self.furthest.saturating_add(self.least())
-            || (offset == self.size && offset > self.furthest)
+        if offset >= self.progress_offset.saturating_add(self.min_progress())
+            || (offset == self.size && offset > self.progress_offset)
         {
-            self.furthest = offset;
+            self.progress_offset = offset;
             self.failures = 0;
         }
         self.offset = offset;
     }
 
     /// Returns how many bytes the server must take for the upload to make progress.
-    fn least(&self) -> u64 {
-        (self.chunk_size / 16).clamp(1, LEAST_PROGRESS)
+    fn min_progress(&self) -> u64 {
+        (self.chunk_size / 16).clamp(1, PROGRESS_BYTES)
     }
 
     /// Restarts an upload that the server has lost. This happens only once.
@@ -402,7 +402,7 @@ impl<'a> UploadEngine<'a> {
         }
         self.chunk_source.was_sent(0);
         self.remote = None;
-        (self.offset, self.furthest) = (0, 0);
+        (self.offset, self.progress_offset) = (0, 0);
         Ok(())
     }
 

@@ -3,10 +3,10 @@
 mod body;
 mod chunk_source;
 mod completion;
-mod digest;
 mod engine;
 mod many;
 mod md5;
+mod md5_worker;
 mod options;
 mod preflight;
 mod progress;

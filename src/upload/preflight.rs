@@ -11,7 +11,7 @@ use super::source::{Resumable, ResumableSource, SourceKind, StreamSource, Upload
 use crate::error::{Error, Result};
 use crate::runtime::blocking::blocking;
 use crate::runtime::deadline::within;
-use crate::upload::session::{LARGEST, UploadSession};
+use crate::upload::session::{MAX_SIZE, UploadSession};
 
 /// A source that can be uploaded, and the session of an interrupted upload of it.
 pub(crate) struct Preflight {
@@ -110,7 +110,7 @@ pub(super) fn check_size(size: u64, shown: impl FnOnce() -> String) -> Result<()
             "file: {} is empty, and the server accepts no empty file",
             shown()
         ))),
-        1..=LARGEST => Ok(()),
+        1..=MAX_SIZE => Ok(()),
         _ => Err(Error::invalid_input(format!(
             "file: {} has {size} bytes, more than the API supports",
             shown()

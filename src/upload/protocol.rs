@@ -37,14 +37,14 @@ pub(super) fn after_chunk(error: &Error, known: bool) -> AfterChunk {
         // part.
         (ErrorKind::Decode, _) => AfterChunk::WaitAndAsk,
         (ErrorKind::Status, Some(404 | 410)) if known => AfterChunk::Restart,
-        (ErrorKind::Status, Some(400 | 409 | 416)) if known && tells_offset(error) => AfterChunk::Ask,
+        (ErrorKind::Status, Some(400 | 409 | 416)) if known && is_offset_conflict(error) => AfterChunk::Ask,
         (ErrorKind::Status, Some(408 | 429 | 500..=599)) => AfterChunk::WaitAndAsk,
         _ => AfterChunk::GiveUp,
     }
 }
 
 /// Returns whether the server refused a chunk because of its offset.
-fn tells_offset(error: &Error) -> bool {
+fn is_offset_conflict(error: &Error) -> bool {
     let Some(response) = error.response() else { return false };
     let expects = response.has_field("expected_offset");
     expects || response.text().to_ascii_lowercase().contains("offsets do not match")
@@ -60,7 +60,7 @@ pub(super) enum AfterCompletion {
     /// The server may have completed the upload or may still do so: ask.
     Ask,
     /// The server has other bytes.
-    OtherSum,
+    DigestMismatch,
     /// The server has lost the upload: restart it.
     Restart,
 }
@@ -79,7 +79,7 @@ pub(super) fn after_completion(error: &Error) -> AfterCompletion {
         (ErrorKind::Decode, _) => AfterCompletion::Ask,
         (ErrorKind::Status, Some(404 | 410)) => AfterCompletion::Restart,
         (ErrorKind::Status, Some(400 | 409 | 422)) if said().contains("checksum") => {
-            AfterCompletion::OtherSum
+            AfterCompletion::DigestMismatch
         }
         (ErrorKind::Status, Some(400 | 409)) if said().contains("already") => AfterCompletion::Ask,
         // The server may have completed the upload despite the error.
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn failed_completion_decides_next_step() {
         for (status, body, after) in [
-            (400, r#"{"detail": "checksum does not match"}"#, AfterCompletion::OtherSum),
+            (400, r#"{"detail": "checksum does not match"}"#, AfterCompletion::DigestMismatch),
             (400, r#"{"detail": "Upload has already been marked as \"complete\""}"#, AfterCompletion::Ask),
             (400, r#"{"md5": ["This field is required."]}"#, AfterCompletion::GiveUp),
             (403, "{}", AfterCompletion::GiveUp),

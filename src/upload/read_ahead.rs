@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::digest::{DigestInput, spawn};
+use super::md5_worker::{Md5Input, spawn};
 use super::preflight::check_size;
 use super::source::{Resumable, ResumableSource, RewindableSource};
 use crate::error::{Error, ErrorKind, Result, shown_path};
@@ -98,15 +98,15 @@ impl OpenSource {
     /// bytes are compared later. The time of the last change is unreliable on some network disks, and can be
     /// the same for two files.
     pub(super) fn isnt_of(&self, session: &UploadSession) -> Option<String> {
-        const ANOTHER: &str = "the file isn't the one that the upload began with, or was changed since";
+        const OTHER_FILE: &str = "the file isn't the one that the upload began with, or was changed since";
         if session.size != self.size {
             return Some(format!(
-                "{ANOTHER}: it has {} bytes, but had {}: start a new upload",
+                "{OTHER_FILE}: it has {} bytes, but had {}: start a new upload",
                 self.size, session.size
             ));
         }
         let by_time = session.digest().is_none() && session.modified != self.modified;
-        by_time.then(|| format!("{ANOTHER}: start a new upload"))
+        by_time.then(|| format!("{OTHER_FILE}: start a new upload"))
     }
 
     /// Returns the bytes, if they are in memory.
@@ -121,11 +121,7 @@ impl OpenSource {
     ///
     /// # Errors
     /// Returns an error if the system can't start a thread.
-    pub(super) fn read_ahead(
-        &self,
-        offset: u64,
-        digest: DigestInput,
-    ) -> Result<mpsc::Receiver<Result<Bytes>>> {
+    pub(super) fn read_ahead(&self, offset: u64, digest: Md5Input) -> Result<mpsc::Receiver<Result<Bytes>>> {
         let (blocks, incoming) = mpsc::channel(BUFFERS);
         let opened = self.clone();
         spawn("upload-reader", move || {
@@ -139,7 +135,7 @@ impl OpenSource {
     fn read(
         &self,
         mut offset: u64,
-        digest: &DigestInput,
+        digest: &Md5Input,
         blocks: &mpsc::Sender<Result<Bytes>>,
     ) -> io::Result<()> {
         let mut reader = self.reader(offset)?;

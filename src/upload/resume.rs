@@ -26,13 +26,13 @@ impl UploadEngine<'_> {
         };
         self.remote = Some(Remote { id: session.id.clone(), url });
         self.offset = session.offset;
-        self.brought = session.digest().cloned();
+        self.session_digest = session.digest().cloned();
         let mut hashed = 0;
         if let Some(digest) = session.digest() {
             // More may have been read than was sent; the progress only includes what was sent.
             hashed = self.hash(0, digest.length, session.offset).await?;
             let md5_hex =
-                within(self.deadline, "hashing the file", self.digest.sum_at_mark(digest.length)).await??;
+                within(self.deadline, "hashing the file", self.digest.md5_at_mark(digest.length)).await??;
             if !md5_hex.is_some_and(|md5_hex| md5_hex.eq_ignore_ascii_case(&digest.md5)) {
                 return self.is_of_another(digest.length, kept).map(|()| None);
             }
@@ -43,7 +43,7 @@ impl UploadEngine<'_> {
             }
         }
         // The process that created the session may have sent more than the session says.
-        let Some(response) = self.asked(self.size).await? else { return Ok(None) };
+        let Some(response) = self.sync_offset(self.size).await? else { return Ok(None) };
         if is_complete(&response) {
             return self.reuse(response, &session, hashed, kept).await;
         }
@@ -145,8 +145,8 @@ impl UploadEngine<'_> {
 
     /// Begins as if there were no session.
     fn begin_again(&mut self) {
-        (self.remote, self.brought) = (None, None);
-        (self.offset, self.furthest) = (0, 0);
+        (self.remote, self.session_digest) = (None, None);
+        (self.offset, self.progress_offset) = (0, 0);
         self.chunk_source.was_sent(0);
         self.progress.enter(UploadPhase::Sending, 0);
     }

@@ -13,10 +13,10 @@ use crate::values::url::Url;
 const VERSION: u32 = 2;
 
 /// Maximum length of an upload's id in a URL, in bytes.
-const LONGEST_ID: usize = 255;
+const MAX_ID: usize = 255;
 
 /// Maximum number of bytes that the API supports: its numbers are signed.
-pub(crate) const LARGEST: u64 = i64::MAX as u64;
+pub(crate) const MAX_SIZE: u64 = i64::MAX as u64;
 
 /// Everything that is needed to resume an interrupted upload: in this process, or in another one on another
 /// day.
@@ -106,7 +106,7 @@ impl UploadSession {
         let is_of_some =
             |digest: &PrefixDigest| (1..=self.size).contains(&digest.length) && is_md5(&digest.md5);
         let holds_together = self.chunk_size > 0
-            && (1..=LARGEST).contains(&self.size)
+            && (1..=MAX_SIZE).contains(&self.size)
             && self.offset <= self.size
             && self.digest.as_ref().is_none_or(is_of_some);
         (!holds_together).then(|| {
@@ -128,8 +128,8 @@ pub(crate) fn id_problem(id: &UploadId) -> Option<String> {
     match text.as_str() {
         "" => Some("is empty".to_owned()),
         "." | ".." => Some(format!("is {text:?}, which would change the path")),
-        text if text.len() > LONGEST_ID => {
-            Some(format!("has {} bytes, more than {LONGEST_ID}: {:?}", text.len(), shown()))
+        text if text.len() > MAX_ID => {
+            Some(format!("has {} bytes, more than {MAX_ID}: {:?}", text.len(), shown()))
         }
         text if text.contains(another_path) => Some(format!("is {:?}, which would change the path", shown())),
         _ => None,

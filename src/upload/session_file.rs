@@ -10,7 +10,7 @@ use crate::runtime::plain_file;
 use crate::upload::session::UploadSession;
 
 /// Maximum length of a session file, in bytes: a session has a few hundred, plus the signature of its URL.
-const LONGEST: u64 = 64 << 10;
+const MAX_LENGTH: u64 = 64 << 10;
 
 const UNREADABLE: &str = "the upload's session can't be read: delete it, or name another file";
 
@@ -23,8 +23,8 @@ impl SessionFile {
     pub(super) fn load(&self) -> Result<Option<UploadSession>> {
         let Some(file) = self.open()? else { return Ok(None) };
         let mut text = Vec::new();
-        let problem = match file.take(LONGEST + 1).read_to_end(&mut text) {
-            Ok(read) if read as u64 > LONGEST => format!("it has more than {LONGEST} bytes"),
+        let problem = match file.take(MAX_LENGTH + 1).read_to_end(&mut text) {
+            Ok(read) if read as u64 > MAX_LENGTH => format!("it has more than {MAX_LENGTH} bytes"),
             Ok(_) => match serde_json::from_slice(&text) {
                 Ok(session) => return Ok(Some(session)),
                 Err(error) => excerpt(&error.to_string(), 512),

@@ -25,7 +25,7 @@ impl UploadEngine<'_> {
             self.chunk_size,
         );
         // A resumed upload may not yet be hashed as far as its session was.
-        let digests = [self.digest.so_far(), self.brought.clone()].into_iter().flatten();
+        let digests = [self.digest.so_far(), self.session_digest.clone()].into_iter().flatten();
         Some(session.with_digest(digests.max_by_key(|digest| digest.length)))
     }
 

@@ -60,7 +60,7 @@ pub(super) enum Resumable {
 ///     }
 /// }
 ///
-/// let source = ResumableSource::reopen(Shared("/data/model.pt".into()));
+/// let source = ResumableSource::from_rewindable(Shared("/data/model.pt".into()));
 /// ```
 pub trait RewindableSource: Send + Sync + 'static {
     /// Returns the size in bytes. Called on a thread that may block. The upload fails if the source has more
@@ -90,7 +90,7 @@ pub trait RewindableSource: Send + Sync + 'static {
 
 impl ResumableSource {
     /// Creates a source from your own type.
-    pub fn reopen(source: impl RewindableSource) -> Self {
+    pub fn from_rewindable(source: impl RewindableSource) -> Self {
         ResumableSource(Resumable::RewindableSource(Arc::new(source)))
     }
 }
@@ -132,7 +132,7 @@ impl StreamSource {
 }
 
 /// Number of bytes that are requested from a reader at a time.
-const READ: usize = 64 << 10;
+const READ_SIZE: usize = 64 << 10;
 
 struct ReaderBlocks<R> {
     reader: Pin<Box<R>>,
@@ -146,7 +146,7 @@ impl<R: AsyncRead> Stream for ReaderBlocks<R> {
         let this = &mut *self;
         // Short reads share an allocation.
         if this.room.is_empty() {
-            this.room = BytesMut::zeroed(READ);
+            this.room = BytesMut::zeroed(READ_SIZE);
         }
         let mut buffer = ReadBuf::new(&mut this.room);
         ready!(this.reader.as_mut().poll_read(context, &mut buffer))?;

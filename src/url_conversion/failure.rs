@@ -10,7 +10,7 @@ use crate::error::redact::{excerpt, redact_url};
 use crate::values::file_url::is_data_uri;
 
 /// Maximum number of failures of one response that are kept.
-const KEPT: usize = 100;
+const MAX_FAILURES: usize = 100;
 
 /// Maximum length of each part of a failure, in bytes: less than 256 KiB are kept for one response.
 const MAX_FIELD: usize = 256;
@@ -66,7 +66,7 @@ pub(crate) struct Unconverted {
 
 impl Unconverted {
     pub(super) fn add(&mut self, failure: ConversionFailure) {
-        match self.kept.len() < KEPT {
+        match self.kept.len() < MAX_FAILURES {
             true => self.kept.push(failure),
             false => self.omitted += 1,
         }

@@ -29,13 +29,13 @@ use crate::values::file_url::is_file_url;
 const CONCURRENCY: usize = 32;
 
 /// After this much work, in bytes of URLs, each worker yields to the thread's other tasks.
-const TURN: usize = 4 << 10;
+const YIELD_BYTES: usize = 4 << 10;
 
 /// What one conversion counts for in addition to its URL, in bytes.
-const TURN_OF_ONE: usize = 256;
+const BYTES_PER_CONVERSION: usize = 256;
 
 /// A worker also yields after this time, since a caller's function may take long.
-const TURN_TIME: Duration = Duration::from_millis(1);
+const YIELD_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Maximum length that is shown of a text that isn't a URL, in bytes.
 const MAX_TEXT: usize = 100;
@@ -244,8 +244,8 @@ impl Conversions {
                     lock(queue).unconverted.add(failure);
                 }
             }
-            worked += literal.len() + TURN_OF_ONE;
-            if worked >= TURN || began.elapsed() >= TURN_TIME {
+            worked += literal.len() + BYTES_PER_CONVERSION;
+            if worked >= YIELD_BYTES || began.elapsed() >= YIELD_INTERVAL {
                 tokio::task::yield_now().await;
                 (worked, began) = (0, Instant::now());
             }

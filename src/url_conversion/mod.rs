@@ -21,7 +21,7 @@ use bytes::Bytes;
 
 use crate::error::Error;
 use crate::error::redact::secrets::Secrets;
-use crate::runtime::blocking::apart;
+use crate::runtime::blocking::offload_if_long;
 pub use failure::ConversionFailure;
 pub(crate) use failure::Unconverted;
 use failure::shown;
@@ -263,7 +263,7 @@ impl Conversions {
                 (self.clone(), body.clone(), batch.clone(), secrets.clone());
             let find =
                 move || (conversions.find(&text, page, fields, written.places(), &secrets_of), written);
-            let (found, so_far) = apart(body.len(), find).await?;
+            let (found, so_far) = offload_if_long(body.len(), find).await?;
             written = so_far;
             let Some(mut jobs) = found? else { break };
             if jobs.is_empty() {
@@ -279,7 +279,7 @@ impl Conversions {
             .await?;
             let length = body.len();
             let put = move || (jobs.put_into(body, batch.start, &mut written), written);
-            (body, written) = apart(length, put).await?;
+            (body, written) = offload_if_long(length, put).await?;
         }
         let mut undelivered = written.undelivered;
         undelivered.complete();
@@ -300,9 +300,9 @@ impl Conversions {
         let mut regions: Vec<Vec<&str>> = Vec::new();
         for (number, (path, _)) in self.fields.iter().enumerate() {
             let region = region(path);
-            let apart = |other: &Vec<&str>| !other.starts_with(&region) && !region.starts_with(other);
+            let is_disjoint = |other: &Vec<&str>| !other.starts_with(&region) && !region.starts_with(other);
             match batches.last_mut() {
-                Some(batch) if regions.iter().all(apart) => batch.end = number + 1,
+                Some(batch) if regions.iter().all(is_disjoint) => batch.end = number + 1,
                 _ => {
                     regions.clear();
                     batches.push(number..number + 1);
@@ -329,7 +329,5 @@ impl fmt::Debug for Conversions {
     }
 }
 
-#[cfg(test)]
-mod model;
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,5 @@
+mod reference;
+
 use super::*;
 use crate::error::redact::secrets::Secrets;
 use crate::marker::{MARKER, assert_error_hidden};

@@ -11,7 +11,7 @@ use crate::error::redact::{excerpt, redact_url};
 use crate::values::local_paths;
 
 /// The maximum length of a URL in `Debug`, in bytes.
-const SHOWN: usize = 2 << 10;
+const MAX_SHOWN: usize = 2 << 10;
 
 /// The location of a file: an absolute URL (often signed, with an expiry), a path on the server's host, or a
 /// `data:` URI.
@@ -87,9 +87,9 @@ impl fmt::Debug for FileUrl {
         match self.0.split_once(',') {
             // A file's content is useless in a log.
             Some((head, content)) if is_data_uri(head) => {
-                write!(f, "FileUrl(\"{},… ({} bytes)\")", excerpt(head, SHOWN), content.len())
+                write!(f, "FileUrl(\"{},… ({} bytes)\")", excerpt(head, MAX_SHOWN), content.len())
             }
-            _ => write!(f, "FileUrl({:?})", excerpt(&redact_url(&self.0), SHOWN)),
+            _ => write!(f, "FileUrl({:?})", excerpt(&redact_url(&self.0), MAX_SHOWN)),
         }
     }
 }

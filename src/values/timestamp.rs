@@ -29,7 +29,7 @@ use crate::error::redact::excerpt;
 pub struct Timestamp(String);
 
 /// The maximum length of a text in messages, in bytes; a valid time is shorter.
-const SHOWN: usize = 256;
+const MAX_SHOWN: usize = 256;
 
 /// A text that isn't a valid time: its beginning, and the problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Timestamp {
     }
 
     fn no_time(&self, error: &jiff::Error) -> TimestampError {
-        TimestampError { text: excerpt(&self.0, SHOWN), problem: excerpt(&error.to_string(), SHOWN) }
+        TimestampError { text: excerpt(&self.0, MAX_SHOWN), problem: excerpt(&error.to_string(), MAX_SHOWN) }
     }
 
     /// Returns the time as a [`jiff::Timestamp`]. A text without an offset is read as UTC.
@@ -101,7 +101,7 @@ impl fmt::Display for Timestamp {
 
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Timestamp({:?})", excerpt(&self.0, SHOWN))
+        write!(f, "Timestamp({:?})", excerpt(&self.0, MAX_SHOWN))
     }
 }
 

@@ -42,11 +42,11 @@ async fn files() -> FileServer {
     .await
 }
 
-/// The names of a part file and its note.
+/// The names of a part file and its metadata.
 struct Parts {
     directory: PathBuf,
     part: String,
-    note: String,
+    metadata: String,
 }
 
 impl Parts {
@@ -54,8 +54,8 @@ impl Parts {
         self.directory.join(&self.part)
     }
 
-    fn note(&self) -> PathBuf {
-        self.directory.join(&self.note)
+    fn metadata(&self) -> PathBuf {
+        self.directory.join(&self.metadata)
     }
 }
 
@@ -71,8 +71,8 @@ async fn broken_off(server: &FileServer, path: &str, target: &Path) -> Parts {
     let name = |ending: &str| {
         names(&directory).into_iter().find(|name| name.starts_with('.') && name.ends_with(ending)).unwrap()
     };
-    let (part, note) = (name(".part"), name(".part.json"));
-    Parts { directory, part, note }
+    let (part, metadata) = (name(".part"), name(".part.json"));
+    Parts { directory, part, metadata }
 }
 
 // ---- names
@@ -231,7 +231,7 @@ async fn mounted_target_is_refused() {
 #[cfg(unix)]
 type Plant = fn(&Path, &Path);
 
-/// Objects that others may put in place of a part file or its note. A victim file lies nearby.
+/// Objects that others may put in place of a part file or its metadata. A victim file lies nearby.
 #[cfg(unix)]
 const PLANTS: [(&str, Plant); 6] = [
     ("link", |at, victim| std::os::unix::fs::symlink(victim, at).unwrap()),
@@ -249,7 +249,7 @@ async fn planted_files_are_not_followed() {
     let scratch = tempfile::tempdir().unwrap();
     let parts = broken_off(&server, "/media/a", &scratch.path().join("file.bin")).await;
     for (what, plant) in PLANTS {
-        for name in [&parts.part, &parts.note] {
+        for name in [&parts.part, &parts.metadata] {
             let directory = tempfile::tempdir().unwrap();
             let (target, victim) = (directory.path().join("file.bin"), directory.path().join("victim"));
             std::fs::write(&victim, "precious").unwrap();
@@ -279,7 +279,7 @@ async fn part_of_other_user_is_not_used() {
     use std::os::unix::fs::{PermissionsExt as _, chown};
     const NOBODY: Option<u32> = Some(65_534);
     let server = files().await;
-    for (part, note) in [(true, true), (true, false), (false, true)] {
+    for (part, metadata) in [(true, true), (true, false), (false, true)] {
         let directory = tempfile::tempdir().unwrap();
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o1777)).unwrap();
         let target = directory.path().join("file.bin");
@@ -287,7 +287,7 @@ async fn part_of_other_user_is_not_used() {
         let mut evil = std::fs::read(parts.part()).unwrap();
         evil[..5].copy_from_slice(b"EVIL!");
         std::fs::write(parts.part(), &evil).unwrap();
-        for (path, planted) in [(parts.part(), part), (parts.note(), note)] {
+        for (path, planted) in [(parts.part(), part), (parts.metadata(), metadata)] {
             if planted && chown(path, NOBODY, NOBODY).is_err() {
                 return; // Only root gives files away.
             }
@@ -309,7 +309,7 @@ async fn swapped_part_files_are_ignored() {
         let moved_to = broken_off(&server, path, &scratch.path().join(target.file_name().unwrap())).await;
         let parts = broken_off(&server, "/media/a", &one).await;
         std::fs::rename(parts.part(), directory.path().join(&moved_to.part)).unwrap();
-        std::fs::rename(parts.note(), directory.path().join(&moved_to.note)).unwrap();
+        std::fs::rename(parts.metadata(), directory.path().join(&moved_to.metadata)).unwrap();
         let downloaded = client(&server).download(path).to(target).await.unwrap();
         assert_eq!((downloaded.bytes, downloaded.resumed_from), (SIZE as u64, 0));
         assert_eq!(std::fs::read(target).unwrap(), content(path));
@@ -323,16 +323,17 @@ async fn corrupt_notes_restart_download() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("file.bin");
     let parts = broken_off(&server, "/media/a", &target).await;
-    let (part, note) = (std::fs::read(parts.part()).unwrap(), std::fs::read_to_string(parts.note()).unwrap());
+    let (part, metadata) =
+        (std::fs::read(parts.part()).unwrap(), std::fs::read_to_string(parts.metadata()).unwrap());
     let edited = |field: &str, value: serde_json::Value| {
-        let mut note: serde_json::Value = serde_json::from_str(&note).unwrap();
-        note[field] = value;
-        note.to_string()
+        let mut metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+        metadata[field] = value;
+        metadata.to_string()
     };
     let without = |field: &str| {
-        let mut note: serde_json::Map<_, _> = serde_json::from_str(&note).unwrap();
-        assert!(note.remove(field).is_some());
-        serde_json::Value::from(note).to_string()
+        let mut metadata: serde_json::Map<_, _> = serde_json::from_str(&metadata).unwrap();
+        assert!(metadata.remove(field).is_some());
+        serde_json::Value::from(metadata).to_string()
     };
     let texts = [
         "".to_owned(),
@@ -340,9 +341,9 @@ async fn corrupt_notes_restart_download() {
         "[".repeat(60_000),
         "{\"size\":".repeat(8_000),
         "\0\u{1}".to_owned(),
-        note[..note.len() - 1].to_owned(),
-        format!("{note}x"),
-        format!("{note}{}", " ".repeat(1 << 20)),
+        metadata[..metadata.len() - 1].to_owned(),
+        format!("{metadata}x"),
+        format!("{metadata}{}", " ".repeat(1 << 20)),
         without("format"),
         without("of"),
         edited("format", 1.into()),
@@ -363,7 +364,7 @@ async fn corrupt_notes_restart_download() {
     evil[..5].copy_from_slice(b"EVIL!");
     for text in texts {
         std::fs::write(parts.part(), &evil).unwrap();
-        std::fs::write(parts.note(), &text).unwrap();
+        std::fs::write(parts.metadata(), &text).unwrap();
         let downloaded = client(&server).download("/media/a").to(&target).await.unwrap();
         let start: String = text.chars().take(100).collect();
         assert_eq!((downloaded.bytes, downloaded.resumed_from), (SIZE as u64, 0), "{start}");
@@ -372,15 +373,15 @@ async fn corrupt_notes_restart_download() {
     }
     // A part that is empty or longer than the file.
     for length in [0, SIZE as u64 + 1, 1 << 32] {
-        std::fs::write(parts.note(), &note).unwrap();
+        std::fs::write(parts.metadata(), &metadata).unwrap();
         std::fs::File::create(parts.part()).unwrap().set_len(length).unwrap();
         let downloaded = client(&server).download("/media/a").to(&target).await.unwrap();
         assert_eq!((downloaded.bytes, downloaded.resumed_from), (SIZE as u64, 0));
         assert_eq!(names(directory.path()), ["file.bin"]);
     }
-    // The original note and part are resumed.
+    // The original metadata and part are resumed.
     std::fs::write(parts.part(), &part).unwrap();
-    std::fs::write(parts.note(), &note).unwrap();
+    std::fs::write(parts.metadata(), &metadata).unwrap();
     let downloaded = client(&server).download("/media/a").to(&target).await.unwrap();
     assert_eq!(downloaded.resumed_from, KEPT as u64);
     assert_eq!(std::fs::read(&target).unwrap(), content("/media/a"));

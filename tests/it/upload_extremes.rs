@@ -36,7 +36,7 @@ struct Claims {
 
 impl Claims {
     fn of(size: u64, bytes: &'static [u8]) -> ResumableSource {
-        ResumableSource::reopen(Claims { size, bytes, modified: None })
+        ResumableSource::from_rewindable(Claims { size, bytes, modified: None })
     }
 }
 
@@ -131,7 +131,8 @@ impl RewindableSource for Boastful {
 #[tokio::test]
 async fn reader_overreporting_bytes_fails() {
     let (_backend, client) = start().await;
-    let error = soon(client.create_chunked_upload(ResumableSource::reopen(Boastful))).await.failure();
+    let error =
+        soon(client.create_chunked_upload(ResumableSource::from_rewindable(Boastful))).await.failure();
     assert!(error.is_file(), "{error}");
 }
 
@@ -150,7 +151,7 @@ async fn extreme_times_do_not_panic() {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60),
     ] {
         let source = Claims { size: 10, bytes: CONTENT, modified: Some(modified) };
-        soon(client.create_chunked_upload(ResumableSource::reopen(source))).await.unwrap();
+        soon(client.create_chunked_upload(ResumableSource::from_rewindable(source))).await.unwrap();
     }
 }
 
@@ -276,7 +277,7 @@ impl Blocking {
     fn at(at: usize) -> (ResumableSource, mpsc::Sender<()>) {
         let (sender, receiver) = mpsc::channel();
         (
-            ResumableSource::reopen(Blocking {
+            ResumableSource::from_rewindable(Blocking {
                 at,
                 sizes: AtomicUsize::new(0),
                 release: Arc::new(Mutex::new(receiver)),

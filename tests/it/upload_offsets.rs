@@ -446,7 +446,7 @@ fn source(
             return (file.path().into(), Some(file));
         }
         Kind::Bytes => content.clone().into(),
-        Kind::RewindableSource => ResumableSource::reopen(chunks).into(),
+        Kind::RewindableSource => ResumableSource::from_rewindable(chunks).into(),
         Kind::Reader => StreamSource::reader(chunks, size).into(),
         Kind::Stream => StreamSource::stream(futures_util::stream::iter(chunks), size).into(),
     };

@@ -130,7 +130,7 @@ async fn every_kind_of_source_is_uploaded() {
         (setup.client.create_chunked_upload(path.as_path()), "model.pt"),
         (setup.client.create_chunked_upload(path.to_str().unwrap()), "model.pt"),
         (setup.client.create_chunked_upload(Bytes::from(setup.content.clone())), "file"),
-        (setup.client.create_chunked_upload(ResumableSource::reopen(again)), "again.pt"),
+        (setup.client.create_chunked_upload(ResumableSource::from_rewindable(again)), "again.pt"),
         (
             setup.client.create_chunked_upload(StreamSource::reader(
                 io::Cursor::new(setup.content.clone()),
@@ -199,7 +199,8 @@ async fn failing_stream_reports_own_error() {
 #[tokio::test]
 async fn unreadable_source_leaves_session() {
     let setup = Setup::new().await;
-    let source = |short, refuses| ResumableSource::reopen(Again { path: setup.path(), short, refuses });
+    let source =
+        |short, refuses| ResumableSource::from_rewindable(Again { path: setup.path(), short, refuses });
     let error = setup.client.create_chunked_upload(source(false, true)).await.failure();
     assert!(
         error.is_file() && error.to_string().contains("again.pt: the file can't be read: the store is away"),
@@ -209,7 +210,8 @@ async fn unreadable_source_leaves_session() {
     let mut setup = setup;
     setup.content = (0..2_u32 << 20).map(|at| (at * 31 / 7) as u8).collect();
     std::fs::write(setup.path(), &setup.content).unwrap();
-    let source = |short| ResumableSource::reopen(Again { path: setup.path(), short, refuses: false });
+    let source =
+        |short| ResumableSource::from_rewindable(Again { path: setup.path(), short, refuses: false });
     let error = setup.client.create_chunked_upload(source(true)).chunk_size(300_000).await.failure();
     assert!(error.is_file() && error.to_string().contains("again.pt: the file became shorter"), "{error}");
     let session = error.upload_session().unwrap().clone();
@@ -748,7 +750,7 @@ impl RewindableSource for Counted {
 async fn upload_all_never_exceeds_concurrency() {
     let setup = Setup::new().await;
     let (alive, in_progress) = (Arc::new(()), Arc::new(Mutex::new((0, 0))));
-    let files = || (0..8).map(|_| ResumableSource::reopen(Counted { _alive: alive.clone() }));
+    let files = || (0..8).map(|_| ResumableSource::from_rewindable(Counted { _alive: alive.clone() }));
     let upload_all = |counts: Arc<Mutex<(usize, usize)>>| {
         setup.client.upload_all(files()).concurrency(3).each(move |_, upload| {
             let (counts, started) = (counts.clone(), AtomicBool::new(false));
@@ -796,7 +798,7 @@ impl RewindableSource for Away {
 #[tokio::test]
 async fn unknown_source_size_sends_nothing() {
     let setup = Setup::new().await;
-    let error = setup.client.create_chunked_upload(ResumableSource::reopen(Away)).await.failure();
+    let error = setup.client.create_chunked_upload(ResumableSource::from_rewindable(Away)).await.failure();
     assert!(error.is_file() && error.to_string().contains("the store is away"), "{error}");
     assert_eq!(setup.requests(), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! Makes the names of components and properties unique in Rust.
+//! Components: adds, renames, hoists and removes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

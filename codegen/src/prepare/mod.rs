@@ -1,13 +1,13 @@
 //! Prepares an OpenAPI document for the generator. Each rule is one function that states its reason and
 //! reports its changes. Rules change the generator's input, but never the bytes on the wire.
 
+mod all_of;
 mod choices;
 mod components;
-mod composing;
-mod compositions;
 mod discriminators;
 mod enums;
 mod lengths;
+mod merge_all_of;
 #[doc(hidden)]
 pub mod naming;
 mod nullable;
@@ -74,21 +74,21 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     operations::add_missing_responses(document, report_to)?;
     operations::make_operation_ids_unique(document, report_to);
     repair::repair_mistyped_values(document, report_to);
-    compositions::tagged_base_to_one_of(document, report_to);
+    all_of::tagged_base_to_one_of(document, report_to);
     discriminators::complete_discriminator_mappings(document, report_to);
     components::rename_own_type_clashes(document, report_to);
     components::add_own_schemas(document, report_to);
     references::check_references(document)?;
     // Null, choices and compositions.
     enums::constant_choices_to_enum(document, report_to);
-    compositions::merge_shapeless_parts(document, report_to);
+    all_of::merge_shapeless_parts(document, report_to);
     choices::any_of_to_one_of(document, report_to);
     choices::drop_null_and_blank_choices(document, report_to);
     choices::flatten_nested_choices(document, report_to);
     nullable::move_nullable_to_references(document, report_to);
-    compositions::drop_required_only_choices(document, report_to);
-    compositions::hoist_compositions_with_choices(document, report_to);
-    compositions::merge_all_of(document, report_to);
+    all_of::drop_required_only_choices(document, report_to);
+    all_of::hoist_compositions_with_choices(document, report_to);
+    all_of::merge_all_of(document, report_to);
     // Operations.
     operations::keep_one_success(document, report_to);
     operations::keep_one_request_type(document, report_to)?;

@@ -12,10 +12,10 @@ use tracing::warn;
 use super::eviction::CacheLimits;
 use super::index::Index;
 use super::key::KeyBy;
-use super::leases::Holder;
+use super::leases::LeaseTable;
 use super::lock::{CacheLock, FileLocks, Waiting};
 use super::parts::PartFiles;
-use super::released::Released;
+use super::release_queue::ReleaseQueue;
 use super::state::State;
 use super::{Access, CONTROL, FileCache, Inner, directory};
 use crate::error::{Error, Result};
@@ -207,9 +207,9 @@ impl FileCacheBuilder {
             return Err(Error::configuration("file_cache", problem));
         }
         let control = dir.join(CONTROL);
-        let (holders, parts) = (control.join("holders"), control.join("parts"));
+        let (handles, parts) = (control.join("holders"), control.join("parts"));
         let mut state = State::new(dir.clone(), Index::new(control.join("index")));
-        let access = match make_directories(&dir, &[&control, &holders, &parts]) {
+        let access = match make_directories(&dir, &[&control, &handles, &parts]) {
             Ok(()) => Access::Full(CacheLock::new(control.join("lock"), locks)),
             Err(error) => read_only(&dir, &mut state, error)?,
         };
@@ -222,20 +222,20 @@ impl FileCacheBuilder {
             lock_timeout,
             parts: PartFiles::new(parts, locks),
             state: Mutex::new(state),
-            in_progress: Default::default(),
+            download_locks: Default::default(),
             variants: Default::default(),
-            released: Released::default(),
+            release_queue: ReleaseQueue::default(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         };
         let mut cache = FileCache(Arc::new(inner));
         if cache.lock().is_ok() {
-            let registered = cache.register(holders, locks, waiting);
+            let registered = cache.register(handles, locks, waiting);
             if let Err(error) = registered {
                 cache = cache.into_read_only(error)?;
             }
         }
-        cache.tidy(waiting);
+        cache.remove_orphans(waiting);
         if cache.lock().is_ok() {
             cache.remove_superseded(waiting);
             cache.evict(waiting);
@@ -246,9 +246,9 @@ impl FileCacheBuilder {
 
 impl FileCache {
     /// Registers this handle, so that other handles see its leases.
-    fn register(&self, holders: PathBuf, locks: FileLocks, waiting: &Waiting) -> Result<()> {
-        let mut session = self.shared(waiting)?;
-        session.state.holder = Some(Holder::new(holders, locks, &session.lock)?);
+    fn register(&self, handles: PathBuf, locks: FileLocks, waiting: &Waiting) -> Result<()> {
+        let mut locked = self.shared(waiting)?;
+        locked.state.leases = Some(LeaseTable::new(handles, locks, &locked.lock)?);
         Ok(())
     }
 

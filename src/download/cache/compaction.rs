@@ -20,7 +20,7 @@ impl Index {
         let written = self.write().and_then(|file| file.persist(&self.path).map_err(|error| error.error));
         written
             .map_err(|error| Error::file(&self.path, "the file cache's index can't be replaced", error))?;
-        self.remove_left_behind();
+        self.remove_temporary_journals();
         self.refresh().map(|_| ())
     }
 
@@ -56,7 +56,7 @@ impl Index {
     }
 
     /// Removes files of other processes that were killed while they replaced the journal.
-    fn remove_left_behind(&self) {
+    fn remove_temporary_journals(&self) {
         let (Some(directory), Some(name)) =
             (self.path.parent(), self.path.file_name().and_then(|name| name.to_str()))
         else {

@@ -19,7 +19,7 @@ const BATCH: usize = 256;
 
 /// After a scan of all files found nothing to remove, the next scan starts only once at least one in this
 /// many files was added or released.
-const PATIENCE: usize = 16;
+const RESCAN_FRACTION: usize = 16;
 
 /// The limits of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(super) struct Candidates {
     /// The least recently used file first. Files that are used or added later come after all of them.
     queue: VecDeque<(SystemTime, KeyHash)>,
     /// The number of files when a scan last found nothing to remove.
-    in_vain: usize,
+    files_after_vain_scan: usize,
     /// How many files were added or released since.
     changes: usize,
 }
@@ -56,15 +56,15 @@ impl Candidates {
     pub(super) fn released(&mut self, accessed: impl FnOnce() -> SystemTime, hash: KeyHash) {
         self.changes = self.changes.saturating_add(1);
         // Otherwise the next scan finds it.
-        if self.in_vain > 0 {
+        if self.files_after_vain_scan > 0 {
             self.queue.push_back((accessed(), hash));
         }
     }
 
     /// Returns whether a scan is worth its cost. If all files are leased, a scan for each added file would
     /// take longer and longer.
-    fn is_worth_a_look(&self) -> bool {
-        self.changes.saturating_mul(PATIENCE) >= self.in_vain
+    fn is_scan_worthwhile(&self) -> bool {
+        self.changes.saturating_mul(RESCAN_FRACTION) >= self.files_after_vain_scan
     }
 }
 
@@ -89,26 +89,26 @@ impl FileCache {
     }
 
     fn try_evict(&self, waiting: &Waiting) -> Result<()> {
-        let parts = if self.0.limits.bytes < u64::MAX { self.remove_parts() } else { 0 };
+        let parts = if self.0.limits.bytes < u64::MAX { self.evict_parts() } else { 0 };
         let mut looked = false;
         while !self.is_within(parts) {
-            let (is_empty, is_worth_a_look) = {
+            let (is_empty, is_scan_worthwhile) = {
                 let candidates = &self.state().candidates;
-                (candidates.queue.is_empty(), candidates.is_worth_a_look())
+                (candidates.queue.is_empty(), candidates.is_scan_worthwhile())
             };
             if is_empty {
-                if looked || !is_worth_a_look {
+                if looked || !is_scan_worthwhile {
                     break;
                 }
-                self.look_at_all();
+                self.scan_files();
                 looked = true;
             }
-            self.evict_some(parts, waiting)?;
+            self.evict_batch(parts, waiting)?;
         }
         if looked {
             let is_within = self.is_within(parts);
             let mut state = self.state();
-            state.candidates.in_vain =
+            state.candidates.files_after_vain_scan =
                 if is_within { 0 } else { usize::try_from(state.index.files()).unwrap_or(usize::MAX) };
             state.candidates.changes = 0;
         }
@@ -123,7 +123,7 @@ impl FileCache {
 
     /// Removes part files that are not being written while there are too many bytes. Returns the bytes of the
     /// remaining ones.
-    fn remove_parts(&self) -> u128 {
+    fn evict_parts(&self) -> u128 {
         let parts = self.0.parts.all();
         let mut bytes = parts.iter().map(|part| u128::from(part.bytes)).sum::<u128>();
         for part in &parts {
@@ -142,12 +142,12 @@ impl FileCache {
 
     /// Scans all files for candidates. It takes no lock, since it takes a while: each candidate is checked
     /// again before it is removed.
-    fn look_at_all(&self) {
+    fn scan_files(&self) {
         let all: Vec<KeyHash> = self.state().index.iter().map(|(hash, _)| hash).collect();
         let mut found = Vec::new();
         for some in all.chunks(BATCH) {
             let state = self.state();
-            for hash in some.iter().filter(|hash| !state.holds(**hash)) {
+            for hash in some.iter().filter(|hash| !state.is_leased_here(**hash)) {
                 let Some(entry) = state.index.get(*hash) else { continue };
                 found.push((used_at(&state.path(*hash, entry)), *hash));
             }
@@ -156,17 +156,17 @@ impl FileCache {
         self.state().candidates.queue = found.into();
     }
 
-    fn evict_some(&self, parts: u128, waiting: &Waiting) -> Result<()> {
-        let mut session = self.exclusive(waiting)?;
-        session.look_at_others()?;
-        let state = &mut *session.state;
+    fn evict_batch(&self, parts: u128, waiting: &Waiting) -> Result<()> {
+        let mut locked = self.exclusive(waiting)?;
+        locked.read_other_leases()?;
+        let state = &mut *locked.state;
         let (mut bytes, mut files) = (state.index.bytes() + parts, state.index.files());
         let mut gone = Vec::new();
         while gone.len() < BATCH
             && !self.0.limits.allow(bytes, files)
             && let Some((accessed, hash)) = state.candidates.queue.pop_front()
         {
-            let Some(entry) = state.index.get(hash).filter(|_| !state.is_held(hash)) else { continue };
+            let Some(entry) = state.index.get(hash).filter(|_| !state.is_leased(hash)) else { continue };
             let path = state.path(hash, entry);
             match remove_unused(&path, accessed) {
                 Ok(Removal::Removed) => state.evicted += 1,

@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use reqwest::header::{ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 
 /// The maximum length of a stored `ETag` in its escaped form, in bytes. A longer one isn't stored.
-const LONGEST_ETAG: usize = 240;
+const MAX_ETAG: usize = 240;
 
 /// The year 10000, in seconds since 1970: HTTP dates end before it.
 const END_OF_DATES: u64 = 253_402_300_800;
@@ -18,7 +18,7 @@ const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
 /// A digest in lower-case hexadecimal: MD5, SHA-1 or SHA-256, determined by its length.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Digest(String);
+pub(crate) struct CachedDigest(String);
 
 /// The validators of a file's version, for conditional requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(crate) struct Validators {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FileRecord {
     /// At most one for each algorithm.
-    digests: Vec<Digest>,
+    digests: Vec<CachedDigest>,
     /// The size that the caller expected, if the file has another one: servers may report the size of the
     /// stored form, which may be compressed.
     stored_size: Option<u64>,
@@ -45,7 +45,7 @@ pub(crate) struct FileRecord {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Expected {
     pub(crate) size: Option<u64>,
-    pub(crate) digest: Option<Digest>,
+    pub(crate) digest: Option<CachedDigest>,
 }
 
 /// Whether a file matches what is expected of it.
@@ -57,12 +57,12 @@ pub(super) enum Agreement {
     Unknown,
 }
 
-impl Digest {
+impl CachedDigest {
     /// `None` if the text isn't such a digest.
     pub(crate) fn new(hex: &str) -> Option<Self> {
         let is_digest = matches!(hex.len(), 32 | 40 | 64)
             && hex.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-        is_digest.then(|| Digest(hex.to_owned()))
+        is_digest.then(|| CachedDigest(hex.to_owned()))
     }
 
     fn algorithm(&self) -> &'static str {
@@ -104,7 +104,11 @@ impl Validators {
 }
 
 impl FileRecord {
-    pub(crate) fn new(validators: Validators, stored_size: Option<u64>, digest: Option<Digest>) -> Self {
+    pub(crate) fn new(
+        validators: Validators,
+        stored_size: Option<u64>,
+        digest: Option<CachedDigest>,
+    ) -> Self {
         FileRecord { digests: digest.into_iter().collect(), stored_size, validators, stamp: None }
     }
 
@@ -113,7 +117,7 @@ impl FileRecord {
         FileRecord { stamp, ..self }
     }
 
-    pub(super) fn add_digest(&mut self, digest: Digest) {
+    pub(super) fn add_digest(&mut self, digest: CachedDigest) {
         self.digests.retain(|other| other.algorithm() != digest.algorithm());
         self.digests.push(digest);
     }
@@ -130,7 +134,7 @@ impl FileRecord {
             word("stored", &size);
         }
         let etag = self.validators.etag.as_ref().map(|etag| utf8_percent_encode(etag, ESCAPED).to_string());
-        if let Some(etag) = etag.filter(|etag| etag.len() <= LONGEST_ETAG) {
+        if let Some(etag) = etag.filter(|etag| etag.len() <= MAX_ETAG) {
             word("etag", &etag);
         }
         if let Some(modified) = self.validators.modified {
@@ -148,7 +152,7 @@ impl FileRecord {
         for (name, value) in words.split(' ').filter_map(|word| word.split_once('=')) {
             match name {
                 "md5" | "sha1" | "sha256" => {
-                    let digest = Digest::new(value).filter(|digest| digest.algorithm() == name);
+                    let digest = CachedDigest::new(value).filter(|digest| digest.algorithm() == name);
                     digest.into_iter().for_each(|digest| file_record.add_digest(digest));
                 }
                 "stored" => file_record.stored_size = value.parse().ok(),
@@ -216,8 +220,8 @@ mod tests {
             ..FileRecord::default()
         };
         for length in [32, 40, 64] {
-            file_record.add_digest(Digest::new(&"0".repeat(length)).unwrap());
-            file_record.add_digest(Digest::new(&"f".repeat(length)).unwrap());
+            file_record.add_digest(CachedDigest::new(&"0".repeat(length)).unwrap());
+            file_record.add_digest(CachedDigest::new(&"f".repeat(length)).unwrap());
         }
         let words = file_record.words();
         assert_eq!(FileRecord::of_words(&words), file_record, "{words}");
@@ -263,7 +267,7 @@ mod tests {
 
     #[test]
     fn expected_size_and_digest_match_entry() {
-        let digest = |digit: &str, length| Digest::new(&digit.repeat(length));
+        let digest = |digit: &str, length| CachedDigest::new(&digit.repeat(length));
         let mut file_record = FileRecord { stored_size: Some(12), ..FileRecord::default() };
         file_record.add_digest(digest("a", 32).unwrap());
         for (size, digest, agreement) in [

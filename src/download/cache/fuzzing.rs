@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::index::Index;
 use super::journal_line::sealed;
 use super::key::{KeyBy, KeyHash};
-use super::leases::Other;
+use super::leases::OtherLeases;
 use super::signed_url::without_signature;
 use super::{Expected, FileCache, Found};
 use crate::error::Result;
@@ -39,8 +39,8 @@ pub(crate) fn index(lines: &[u8]) -> (u64, u128) {
 }
 
 /// Returns the number of leases in a lease file.
-pub(crate) fn holds(file: &[u8]) -> usize {
-    let mut other = Other::default();
+pub(crate) fn lease_count(file: &[u8]) -> usize {
+    let mut other = OtherLeases::default();
     let _ = other.read_on(Cursor::new(file));
     other.count()
 }

@@ -15,7 +15,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use super::file_record::{FileRecord, stamp};
-use super::journal_line::{Entry, LONGEST, Line, Version, added, parse, removed};
+use super::journal_line::{Entry, Line, MAX_LINE, Version, added, parse, removed};
 use super::key::KeyHash;
 use super::lock::Exclusive;
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ const HEAD: usize = VERSION.len() + 17;
 
 /// The previous format. Its lines are valid in this one. Files keep their entries and age out: they have
 /// other keys now.
-const VERSION_BEFORE: &str = "synapse-file-cache 1 ";
+const PREVIOUS_VERSION: &str = "synapse-file-cache 1 ";
 
 /// Maximum number of bytes of the journal that are read at once.
 const BUFFER: u64 = 64 << 10;
@@ -165,8 +165,8 @@ impl Index {
     ) -> io::Result<FileRecord> {
         let Some(stored) = self.entries.get(&hash) else { return Ok(FileRecord::default()) };
         file.seek(SeekFrom::Start(stored.at))?;
-        let mut line = Vec::with_capacity(LONGEST as usize);
-        BufReader::with_capacity(LONGEST as usize, file.take(LONGEST)).read_until(b'\n', &mut line)?;
+        let mut line = Vec::with_capacity(MAX_LINE as usize);
+        BufReader::with_capacity(MAX_LINE as usize, file.take(MAX_LINE)).read_until(b'\n', &mut line)?;
         match parse(&line) {
             Some(Line::Added(added)) if added.hash == hash && added.entry == self.entry(stored) => {
                 Ok(added.file_record())
@@ -201,7 +201,7 @@ impl Index {
         if !self.refresh()? {
             self.forget();
             let before = open_own(&self.path, OpenOptions::new().read(true));
-            let _ = before.and_then(|mut file| self.catch_up(&mut file, VERSION_BEFORE));
+            let _ = before.and_then(|mut file| self.catch_up(&mut file, PREVIOUS_VERSION));
             self.replace()?;
         }
         Ok(())
@@ -224,7 +224,7 @@ impl Index {
     }
 
     /// Records what is known about a file's content.
-    pub(super) fn note(&mut self, hash: KeyHash, file_record: &FileRecord) -> Result<()> {
+    pub(super) fn update_record(&mut self, hash: KeyHash, file_record: &FileRecord) -> Result<()> {
         let Some(entry) = self.get(hash) else { return Ok(()) };
         self.append(&self.line(hash, entry, self.superseded.contains(&hash), file_record))
     }
@@ -311,7 +311,7 @@ impl Index {
         }
         file.seek(SeekFrom::Start(self.read))?;
         // In most cases only one line was appended.
-        let room = length.saturating_sub(self.read).clamp(LONGEST, BUFFER);
+        let room = length.saturating_sub(self.read).clamp(MAX_LINE, BUFFER);
         self.read_on(&mut BufReader::with_capacity(room as usize, &mut *file))?;
         self.seen = file.metadata().ok().filter(|now| now.len() == self.read).and_then(|now| seen(&now));
         Ok(true)
@@ -322,13 +322,13 @@ impl Index {
         let mut line = Vec::new();
         loop {
             line.clear();
-            let length = journal.by_ref().take(LONGEST).read_until(b'\n', &mut line)? as u64;
+            let length = journal.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? as u64;
             if length == 0 {
                 return Ok(());
             }
             self.torn = line.last() != Some(&b'\n');
             // A short torn line may still be completed. Anything longer than a line is garbage.
-            if self.torn && length < LONGEST {
+            if self.torn && length < MAX_LINE {
                 return Ok(());
             }
             self.apply(&line);

@@ -5,7 +5,7 @@ use super::file_record::FileRecord;
 use super::key::{KeyHash, is_extension};
 
 /// The maximum length of a line, in bytes: every line is shorter.
-pub(super) const LONGEST: u64 = 640;
+pub(super) const MAX_LINE: u64 = 640;
 
 /// What the index knows about a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

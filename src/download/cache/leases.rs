@@ -19,7 +19,7 @@ use crate::runtime::plain_file::{self, open_own};
 
 /// Suffix of the file with a handle's leases, after the name of the handle's lock file. These are two files
 /// because on Windows other processes can't read a locked file.
-const HOLDS: &str = ".holds";
+const LEASES_SUFFIX: &str = ".holds";
 
 /// Length of a line, which adds or removes one lease: a sign, 32 digits and the line's end.
 const LINE: usize = 34;
@@ -31,7 +31,7 @@ const DEAD_LINES: usize = 1000;
 
 /// The leases of this handle and of the others.
 #[derive(Debug)]
-pub(super) struct Holder {
+pub(super) struct LeaseTable {
     dir: PathBuf,
     name: String,
     locks: FileLocks,
@@ -46,21 +46,21 @@ pub(super) struct Holder {
     /// The file contains a lease that was released.
     outdated: bool,
     /// How often each file was returned and not released.
-    held: HashMap<KeyHash, u64>,
-    others: HashMap<String, Other>,
+    leased: HashMap<KeyHash, u64>,
+    others: HashMap<String, OtherLeases>,
     /// A forked process has a copy of this handle in memory but doesn't own it.
     process: u32,
 }
 
 /// The leases of another handle when its file was last read.
 #[derive(Debug, Default)]
-pub(super) struct Other {
+pub(super) struct OtherLeases {
     head: Vec<u8>,
     read: u64,
-    held: HashSet<KeyHash>,
+    leased: HashSet<KeyHash>,
 }
 
-impl Holder {
+impl LeaseTable {
     /// Registers a new handle. `_lock` keeps the others from taking it for a dead one before its file is
     /// locked.
     pub(super) fn new(dir: PathBuf, locks: FileLocks, _lock: &Shared) -> Result<Self> {
@@ -74,13 +74,13 @@ impl Holder {
             Err(TryLockError::Error(error)) => return Err(lock_error(&path, error)),
             Err(TryLockError::WouldBlock) => return Err(cant(io::ErrorKind::WouldBlock.into())),
         }
-        let path = dir.join(format!("{name}{HOLDS}"));
+        let path = dir.join(format!("{name}{LEASES_SUFFIX}"));
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let file =
             file.map_err(|error| Error::file(&path, "the file cache's leases can't be written", error))?;
-        let (held, others) = (HashMap::new(), HashMap::new());
+        let (leased, others) = (HashMap::new(), HashMap::new());
         let (length, misplaced, outdated) = (0, false, false);
-        let mut holder = Holder {
+        let mut leases = LeaseTable {
             dir,
             name,
             locks,
@@ -90,34 +90,34 @@ impl Holder {
             length,
             misplaced,
             outdated,
-            held,
+            leased,
             others,
             process,
         };
-        holder.rewrite()?;
-        Ok(holder)
+        leases.rewrite()?;
+        Ok(leases)
     }
 
     /// Returns how many files this handle has leases on.
     pub(super) fn count(&self) -> u64 {
-        self.held.len() as u64
+        self.leased.len() as u64
     }
 
     /// Returns whether this handle has a lease on the file.
-    pub(super) fn holds(&self, hash: KeyHash) -> bool {
-        self.held.contains_key(&hash)
+    pub(super) fn is_leased_here(&self, hash: KeyHash) -> bool {
+        self.leased.contains_key(&hash)
     }
 
     /// Returns whether any handle has a lease on it, as of the last
-    /// [`look_at_others`](Holder::look_at_others).
-    pub(super) fn is_held(&self, hash: KeyHash) -> bool {
-        self.holds(hash) || self.others.values().any(|other| other.held.contains(&hash))
+    /// [`read_other_leases`](LeaseTable::read_other_leases).
+    pub(super) fn is_leased(&self, hash: KeyHash) -> bool {
+        self.is_leased_here(hash) || self.others.values().any(|other| other.leased.contains(&hash))
     }
 
     /// Adds a lease, or counts an existing one once more. For a new lease the caller must hold the cache's
     /// lock.
-    pub(super) fn hold(&mut self, hash: KeyHash) -> Result<()> {
-        if let Some(times) = self.held.get_mut(&hash) {
+    pub(super) fn acquire(&mut self, hash: KeyHash) -> Result<()> {
+        if let Some(times) = self.leased.get_mut(&hash) {
             *times += 1;
             return Ok(());
         }
@@ -131,24 +131,24 @@ impl Holder {
             return Err(self.cant_write(error));
         }
         let lines = (self.length as usize).saturating_sub(HEAD) / LINE;
-        if self.outdated || lines > 2 * self.held.len() + DEAD_LINES {
+        if self.outdated || lines > 2 * self.leased.len() + DEAD_LINES {
             self.rewrite()?;
         }
         self.write('+', hash)?;
-        self.held.insert(hash, 1);
+        self.leased.insert(hash, 1);
         Ok(())
     }
 
     /// Releases a lease once. Returns whether none is left: then it is removed from the file, without the
     /// cache's lock, since the others only keep the file for longer if they see it later.
     pub(super) fn release(&mut self, hash: KeyHash) -> Result<bool> {
-        match self.held.get_mut(&hash) {
+        match self.leased.get_mut(&hash) {
             Some(times) if *times > 1 => {
                 *times -= 1;
                 Ok(false)
             }
             Some(_) => {
-                self.held.remove(&hash);
+                self.leased.remove(&hash);
                 if self.is_of_another_process() {
                     return Ok(false);
                 }
@@ -184,7 +184,7 @@ impl Holder {
     /// one: they never see a half-written file.
     fn rewrite(&mut self) -> Result<()> {
         let mut text = format!("{:016x}\n", fastrand::u64(..));
-        for hash in self.held.keys() {
+        for hash in self.leased.keys() {
             text.push('+');
             text.push_str(&hash.hex());
             text.push('\n');
@@ -203,7 +203,7 @@ impl Holder {
 
     /// Reads the leases of the other handles, and cleans up after those whose processes died. Under the
     /// exclusive lock no file is returned and no handle is registered, so the result stays valid.
-    pub(super) fn look_at_others(&mut self, _lock: &Exclusive) -> Result<()> {
+    pub(super) fn read_other_leases(&mut self, _lock: &Exclusive) -> Result<()> {
         let cant = |error| Error::file(&self.dir, "the file cache's handles can't be listed", error);
         let mut alive = HashSet::new();
         for entry in std::fs::read_dir(&self.dir).map_err(cant)? {
@@ -212,7 +212,7 @@ impl Holder {
                 continue;
             };
             if self.is_alive(name) {
-                let path = self.dir.join(format!("{name}{HOLDS}"));
+                let path = self.dir.join(format!("{name}{LEASES_SUFFIX}"));
                 let other = self.others.entry(name.to_owned()).or_default();
                 // If a handle's leases can't be read, no file may be removed.
                 other.catch_up(&path).map_err(|error| {
@@ -239,19 +239,19 @@ impl Holder {
             return true;
         }
         // The lease file is removed first: a lock file without one still belongs to a dead handle.
-        let _ = std::fs::remove_file(self.dir.join(format!("{name}{HOLDS}")));
+        let _ = std::fs::remove_file(self.dir.join(format!("{name}{LEASES_SUFFIX}")));
         let _ = std::fs::remove_file(&path);
         false
     }
 }
 
-impl Other {
+impl OtherLeases {
     fn catch_up(&mut self, path: &std::path::Path) -> io::Result<()> {
         match open_own(path, File::options().read(true)) {
             Ok(file) => self.read_on(file),
             // The handle is being dropped.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                *self = Other::default();
+                *self = OtherLeases::default();
                 Ok(())
             }
             Err(error) => Err(error),
@@ -263,7 +263,7 @@ impl Other {
         let mut head = Vec::with_capacity(HEAD);
         file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
         if head != self.head {
-            *self = Other { read: HEAD as u64, head, held: HashSet::new() };
+            *self = OtherLeases { read: HEAD as u64, head, leased: HashSet::new() };
         }
         file.seek(SeekFrom::Start(self.read))?;
         let mut lines = BufReader::new(file);
@@ -280,7 +280,7 @@ impl Other {
 
     #[cfg(fuzzing)]
     pub(super) fn count(&self) -> usize {
-        self.held.len()
+        self.leased.len()
     }
 
     fn apply(&mut self, line: &[u8; LINE]) {
@@ -288,14 +288,14 @@ impl Other {
             std::str::from_utf8(line).ok().and_then(|line| line.strip_suffix('\n')?.split_at_checked(1));
         let Some((sign, hex)) = line else { return };
         match (sign, KeyHash::from_hex(hex)) {
-            ("+", Some(hash)) => _ = self.held.insert(hash),
-            ("-", Some(hash)) => _ = self.held.remove(&hash),
+            ("+", Some(hash)) => _ = self.leased.insert(hash),
+            ("-", Some(hash)) => _ = self.leased.remove(&hash),
             _ => {}
         }
     }
 }
 
-impl Drop for Holder {
+impl Drop for LeaseTable {
     fn drop(&mut self) {
         if !self.is_of_another_process() {
             let _ = std::fs::remove_file(&self.path);

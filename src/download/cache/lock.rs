@@ -15,11 +15,11 @@ use crate::runtime::file_id::FileId;
 use crate::runtime::plain_file::open_own;
 
 /// Intervals between two attempts to take a lock.
-const FIRST_LOOK: Duration = Duration::from_micros(20);
-const LAST_LOOK: Duration = Duration::from_millis(5);
+const MIN_POLL_INTERVAL: Duration = Duration::from_micros(20);
+const MAX_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Maximum number of files that stay open between two locks.
-const IDLE: usize = 8;
+const MAX_IDLE: usize = 8;
 
 type TryLock = fn(&File) -> Result<(), TryLockError>;
 
@@ -81,7 +81,7 @@ impl Waiting {
             return Err(Error::new(ErrorKind::Timeout, message).timed_out());
         }
         std::thread::sleep(*look);
-        *look = (*look * 2).min(LAST_LOOK);
+        *look = (*look * 2).min(MAX_POLL_INTERVAL);
         Ok(())
     }
 }
@@ -174,7 +174,7 @@ impl LockFile {
 
     fn keep(&self, opened: OpenedFile) {
         let mut idle = self.idle();
-        if idle.len() < IDLE {
+        if idle.len() < MAX_IDLE {
             idle.push(opened);
         }
     }
@@ -190,7 +190,7 @@ fn locked(of: &Arc<LockFile>, try_lock: TryLock, waiting: &Waiting) -> Result<Lo
     let path = &of.path;
     let opened =
         of.open().map_err(|error| Error::file(path, "the file cache's lock can't be opened", error))?;
-    let mut look = FIRST_LOOK;
+    let mut look = MIN_POLL_INTERVAL;
     loop {
         match try_lock(&opened.file) {
             Ok(()) => return Ok(Locked { opened: Some(opened), of: of.clone() }),

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use tracing::warn;
 
-use super::file_record::{Digest, Expected, Validators};
+use super::file_record::{CachedDigest, Expected, Validators};
 use super::lock::Waiting;
 use super::state::Lookup;
 use super::{Access, CacheKey, FileCache, Lease};
@@ -31,9 +31,9 @@ impl FileCache {
         {
             let mut state = self.state();
             let is_new = state.index.refresh()?;
-            let is_held = state.holds_newest(key.hash);
-            let is_known = is_held || is_new;
-            if is_held || is_read_only {
+            let is_leased = state.is_newest_leased_here(key.hash);
+            let is_known = is_leased || is_new;
+            if is_leased || is_read_only {
                 let looked = if is_known { state.look(key.hash, expected)? } else { Lookup::Missing };
                 if is_read_only || matches!(looked, Lookup::Here { .. } | Lookup::Unverified { .. }) {
                     return Ok(self.found(looked));
@@ -49,12 +49,12 @@ impl FileCache {
         }
         // Another process may have replaced the file: only under the exclusive lock is it certain that the
         // file is recorded.
-        let mut session = self.exclusive(waiting)?;
-        let looked = session.state.look(key.hash, expected)?;
+        let mut locked = self.exclusive(waiting)?;
+        let looked = locked.state.look(key.hash, expected)?;
         if let Lookup::Damaged(hash) = looked {
-            session.state.index.remove(&[hash])?;
+            locked.state.index.remove(&[hash])?;
         }
-        drop(session);
+        drop(locked);
         Ok(self.found(looked))
     }
 
@@ -81,7 +81,7 @@ impl FileCache {
     pub(crate) fn keep_digest(
         &self,
         lease: &Lease,
-        digest: Digest,
+        digest: CachedDigest,
         modified: Option<u64>,
         waiting: &Waiting,
     ) {
@@ -89,12 +89,12 @@ impl FileCache {
             return;
         }
         let keep = || -> Result<()> {
-            let mut session = self.shared(waiting)?;
-            let Some(hash) = session.state.hash_of(lease.path()) else { return Ok(()) };
-            let mut file_record = session.state.index.file_record(hash, modified);
+            let mut locked = self.shared(waiting)?;
+            let Some(hash) = locked.state.hash_of(lease.path()) else { return Ok(()) };
+            let mut file_record = locked.state.index.file_record(hash, modified);
             file_record.stamp = modified;
             file_record.add_digest(digest);
-            session.state.index.note(hash, &file_record)
+            locked.state.index.update_record(hash, &file_record)
         };
         if let Err(error) = keep() {
             warn!(path = %lease.path().display(), %error, "a file's digest can't be stored");

@@ -1,30 +1,31 @@
 //! [`FileCache`]: downloaded files on disk, shared by all handles and processes that open the same directory.
 
-mod adding;
-mod apart;
+mod add_file;
 mod builder;
-mod cleaning;
+mod clear;
+mod commit;
 mod compaction;
 mod directory;
+mod download_locks;
 mod eviction;
 mod file_record;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
-mod in_progress;
 mod index;
 mod journal_line;
 mod key;
 mod lease;
 mod leases;
 mod lock;
+mod locked_state;
 mod lookup;
-mod naming;
+mod orphans;
 mod parts;
-mod released;
-mod sessions;
+mod release;
+mod release_queue;
+mod run_blocking;
 mod signed_url;
 mod state;
-mod sweep;
 #[cfg(test)]
 mod tests;
 mod variants;
@@ -37,10 +38,10 @@ use std::time::Duration;
 
 use tracing::warn;
 
-pub(crate) use adding::{AddedFile, FileGone, NewFile};
+pub(crate) use add_file::{AddedFile, FileGone, NewFile};
 pub use builder::FileCacheBuilder;
-pub(crate) use file_record::{Digest, Expected, FileRecord, Validators};
-pub(crate) use in_progress::Alone;
+pub(crate) use download_locks::DownloadLock;
+pub(crate) use file_record::{CachedDigest, Expected, FileRecord, Validators};
 pub(crate) use key::CacheKey;
 pub(crate) use lease::Lease;
 pub(crate) use lock::Waiting;
@@ -48,12 +49,12 @@ pub(crate) use lookup::Found;
 pub(crate) use signed_url::default_key;
 
 use crate::error::Result;
+use download_locks::DownloadLocks;
 use eviction::CacheLimits;
-use in_progress::InProgress;
 use key::KeyBy;
 use lock::CacheLock;
 use parts::PartFiles;
-use released::Released;
+use release_queue::ReleaseQueue;
 use state::State;
 use variants::Variants;
 
@@ -137,9 +138,9 @@ struct Inner {
     lock_timeout: Duration,
     parts: PartFiles,
     state: Mutex<State>,
-    in_progress: InProgress,
+    download_locks: DownloadLocks,
     variants: Mutex<Variants>,
-    released: Released,
+    release_queue: ReleaseQueue,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -243,7 +244,7 @@ impl FileCache {
     /// # }
     /// ```
     pub fn clear(&self) -> Result<u64> {
-        self.release_gathered();
+        self.release_queued();
         self.clear_waiting(&self.waiting())
     }
 
@@ -259,7 +260,7 @@ impl FileCache {
     /// # }
     /// ```
     pub fn statistics(&self) -> CacheStatistics {
-        self.release_gathered();
+        self.release_queued();
         let refreshed = self.state().index.refresh();
         let refreshed = match refreshed {
             // There is no index: this creates one.

@@ -12,7 +12,7 @@ use super::lock::FileLocks;
 use crate::runtime::plain_file::open_own;
 
 /// A part file that is not resumed for this long is removed.
-pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
+pub(super) const MAX_PART_AGE: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug)]
 pub(super) struct PartFiles {
@@ -24,7 +24,7 @@ pub(super) struct PartFiles {
 #[derive(Debug)]
 pub(super) struct Part {
     path: PathBuf,
-    /// Files that belong to it, such as its note.
+    /// Files that belong to it, such as its metadata.
     beside: Vec<PathBuf>,
     /// Total size, including the files that belong to it.
     pub(super) bytes: u64,
@@ -58,7 +58,7 @@ impl PartFiles {
             Err(TryLockError::WouldBlock) => return Ok(0),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        // The note is removed first: without it the part is unusable.
+        // The metadata is removed first: without it the part is unusable.
         for path in part.beside.iter().chain([&part.path]) {
             match std::fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -11,23 +11,23 @@ use super::file_record::{Agreement, Expected, stamp};
 use super::index::Index;
 use super::journal_line::Entry;
 use super::key::KeyHash;
-use super::leases::Holder;
+use super::leases::LeaseTable;
 use super::{CacheStatistics, directory};
 use crate::error::{Error, Result};
 use crate::runtime::file_id::FileId;
 use crate::runtime::plain_file::open_own;
 
 /// A new file whose access time is older than this gets the current time as its access time.
-const RECENT: Duration = Duration::from_secs(10);
+const MAX_ACCESS_AGE: Duration = Duration::from_secs(10);
 
 pub(super) struct State {
     pub(super) dir: PathBuf,
     pub(super) index: Index,
     /// `None` if the cache can't be written: then there are no leases.
-    pub(super) holder: Option<Holder>,
+    pub(super) leases: Option<LeaseTable>,
     pub(super) candidates: Candidates,
-    /// When abandoned part files were last looked for.
-    pub(super) tidied: Option<Instant>,
+    /// When orphans were last looked for.
+    pub(super) orphans_removed_at: Option<Instant>,
     pub(super) evicted: u64,
 }
 
@@ -52,21 +52,28 @@ pub(super) enum Lookup {
 
 impl State {
     pub(super) fn new(dir: PathBuf, index: Index) -> Self {
-        State { dir, index, holder: None, candidates: Candidates::default(), tidied: None, evicted: 0 }
+        State {
+            dir,
+            index,
+            leases: None,
+            candidates: Candidates::default(),
+            orphans_removed_at: None,
+            evicted: 0,
+        }
     }
 
     /// Takes a lease on the newest version of a file, if it is valid. The lease is taken before the check:
     /// from then on the file stays. The caller must hold the cache's lock, unless this handle [already has a
-    /// lease](State::holds_newest).
+    /// lease](State::is_newest_leased_here).
     pub(super) fn look(&mut self, base: KeyHash, expected: &Expected) -> Result<Lookup> {
         let Some((hash, entry)) = self.index.newest(base) else { return Ok(Lookup::Missing) };
         let (path, bytes) = (self.path(hash, entry), entry.size);
-        if let Some(holder) = &mut self.holder {
-            holder.hold(hash)?;
+        if let Some(leases) = &mut self.leases {
+            leases.acquire(hash)?;
         }
         let opened = self.open_intact(hash, &path, bytes);
-        if let (Err(_), Some(holder)) = (&opened, &mut self.holder) {
-            holder.release(hash)?;
+        if let (Err(_), Some(leases)) = (&opened, &mut self.leases) {
+            leases.release(hash)?;
         }
         let looked = match opened? {
             None => Lookup::Damaged(hash),
@@ -81,15 +88,15 @@ impl State {
                 }
             },
         };
-        if let (Lookup::Contradicts | Lookup::Damaged(_), Some(holder)) = (&looked, &mut self.holder) {
-            holder.release(hash)?;
+        if let (Lookup::Contradicts | Lookup::Damaged(_), Some(leases)) = (&looked, &mut self.leases) {
+            leases.release(hash)?;
         }
         Ok(looked)
     }
 
     /// Returns whether this handle has a lease on the newest version that it knows: then it can't be removed.
-    pub(super) fn holds_newest(&self, base: KeyHash) -> bool {
-        self.index.newest(base).is_some_and(|(hash, _)| self.holds(hash))
+    pub(super) fn is_newest_leased_here(&self, base: KeyHash) -> bool {
+        self.index.newest(base).is_some_and(|(hash, _)| self.is_leased_here(hash))
     }
 
     fn agreement(&self, hash: KeyHash, bytes: u64, metadata: &Metadata, expected: &Expected) -> Agreement {
@@ -126,7 +133,7 @@ impl State {
 
     /// Returns the metadata of a file that was just stored at `path`, if it is still there. The file counts
     /// as used now.
-    pub(super) fn look_at_new(&self, path: &Path, id: FileId, bytes: u64) -> Option<Metadata> {
+    pub(super) fn metadata_of_new(&self, path: &Path, id: FileId, bytes: u64) -> Option<Metadata> {
         let metadata = std::fs::symlink_metadata(path).ok()?;
         if FileId::of(&metadata) != Some(id) || metadata.len() != bytes {
             return None;
@@ -138,13 +145,13 @@ impl State {
         Some(metadata)
     }
 
-    pub(super) fn holds(&self, hash: KeyHash) -> bool {
-        self.holder.as_ref().is_some_and(|holder| holder.holds(hash))
+    pub(super) fn is_leased_here(&self, hash: KeyHash) -> bool {
+        self.leases.as_ref().is_some_and(|leases| leases.is_leased_here(hash))
     }
 
     /// Returns whether any handle has a lease on it, as of the last look at the others.
-    pub(super) fn is_held(&self, hash: KeyHash) -> bool {
-        self.holder.as_ref().is_some_and(|holder| holder.is_held(hash))
+    pub(super) fn is_leased(&self, hash: KeyHash) -> bool {
+        self.leases.as_ref().is_some_and(|leases| leases.is_leased(hash))
     }
 
     pub(super) fn statistics(&self) -> CacheStatistics {
@@ -155,7 +162,7 @@ impl State {
             hits: 0,
             misses: 0,
             evicted: self.evicted,
-            held: self.holder.as_ref().map_or(0, Holder::count),
+            held: self.leases.as_ref().map_or(0, LeaseTable::count),
         }
     }
 
@@ -178,7 +185,7 @@ pub(super) fn touch(file: &File) {
 
 /// Returns whether the access time is recent enough for the order of eviction.
 fn is_recent(accessed: SystemTime) -> bool {
-    SystemTime::now().duration_since(accessed).is_ok_and(|since| since < RECENT)
+    SystemTime::now().duration_since(accessed).is_ok_and(|since| since < MAX_ACCESS_AGE)
 }
 
 /// Returns whether an error is caused by the file itself, and not by a limit of this process, such as the

@@ -4,10 +4,10 @@
 use std::hash::{BuildHasher, RandomState};
 
 /// Number of paths that are counted at a time.
-const WATCHED: usize = 64;
+const MAX_COUNTED_PATHS: usize = 64;
 
 /// If a path has this many files more than the others, a warning is logged.
-const MANY: u32 = 100;
+const WARNING_THRESHOLD: u32 = 100;
 
 /// Counts the files of the most frequent paths in bounded memory (the algorithm of Misra and Gries). A count
 /// is never higher than the real number of files.
@@ -27,10 +27,10 @@ impl Variants {
         let hash = self.hasher.hash_one(path);
         if let Some((_, count)) = self.counts.iter_mut().find(|(counted, _)| *counted == hash) {
             *count += 1;
-            self.warned = *count >= MANY;
+            self.warned = *count >= WARNING_THRESHOLD;
             return self.warned;
         }
-        match self.counts.len() < WATCHED {
+        match self.counts.len() < MAX_COUNTED_PATHS {
             true => self.counts.push((hash, 1)),
             false => self.counts.retain_mut(|(_, count)| {
                 *count -= 1;
@@ -54,13 +54,13 @@ mod tests {
             variants.add("https://h/download") || variants.add("https://h/download")
         });
         assert_eq!(warned.count(), 1);
-        assert!(variants.counts.len() <= WATCHED);
+        assert!(variants.counts.len() <= MAX_COUNTED_PATHS);
     }
 
     #[test]
     fn distinct_paths_are_not_variants() {
         let mut variants = Variants::default();
         assert!(!(0..10_000).any(|number| variants.add(&format!("https://h/{}", number % 5_000))));
-        assert!(variants.counts.len() <= WATCHED);
+        assert!(variants.counts.len() <= MAX_COUNTED_PATHS);
     }
 }

@@ -197,9 +197,9 @@ fn size_and_digest_learned_from_part() {
     assert_eq!((rest.entity.size, rest.entity.digests.len(), rest.either.len()), (Some(10), 1, 1));
     assert!(matches!(plan_of(206, &part(&md5(one)), Some(4), &rest.entity), Ok(Plan::Rest(_))));
     assert_eq!(plan_of(206, &part(&md5(two)), Some(4), &rest.entity), Ok(restart("the file changed")));
-    // The note stores it.
-    let note = serde_json::to_vec(&rest.entity).unwrap();
-    assert_eq!(serde_json::from_slice::<Entity>(&note).unwrap(), rest.entity);
+    // The metadata stores it.
+    let metadata = serde_json::to_vec(&rest.entity).unwrap();
+    assert_eq!(serde_json::from_slice::<Entity>(&metadata).unwrap(), rest.entity);
     let old =
         serde_json::from_str::<Entity>(r#"{"etag": "\"a\"", "last_modified": null, "size": 10}"#).unwrap();
     assert_eq!(old, known());

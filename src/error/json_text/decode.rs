@@ -91,7 +91,7 @@ fn known_path(path: &serde_path_to_error::Path) -> String {
 }
 
 /// The number of distinct paths that are repaired one by one; each costs another pass over the body.
-const REPAIRED_SINGLY: usize = 8;
+const MAX_SINGLE_REPAIRS: usize = 8;
 
 /// The result of a repair.
 enum Repaired<'b, T> {
@@ -119,7 +119,7 @@ fn repair_surrogates<'b, T: DeserializeOwned>(body: &'b [u8], first: &serde_json
         let Some(passed) = passed.filter(|half| failed - half.at <= MARGIN) else { break };
         let place = passed.place;
         halves.retain(|half| {
-            let mend = half.place == place || reading > REPAIRED_SINGLY;
+            let mend = half.place == place || reading > MAX_SINGLE_REPAIRS;
             if mend && let Some(escape) = repaired.get_mut(half.at..half.at + ESCAPE.len()) {
                 escape.copy_from_slice(ESCAPE);
             }

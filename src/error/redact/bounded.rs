@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use crate::error::redact::{boundary, cut, ends_word};
 
 /// The length of the end that is kept, in bytes.
-const END: usize = 256;
+const END_LENGTH: usize = 256;
 
 /// Returns what `value` writes, in slightly more than `limit` bytes at most: the middle of a longer text is
 /// left out. Keeping the text costs no more than `limit`; formatting costs what `value` itself needs.
@@ -35,9 +35,9 @@ impl fmt::Write for Bounded {
         let room = if self.end.is_empty() { self.limit.saturating_sub(self.beginning.len()) } else { 0 };
         let (beginning, rest) = text.split_at(boundary(text, room));
         self.beginning.push_str(beginning);
-        self.end.push_str(&rest[last(rest, END)..]);
-        if self.end.len() > 2 * END {
-            self.end.drain(..last(&self.end, END));
+        self.end.push_str(&rest[last(rest, END_LENGTH)..]);
+        if self.end.len() > 2 * END_LENGTH {
+            self.end.drain(..last(&self.end, END_LENGTH));
         }
         Ok(())
     }
@@ -56,7 +56,7 @@ impl Bounded {
         }
         // A partial word on either side may be a partial secret.
         beginning.truncate(cut(&beginning, beginning.len().saturating_sub(1)).len());
-        let end = &end[last(&end, END)..];
+        let end = &end[last(&end, END_LENGTH)..];
         let from = end.find('"').or_else(|| end.find(ends_word)).unwrap_or(end.len());
         beginning + "…" + &end[from..]
     }
@@ -75,7 +75,7 @@ mod tests {
         let parts: Vec<String> = (0..100_000).map(|n| format!("[{n}] ")).collect();
         let parts = bounded(&format_args!("{parts:?}"), 500);
         assert!(
-            parts.len() < 500 + 2 * END
+            parts.len() < 500 + 2 * END_LENGTH
                 && parts.starts_with("[\"[0] \"")
                 && parts.ends_with(" \"[99999] \"]"),
             "{parts}"

@@ -210,9 +210,9 @@ pub(crate) fn excerpt_without(text: &str, limit: usize, secrets: &Secrets, betwe
 
 /// Returns the end of the last complete word before the one that was cut off. A long partial word is kept.
 fn word_end(text: &str) -> usize {
-    const LONG: usize = 128;
+    const MAX_PARTIAL_WORD: usize = 128;
     match text.rfind(ends_word) {
-        Some(end) if text.len() - end <= LONG => end,
+        Some(end) if text.len() - end <= MAX_PARTIAL_WORD => end,
         _ => text.len(),
     }
 }

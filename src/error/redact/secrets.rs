@@ -128,14 +128,14 @@ fn hide<'t>(text: &'t str, tokens: &[String]) -> Cow<'t, str> {
 fn whole<'t>(mut text: Cow<'t, str>, tokens: &[String]) -> Cow<'t, str> {
     for token in tokens {
         if text.contains(token) {
-            text = Cow::Owned(text.replace(token, HIDDEN));
+            text = Cow::Owned(text.replace(token, REPLACEMENT));
         }
     }
     text
 }
 
 /// The replacement for a token.
-const HIDDEN: &str = "<secret>";
+const REPLACEMENT: &str = "<secret>";
 
 /// Returns a text with one layer of JSON, URL and HTML escapes decoded; `None` if it has none.
 fn decoded(text: &str) -> Option<String> {
@@ -150,7 +150,7 @@ fn decoded(text: &str) -> Option<String> {
 
 /// Returns a text with the HTML character references decoded that a token may be written with.
 fn from_html(text: &str) -> Cow<'_, str> {
-    const NAMED: [(&str, char); 7] =
+    const NAMED_REFERENCES: [(&str, char); 7] =
         [("amp", '&'), ("lt", '<'), ("gt", '>'), ("quot", '"'), ("apos", '\''), ("sol", '/'), ("plus", '+')];
     let mut plain = String::new();
     let mut copied = 0;
@@ -163,9 +163,10 @@ fn from_html(text: &str) -> Cow<'_, str> {
         {
             (Some(digits), _) => u32::from_str_radix(digits, 16).ok(),
             (None, Some(digits)) => digits.parse().ok(),
-            (None, None) => {
-                NAMED.iter().find(|(named, _)| *named == name).map(|(_, character)| u32::from(*character))
-            }
+            (None, None) => NAMED_REFERENCES
+                .iter()
+                .find(|(named, _)| *named == name)
+                .map(|(_, character)| u32::from(*character)),
         };
         let Some(character) = code.and_then(char::from_u32) else { continue };
         plain.push_str(text.get(copied..at).unwrap_or_default());
@@ -182,7 +183,7 @@ fn from_html(text: &str) -> Cow<'_, str> {
 mod cut {
     use std::borrow::Cow;
 
-    use super::{HIDDEN, SHORTEST_TOKEN};
+    use super::{REPLACEMENT, SHORTEST_TOKEN};
 
     /// Marks where a text was shortened.
     const MARK: char = '…';
@@ -199,7 +200,7 @@ mod cut {
             if !std::mem::take(&mut first) {
                 hidden.push(MARK);
                 if let Some(end) = tokens.iter().filter_map(|token| end_of(token, part)).max() {
-                    hidden.push_str(HIDDEN);
+                    hidden.push_str(REPLACEMENT);
                     part = part.get(end..).unwrap_or_default();
                 }
             }
@@ -207,7 +208,7 @@ mod cut {
             match beginning.filter(|_| parts.peek().is_some()) {
                 Some(length) => {
                     hidden.push_str(part.get(..part.len() - length).unwrap_or_default());
-                    hidden.push_str(HIDDEN);
+                    hidden.push_str(REPLACEMENT);
                 }
                 None => hidden.push_str(part),
             }

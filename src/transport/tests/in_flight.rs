@@ -196,7 +196,7 @@ impl Clock for Held {
         Box::pin(async move { drop(over.wait_for(|over| *over).await) })
     }
 
-    fn chance(&self) -> f64 {
+    fn random(&self) -> f64 {
         0.5
     }
 }

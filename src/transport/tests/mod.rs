@@ -2,21 +2,21 @@
 //! connections, and with which result. The tests use real sockets, and a clock that only moves with the waits
 //! for retries.
 
+mod at_most_once;
+mod cancellation;
 mod compressed;
 mod connections;
-mod given_up;
-mod hands_off;
-mod heads;
+mod credential_scope;
+mod fault_matrix;
 mod in_flight;
 mod paths;
 mod redirects;
 mod reports;
+mod response_heads;
 mod responses;
 mod retries;
 mod streams;
-mod table;
-mod twice;
-mod waits;
+mod wait_limits;
 
 use std::sync::Arc;
 use std::time::Duration;

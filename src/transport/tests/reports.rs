@@ -288,7 +288,7 @@ async fn traces_show_no_secret() {
 async fn exhausted_budget_is_logged() {
     let server = Server::of([Act::Keep(html(503))]).await;
     let (client, clock) = client(&server.url);
-    clock.set_chance(0.0);
+    clock.set_random(0.0);
     client.get_model(1).max_retries(100).await.failure();
     let (_guard, lines) = collecting();
     client.get_model(1).await.failure();

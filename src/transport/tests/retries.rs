@@ -56,16 +56,16 @@ async fn default_policy_makes_five_retries() {
 async fn backoff_is_jittered_retry_after_is_not() {
     let server = unavailable().await;
     let (client, clock) = client(&server.url);
-    clock.set_chance(0.0);
+    clock.set_random(0.0);
     client.get_model(1).await.failure();
-    clock.set_chance(0.999);
+    clock.set_random(0.999);
     client.get_model(1).await.failure();
     assert_eq!(clock.waits(), [0, 0, 249, 499]);
     let asking = Server::of([Act::Keep(response(503, "Retry-After: 0.3\r\n", ""))]).await;
     let (client, clock) = super::client(&asking.url);
-    clock.set_chance(0.0);
+    clock.set_random(0.0);
     client.get_model(1).await.failure();
-    clock.set_chance(0.999);
+    clock.set_random(0.999);
     client.get_model(1).await.failure();
     assert_eq!(clock.waits(), [300, 300, 300, 499]);
 }
@@ -95,7 +95,7 @@ async fn retry_date_allows_for_clock_skew() {
                 Server::of([Act::Keep(response(status, &format!("{date}Retry-After: {asked}\r\n"), ""))])
                     .await;
             let (client, clock) = client(&server.url);
-            clock.set_chance(0.0);
+            clock.set_random(0.0);
             client.get_model(1).max_retries(1).await.failure();
             assert_eq!(clock.waits(), [wait], "{date}{asked}");
         }
@@ -143,7 +143,7 @@ async fn total_timeout_stops_retries() {
         for op in [Op::Get, Op::Delete, Op::Create] {
             let server = Server::of([act.clone()]).await;
             let (builder, clock) = builder(&server.url);
-            clock.set_chance(0.0);
+            clock.set_random(0.0);
             let client = builder.timeout(Duration::from_millis(400)).build().unwrap();
             let error = op.send(&client).await.failure();
             let kind = if op == Op::Create { ErrorKind::UnknownOutcome } else { ErrorKind::Timeout };
@@ -210,7 +210,7 @@ async fn shared_budget_stops_retries() {
     })
     .await;
     let (client, clock) = client(&server.url);
-    clock.set_chance(0.0);
+    clock.set_random(0.0);
     let clone = client.clone();
     let attempts = |client: &BackendClient, retries: u32| {
         let call = client.get_model(2).max_retries(retries).send();
@@ -234,7 +234,7 @@ async fn shared_budget_stops_retries() {
     assert_eq!(attempts(&client, 60).await, 1);
     // Another client has its own budget.
     let (other, clock) = super::client(&server.url);
-    clock.set_chance(0.0);
+    clock.set_random(0.0);
     assert_eq!(attempts(&other, 60).await, 61);
 }
 
@@ -309,7 +309,7 @@ async fn one_failure_in_four_keeps_retrying() {
 async fn retry_storm_ends_at_budget() {
     let server = unavailable().await;
     let (client, clock) = client(&server.url);
-    clock.set_chance(0.0);
+    clock.set_random(0.0);
     let calls = (0..1_000).map(|_| tokio::spawn(client.get_model(1).max_retries(5).send()));
     let errors = soon(futures_util::future::join_all(calls)).await;
     let errors: Vec<Error> = errors.into_iter().map(|outcome| outcome.unwrap().failure()).collect();

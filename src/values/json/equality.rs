@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::nesting::LEVELS;
+use super::nesting::MAX_LEVELS;
 use crate::error::json_text::decode::{has_private_key, text_of};
 use crate::error::json_text::members::name;
 use crate::error::json_text::scan::{Lexeme, Scanner, Token};
@@ -44,7 +44,7 @@ fn read(text: &str) -> Option<Node<'_>> {
 fn node<'t>(scanner: &mut Scanner<'t>, first: Lexeme, depth: usize) -> Option<Node<'t>> {
     let text = scanner.text(first);
     Some(match first.token {
-        Token::List | Token::Object if depth == LEVELS => return None,
+        Token::List | Token::Object if depth == MAX_LEVELS => return None,
         Token::List => {
             let mut items = Vec::new();
             loop {

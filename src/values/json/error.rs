@@ -5,7 +5,7 @@ use std::fmt;
 use crate::error::redact::excerpt;
 
 /// The maximum length of a message, in bytes: a message may quote a text of any length.
-const LONGEST: usize = 2 << 10;
+const MAX_LENGTH: usize = 2 << 10;
 
 /// Why a [`Json`](crate::Json) has no value: its text can't be parsed into one, or it was made from a value
 /// that JSON can't represent.
@@ -29,7 +29,7 @@ enum JsonErrorKind {
 
 impl JsonError {
     pub(super) fn new(problem: &str) -> Self {
-        JsonError { problem: excerpt(problem, LONGEST), kind: JsonErrorKind::Unparsable }
+        JsonError { problem: excerpt(problem, MAX_LENGTH), kind: JsonErrorKind::Unparsable }
     }
 
     pub(super) fn unwritable(problem: &str) -> Self {
@@ -52,7 +52,7 @@ impl JsonError {
     pub(super) fn unparsable(error: &serde_json::Error) -> Self {
         let message = error.to_string();
         let mut unparsable = JsonError::new(&message);
-        if message.len() > LONGEST {
+        if message.len() > MAX_LENGTH {
             // The position was at the end of the message, which is cut off.
             unparsable.problem.push_str(&format!(" at line {} column {}", error.line(), error.column()));
         }

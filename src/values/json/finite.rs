@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 use serde::ser::{self, Serializer};
 
-use super::nesting::LEVELS;
+use super::nesting::MAX_LEVELS;
 use crate::error::redact::excerpt;
 
 /// A part of the name of this module's types. [`Json`](crate::Json) uses it to detect that it is only
@@ -18,7 +18,7 @@ pub(super) const MODULE: &str = "json::finite";
 const MAX_PROBLEMS: usize = 64;
 
 /// The maximum length of a path or a problem, in bytes.
-const LONGEST: usize = 256;
+const MAX_LENGTH: usize = 256;
 
 /// The prefix of the names of serde_json's private structs, such as that of a raw value.
 const PRIVATE: &str = "$serde_json::private::";
@@ -109,13 +109,13 @@ impl<'p> Check<'p> {
         let place = self.at.map(ToString::to_string).unwrap_or_default();
         found
             .problems
-            .push(Unwritable { place: excerpt(&place, LONGEST), problem: excerpt(problem, LONGEST) });
+            .push(Unwritable { place: excerpt(&place, MAX_LENGTH), problem: excerpt(problem, MAX_LENGTH) });
     }
 
     /// Enters a list or an object.
     fn open(self) -> Result<Many<'p>, Stop> {
-        if self.depth == LEVELS {
-            return Err(Stop(format!("it is nested more than {LEVELS} levels deep")));
+        if self.depth == MAX_LEVELS {
+            return Err(Stop(format!("it is nested more than {MAX_LEVELS} levels deep")));
         }
         Ok(Many { check: Check { depth: self.depth + 1, ..self }, index: 0, key: String::new() })
     }

@@ -84,7 +84,7 @@ impl Step<'_> {
 
 /// The number of different keys that are looked up by walking the text. A caller with more lookups may want
 /// all keys, so a table is built then, which costs as much as two walks.
-const WALKS: usize = 2;
+const MAX_WALKS: usize = 2;
 
 /// The values that were looked up in a text. Each is parsed once, and its address doesn't change.
 #[derive(Default)]
@@ -126,7 +126,7 @@ impl Found {
             return &NULL;
         }
         let mut link = &self.first;
-        for _ in 0..WALKS {
+        for _ in 0..MAX_WALKS {
             let node = link.get_or_init(|| Box::new(Node::new(text, step)));
             if node.step.is(step) {
                 return &node.value;

@@ -81,7 +81,7 @@ struct Seen {
 }
 
 /// The maximum length of the text in `Debug`, in bytes.
-const SHOWN: usize = 4 << 10;
+const MAX_SHOWN: usize = 4 << 10;
 
 impl Json {
     /// Serializes a value as JSON.
@@ -234,7 +234,7 @@ impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.unwritable() {
             Some(error) => write!(f, "Json(<{error}>)"),
-            None => write!(f, "Json({})", excerpt(self.text(), SHOWN)),
+            None => write!(f, "Json({})", excerpt(self.text(), MAX_SHOWN)),
         }
     }
 }

@@ -8,13 +8,13 @@ use super::JsonError;
 use crate::error::json_text::members::string_end;
 
 /// The maximum number of bytes decoded inside one decoding, as a multiple of its text.
-const AGAIN: usize = 64;
+const MAX_DECODED_FACTOR: usize = 64;
 
 /// The maximum number of nested decodings for a text with more levels than a deserializer accepts.
-const DEEP: usize = 4;
+const MAX_DEEP_DECODINGS: usize = 4;
 
 /// The maximum number of levels that serde_json's deserializers accept.
-pub(super) const LEVELS: usize = 127;
+pub(super) const MAX_LEVELS: usize = 127;
 
 thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
@@ -37,14 +37,14 @@ pub(super) fn bounded<T>(
 ) -> Result<T, JsonError> {
     let depth = DEPTH.get();
     if depth == 0 {
-        BYTES.set(text.len().saturating_mul(AGAIN));
+        BYTES.set(text.len().saturating_mul(MAX_DECODED_FACTOR));
         GIVEN_UP.set(false);
     } else {
         let Some(left) = BYTES.get().checked_sub(text.len()) else {
             return give_up("nested choices take too many tries to decode");
         };
         BYTES.set(left);
-        if depth >= DEEP && deeper_than(text, LEVELS) {
+        if depth >= MAX_DEEP_DECODINGS && deeper_than(text, MAX_LEVELS) {
             return give_up("choices are nested too deep to decode");
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::data::World;
 use crate::faults::Faults;
-use crate::flights::Flights;
+use crate::in_flight::InFlight;
 use crate::links::Signer;
 use crate::log::Log;
 use crate::models::Models;
@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     pub(crate) uploads: Uploads,
     pub(crate) log: Log,
     pub(crate) faults: Faults,
-    pub(crate) flights: Flights,
+    pub(crate) in_flight: InFlight,
 }
 
 impl App {
@@ -39,7 +39,7 @@ impl App {
             uploads: Uploads::new(upload_dir, settings.upload_expiry),
             log: Log::new(settings.record_requests, settings.record_bodies),
             faults: Faults::default(),
-            flights: Flights::default(),
+            in_flight: InFlight::default(),
             world,
             settings,
         }))

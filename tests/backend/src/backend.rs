@@ -11,10 +11,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::app::App;
-use crate::asked::{Asked, Query};
 use crate::data;
 use crate::faults::{Fault, Injected};
 use crate::log::RecordedRequest;
+use crate::request_parts::{Query, RequestParts};
 use crate::server::{self, Server};
 use crate::settings::{BackendBuilder, Settings};
 use crate::{media, models, routes};
@@ -223,7 +223,7 @@ impl Backend {
     /// # }
     /// ```
     pub fn in_flight(&self) -> u64 {
-        self.app.flights.now()
+        self.app.in_flight.now()
     }
 
     /// Returns the largest number of requests served at once.
@@ -234,7 +234,7 @@ impl Backend {
     /// # }
     /// ```
     pub fn peak_in_flight(&self) -> u64 {
-        self.app.flights.peak()
+        self.app.in_flight.peak()
     }
 
     /// Resets the peak to the current number.
@@ -245,7 +245,7 @@ impl Backend {
     /// # }
     /// ```
     pub fn reset_peak_in_flight(&self) {
-        self.app.flights.reset_peak();
+        self.app.in_flight.reset_peak();
     }
 
     /// Returns the number of connections accepted so far.
@@ -256,7 +256,7 @@ impl Backend {
     /// # }
     /// ```
     pub fn connections(&self) -> u64 {
-        self.app.flights.connections()
+        self.app.in_flight.connections()
     }
 
     /// Returns the models as the API shows them, ordered by id.
@@ -268,8 +268,8 @@ impl Backend {
     /// # }
     /// ```
     pub fn models(&self) -> Vec<Value> {
-        let asked = self.asked();
-        let links = self.app.signer.links(&asked);
+        let parts = self.parts();
+        let links = self.app.signer.links(&parts);
         self.app.models.all().iter().map(|model| models::as_value(model, &links)).collect()
     }
 
@@ -294,8 +294,8 @@ impl Backend {
     /// ```
     pub fn event(&self, id: i64) -> Option<Value> {
         let index = self.app.world.event_index(id)?;
-        let asked = self.asked();
-        let links = self.app.signer.links(&asked);
+        let parts = self.parts();
+        let links = self.app.signer.links(&parts);
         let mut text = Vec::new();
         let values = self.app.world.values(index, links.origin, &links.signature);
         self.app.world.shape(index).event.render(&values, &mut text);
@@ -381,9 +381,9 @@ impl Backend {
     }
 
     /// A placeholder request for building links outside a request.
-    fn asked(&self) -> Asked {
+    fn parts(&self) -> RequestParts {
         let origin = self.app.settings.public_url.clone().unwrap_or_else(|| self.app.origin.clone());
-        Asked { file_origin: origin.clone(), origin, path: String::new(), query: Query::default() }
+        RequestParts { file_origin: origin.clone(), origin, path: String::new(), query: Query::default() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Filters of lists, parsed and rejected as django-filter does. Undeclared filters are ignored.
 
-use crate::asked::Query;
 use crate::drf::{FieldErrors, Refusal};
+use crate::request_parts::Query;
 use crate::time::Timestamp;
 
 /// Parses the filters of one list. All invalid values are reported in one response.

@@ -4,28 +4,28 @@ use axum::extract::State;
 use axum::response::Response;
 
 use crate::app::App;
-use crate::asked::Asked;
 use crate::data::{Choice, Shape, Values};
 use crate::drf::Refusal;
 use crate::filters::Filters;
 use crate::pagination::Page;
+use crate::request_parts::RequestParts;
 
 type Render = fn(&Shape, &Values<'_>, &mut Vec<u8>);
 
-pub(crate) async fn list_events(State(app): State<App>, asked: Asked) -> Result<Response, Refusal> {
-    events(&app, &asked, |shape, values, out| shape.event.render(values, out))
+pub(crate) async fn list_events(State(app): State<App>, parts: RequestParts) -> Result<Response, Refusal> {
+    events(&app, &parts, |shape, values, out| shape.event.render(values, out))
 }
 
-pub(crate) async fn list_data(State(app): State<App>, asked: Asked) -> Result<Response, Refusal> {
-    events(&app, &asked, |shape, values, out| shape.data.render(values, out))
+pub(crate) async fn list_data(State(app): State<App>, parts: RequestParts) -> Result<Response, Refusal> {
+    events(&app, &parts, |shape, values, out| shape.data.render(values, out))
 }
 
-pub(crate) async fn list_files(State(app): State<App>, asked: Asked) -> Result<Response, Refusal> {
-    events(&app, &asked, |shape, values, out| shape.files.render(values, out))
+pub(crate) async fn list_files(State(app): State<App>, parts: RequestParts) -> Result<Response, Refusal> {
+    events(&app, &parts, |shape, values, out| shape.files.render(values, out))
 }
 
-fn events(app: &App, asked: &Asked, render: Render) -> Result<Response, Refusal> {
-    let mut filters = Filters::new(&asked.query);
+fn events(app: &App, parts: &RequestParts, render: Render) -> Result<Response, Refusal> {
+    let mut filters = Filters::new(&parts.query);
     let choice = Choice {
         versions: filters.ids("ground_truth_dataset_versions", |id| app.world.has_version(id)),
         project: filters.id("project"),
@@ -35,24 +35,27 @@ fn events(app: &App, asked: &Asked, render: Render) -> Result<Response, Refusal>
         created_after: filters.time("created_after"),
     };
     filters.done()?;
-    page(app, asked, &choice, render)
+    page(app, parts, &choice, render)
 }
 
-pub(crate) async fn list_ground_truths(State(app): State<App>, asked: Asked) -> Result<Response, Refusal> {
-    let mut filters = Filters::new(&asked.query);
+pub(crate) async fn list_ground_truths(
+    State(app): State<App>,
+    parts: RequestParts,
+) -> Result<Response, Refusal> {
+    let mut filters = Filters::new(&parts.query);
     let choice = Choice {
         versions: filters.ids("ground_truth_dataset_versions", |id| app.world.has_version(id)),
         dataset: filters.id("ground_truth_dataset"),
         ..Choice::default()
     };
     filters.done()?;
-    page(&app, &asked, &choice, |shape, values, out| shape.ground_truth.render(values, out))
+    page(&app, &parts, &choice, |shape, values, out| shape.ground_truth.render(values, out))
 }
 
-fn page(app: &App, asked: &Asked, choice: &Choice<'_>, render: Render) -> Result<Response, Refusal> {
+fn page(app: &App, parts: &RequestParts, choice: &Choice<'_>, render: Render) -> Result<Response, Refusal> {
     let selection = app.world.select(choice);
-    let page = Page::of(selection.len(), asked, &app.settings)?;
-    let links = app.signer.links(asked);
+    let page = Page::of(selection.len(), parts, &app.settings)?;
+    let links = app.signer.links(parts);
     let items = (page.end - page.start) as usize;
     Ok(page.response(items * 1800, |out| {
         for (place, index) in selection.indices(page.start..page.end).enumerate() {

@@ -27,7 +27,6 @@
 #![deny(missing_docs)]
 
 mod app;
-mod asked;
 mod auth;
 mod backend;
 mod body;
@@ -36,13 +35,14 @@ mod data;
 mod drf;
 mod faults;
 mod filters;
-mod flights;
 mod ground_truth;
+mod in_flight;
 mod links;
 mod log;
 mod media;
 mod models;
 mod pagination;
+mod request_parts;
 mod routes;
 mod server;
 mod service;

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::asked::Asked;
 use crate::data::mix;
+use crate::request_parts::RequestParts;
 use crate::settings::Settings;
 
 /// Gives each response its own signature.
@@ -28,7 +28,7 @@ impl Signer {
     }
 
     /// Returns the host and the signature of the file links in the response to this request.
-    pub(crate) fn links<'a>(&self, asked: &'a Asked) -> FileLinks<'a> {
+    pub(crate) fn links<'a>(&self, parts: &'a RequestParts) -> FileLinks<'a> {
         let mut signature = String::new();
         if self.signed {
             let number = self.responses.fetch_add(1, Relaxed);
@@ -39,7 +39,7 @@ impl Signer {
                 let _ = write!(signature, "{:016x}", mix(mix(self.seed, number), word));
             }
         }
-        FileLinks { origin: if self.relative { "" } else { &asked.file_origin }, signature }
+        FileLinks { origin: if self.relative { "" } else { &parts.file_origin }, signature }
     }
 }
 

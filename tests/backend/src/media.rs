@@ -171,17 +171,17 @@ pub(crate) async fn serve(
         return response;
     }
     let range = match asked_range(&headers, &etag, size) {
-        Asked::Whole => {
+        RequestParts::Whole => {
             set(CONTENT_TYPE, media_type(&path));
             0..size
         }
-        Asked::Part(range) => {
+        RequestParts::Part(range) => {
             set(CONTENT_TYPE, media_type(&path));
             set(CONTENT_RANGE, &format!("bytes {}-{}/{size}", range.start, range.end - 1));
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             range
         }
-        Asked::Beyond => {
+        RequestParts::Beyond => {
             set(CONTENT_RANGE, &format!("bytes */{size}"));
             set(CONTENT_LENGTH, "0");
             *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
@@ -213,27 +213,29 @@ fn is_unchanged(headers: &HeaderMap, etag: &str) -> bool {
     text(headers, IF_MODIFIED_SINCE).is_some_and(|date| date == MODIFIED.http_date())
 }
 
-enum Asked {
+enum RequestParts {
     Whole,
     Part(Range<u64>),
     Beyond,
 }
 
 /// Returns the requested range. Several ranges or an invalid range select the whole file, as RFC 9110 allows.
-fn asked_range(headers: &HeaderMap, etag: &str, size: u64) -> Asked {
+fn asked_range(headers: &HeaderMap, etag: &str, size: u64) -> RequestParts {
     let same = text(headers, IF_RANGE).is_none_or(|known| known == etag || known == MODIFIED.http_date());
     let range = text(headers, RANGE).and_then(|range| range.trim().strip_prefix("bytes=")).filter(|_| same);
-    let Some((first, last)) = range.and_then(|range| range.split_once('-')) else { return Asked::Whole };
+    let Some((first, last)) = range.and_then(|range| range.split_once('-')) else {
+        return RequestParts::Whole;
+    };
     match (first.trim().parse::<u64>(), last.trim().parse::<u64>()) {
-        (Ok(first), Ok(last)) if first > last => Asked::Whole,
-        (Ok(first), _) if first >= size => Asked::Beyond,
-        (Ok(first), Ok(last)) => Asked::Part(first..last.saturating_add(1).min(size)),
-        (Ok(first), Err(_)) if last.trim().is_empty() => Asked::Part(first..size),
+        (Ok(first), Ok(last)) if first > last => RequestParts::Whole,
+        (Ok(first), _) if first >= size => RequestParts::Beyond,
+        (Ok(first), Ok(last)) => RequestParts::Part(first..last.saturating_add(1).min(size)),
+        (Ok(first), Err(_)) if last.trim().is_empty() => RequestParts::Part(first..size),
         (Err(_), Ok(suffix)) if first.trim().is_empty() => match suffix.min(size) {
-            0 => Asked::Beyond,
-            suffix => Asked::Part(size - suffix..size),
+            0 => RequestParts::Beyond,
+            suffix => RequestParts::Part(size - suffix..size),
         },
-        _ => Asked::Whole,
+        _ => RequestParts::Whole,
     }
 }
 

@@ -5,8 +5,8 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::asked::Asked;
 use crate::drf::{self, Refusal};
+use crate::request_parts::RequestParts;
 use crate::settings::Settings;
 
 /// The requested part of a list, and its links.
@@ -20,19 +20,19 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    pub(crate) fn of(total: u64, asked: &Asked, settings: &Settings) -> Result<Self, Refusal> {
-        let size = page_size(asked, settings);
+    pub(crate) fn of(total: u64, parts: &RequestParts, settings: &Settings) -> Result<Self, Refusal> {
+        let size = page_size(parts, settings);
         if settings.cursor_pagination {
-            Self::by_cursor(total, size, asked)
+            Self::by_cursor(total, size, parts)
         } else {
-            Self::by_number(total, size, asked)
+            Self::by_number(total, size, parts)
         }
     }
 
-    fn by_number(total: u64, size: u64, asked: &Asked) -> Result<Self, Refusal> {
+    fn by_number(total: u64, size: u64, parts: &RequestParts) -> Result<Self, Refusal> {
         // Page 1 exists even if the list is empty.
         let pages = total.div_ceil(size).max(1);
-        let number = match asked.query.given("page") {
+        let number = match parts.query.given("page") {
             None => 1,
             Some("last") => pages,
             Some(text) => text.parse().unwrap_or(0),
@@ -42,7 +42,7 @@ impl Page {
         }
         let link = |page: u64| {
             let page = (page > 1).then(|| page.to_string());
-            asked.link(&asked.query.with("page", page.as_deref()))
+            parts.link(&parts.query.with("page", page.as_deref()))
         };
         let start = (number - 1) * size;
         Ok(Self {
@@ -54,8 +54,8 @@ impl Page {
         })
     }
 
-    fn by_cursor(total: u64, size: u64, asked: &Asked) -> Result<Self, Refusal> {
-        let start = match asked.query.given("cursor") {
+    fn by_cursor(total: u64, size: u64, parts: &RequestParts) -> Result<Self, Refusal> {
+        let start = match parts.query.given("cursor") {
             None => 0,
             Some(cursor) => {
                 decode(cursor).ok_or_else(|| Refusal::detail(StatusCode::NOT_FOUND, "Invalid cursor"))?
@@ -65,7 +65,7 @@ impl Page {
         let end = start.saturating_add(size).min(total);
         let link = |position: u64| {
             let cursor = (position > 0).then(|| STANDARD.encode(format!("p={position}")));
-            asked.link(&asked.query.with("cursor", cursor.as_deref()))
+            parts.link(&parts.query.with("cursor", cursor.as_deref()))
         };
         Ok(Self {
             start,
@@ -99,8 +99,8 @@ impl Page {
 }
 
 /// Reads `page_size` as DRF does: caps it silently, and uses the default if it is invalid.
-fn page_size(asked: &Asked, settings: &Settings) -> u64 {
-    match asked.query.given("page_size").map(str::parse::<u64>) {
+fn page_size(parts: &RequestParts, settings: &Settings) -> u64 {
+    match parts.query.given("page_size").map(str::parse::<u64>) {
         Some(Ok(size)) if size > 0 => size.min(settings.max_page_size),
         _ => settings.page_size.min(settings.max_page_size),
     }

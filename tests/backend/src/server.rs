@@ -132,7 +132,7 @@ async fn connect(
 ) {
     // Sends small responses at once. If this fails, they are only delayed.
     let _ = stream.set_nodelay(true);
-    let connection = Arc::new(Connection::new(app.flights.connect()));
+    let connection = Arc::new(Connection::new(app.in_flight.connect()));
     let socket = TokioIo::new(Socket::new(stream, Arc::clone(&connection)));
     let serve = service_fn(move |request| {
         service::serve(app.clone(), router.clone(), Arc::clone(&connection), request)

@@ -32,7 +32,7 @@ pub(crate) async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response, HungUp> {
     let task = tokio::spawn(async move {
-        let _flight = app.flights.enter();
+        let _flight = app.in_flight.enter();
         let (parts, body) = request.into_parts();
         let number = app.log.arrived(&parts, connection.id);
         let body = SharedBody::new(body, app.log.keeps_bodies());

@@ -8,11 +8,11 @@ use axum::response::Response;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::asked::Asked;
 use crate::data::{Choice, FIRST_VERSION, World, files::FileKind, mix};
 use crate::drf::{self, Refusal};
 use crate::filters::Filters;
 use crate::pagination::Page;
+use crate::request_parts::RequestParts;
 use crate::time::Timestamp;
 
 const DATASET_NAMES: [&str; 4] =
@@ -46,8 +46,8 @@ struct Statistics {
     splits: BTreeMap<&'static str, f64>,
 }
 
-pub(crate) async fn list(State(app): State<App>, asked: Asked) -> Result<Response, Refusal> {
-    let mut filters = Filters::new(&asked.query);
+pub(crate) async fn list(State(app): State<App>, parts: RequestParts) -> Result<Response, Refusal> {
+    let mut filters = Filters::new(&parts.query);
     let dataset = filters.id("ground_truth_dataset");
     let archived = filters.boolean("is_archived");
     filters.done()?;
@@ -55,7 +55,7 @@ pub(crate) async fn list(State(app): State<App>, asked: Asked) -> Result<Respons
         .filter(|version| dataset.is_none_or(|id| id == app.world.dataset_of(*version)))
         .filter(|version| archived.is_none_or(|wanted| wanted == is_archived(*version)))
         .collect();
-    let page = Page::of(chosen.len() as u64, &asked, &app.settings)?;
+    let page = Page::of(chosen.len() as u64, &parts, &app.settings)?;
     let versions: Vec<Vec<u8>> = chosen[page.start as usize..page.end as usize]
         .iter()
         .map(|version| serde_json::to_vec(&describe(&app.world, *version)).map_err(|e| Refusal::internal(&e)))

@@ -92,18 +92,18 @@ impl Fixture {
     }
 
     /// The leases file of a handle: `=+ H0 …` becomes a line `+{hash}`.
-    pub fn holds(&self, data: &[u8]) -> Vec<u8> {
-        let mut holds = b"0123456789abcdef\n".to_vec();
+    pub fn leases(&self, data: &[u8]) -> Vec<u8> {
+        let mut leases = b"0123456789abcdef\n".to_vec();
         for line in data.split_inclusive(|byte| *byte == b'\n') {
             match line.strip_prefix(b"=").and_then(|line| std::str::from_utf8(line).ok()) {
                 Some(line) => {
-                    holds.extend(self.named(line).split(' ').take(2).flat_map(str::bytes));
-                    holds.push(b'\n');
+                    leases.extend(self.named(line).split(' ').take(2).flat_map(str::bytes));
+                    leases.push(b'\n');
                 }
-                None => holds.extend_from_slice(line),
+                None => leases.extend_from_slice(line),
             }
         }
-        holds
+        leases
     }
 }
 

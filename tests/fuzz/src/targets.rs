@@ -85,7 +85,7 @@ targets! {
     response_heads: Heads,
     cache_index: Cache,
     cache_files: Cache,
-    cache_holds: Cache,
+    cache_leases: Cache,
     cache_names: Links,
     redaction: Text,
     credentials: Text,
@@ -266,7 +266,7 @@ fn page_raw_distinct(data: &[u8]) {
 }
 
 fn item(data: &[u8]) -> Result<GroundTruthEvent, Error> {
-    wait(fuzzing::answer(Bytes::copy_from_slice(data), false, |_| {}))
+    wait(fuzzing::response(Bytes::copy_from_slice(data), false, |_| {}))
 }
 
 fn item_typed(data: &[u8]) {
@@ -377,12 +377,12 @@ fn converted(data: &[u8], list: bool) {
             }
         }
     };
-    match wait(fuzzing::answer::<Json>(Bytes::copy_from_slice(body), list, set)) {
+    match wait(fuzzing::response::<Json>(Bytes::copy_from_slice(body), list, set)) {
         // Valid JSON stays valid JSON.
         Ok(json) => drop(black_box(json)),
         Err(error) => {
             let is_usable =
-                || wait(fuzzing::answer::<Json>(Bytes::copy_from_slice(body), list, |_| {})).is_ok();
+                || wait(fuzzing::response::<Json>(Bytes::copy_from_slice(body), list, |_| {})).is_ok();
             assert!(error.is_url_conversion() || !is_usable(), "the conversion broke the body: {error}");
             check_error(&error);
         }
@@ -540,11 +540,11 @@ fn cache_files(data: &[u8]) {
     fixture(|fixture| fixture.run(data));
 }
 
-fn cache_holds(data: &[u8]) {
-    assert!(fuzzing::cache_holds(data) <= data.len() / 34);
+fn cache_leases(data: &[u8]) {
+    assert!(fuzzing::cache_lease_count(data) <= data.len() / 34);
     fixture(|fixture| {
-        let holds = fixture.holds(data);
-        assert!(fuzzing::cache_holds(&holds) <= holds.len() / 34);
+        let leases = fixture.leases(data);
+        assert!(fuzzing::cache_lease_count(&leases) <= leases.len() / 34);
     });
 }
 

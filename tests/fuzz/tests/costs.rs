@@ -148,6 +148,6 @@ hostile! {
 random! {
     error_shown error_fields error_json page_typed page_typed_skipping page_own page_own_skipping page_raw page_raw_distinct item_typed
     item_shown json_value json_lookup json_shown json_equal file_shapes related converted_item converted_page links file_urls
-    sessions checkpoints courses response_heads cache_index cache_files cache_holds cache_names redaction credentials retry_after
+    sessions checkpoints courses response_heads cache_index cache_files cache_leases cache_names redaction credentials retry_after
     timestamps
 }

@@ -1,20 +1,20 @@
 //! Tests of the cache on real directories. Several handles in one process represent several processes, since
 //! locks belong to an opened file. Some tests start another process.
 
+mod commit;
 mod eviction;
-mod handing_out;
-mod holding;
+mod file_names;
+mod hits;
 mod journal;
 mod keys;
-mod names;
-mod naming;
+mod leases;
+mod lock_waits;
 mod parts;
 #[cfg(unix)]
 mod planted;
 #[cfg(unix)]
 mod read_only;
 mod versions;
-mod waiting;
 mod warnings;
 
 use std::fs::{self, File, FileTimes};
@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
-use super::adding::{AddedFile, NewFile};
+use super::add_file::{AddedFile, NewFile};
 use super::key::{CacheKey, KeyHash};
 use super::{CacheStatistics, Expected, FileCache, Found, Lease};
 use crate::error::Result;
@@ -52,7 +52,7 @@ fn download(cache: &FileCache, url: &str, content: &[u8]) -> PathBuf {
     assert!(hit(cache, url).is_none(), "{url}");
     let new = cache.prepare(&key(cache, url), Some(content.len() as u64), &cache.waiting()).unwrap();
     write(new.path(), content);
-    cache.added(&new, &content_of(content), &cache.waiting()).unwrap().keep()
+    cache.add_existing(&new, &content_of(content), &cache.waiting()).unwrap().keep()
 }
 
 /// A file of which only the size is known.
@@ -60,8 +60,8 @@ fn content_of(bytes: &[u8]) -> AddedFile {
     AddedFile { bytes: bytes.len() as u64, ..AddedFile::default() }
 }
 
-/// Stores a complete file at the path by a rename. It is written outside the shards: a sweep removes
-/// unrecorded files there.
+/// Stores a complete file at the path by a rename. It is written outside the shards: the search for
+/// orphans removes unrecorded files there.
 fn write(path: &Path, content: &[u8]) {
     let cache = path.parent().and_then(Path::parent).unwrap();
     let temporary = cache.join(format!("{:016x}", fastrand::u64(..)));
@@ -79,7 +79,7 @@ fn put(cache: &FileCache, url: &str, content: &[u8]) {
 /// Adds the file that was stored at the path of its first version.
 fn add(cache: &FileCache, url: &str, bytes: u64) -> Result<PathBuf> {
     let new = NewFile::first_version(cache, &key(cache, url));
-    cache.added(&new, &AddedFile { bytes, ..AddedFile::default() }, &cache.waiting()).map(Lease::keep)
+    cache.add_existing(&new, &AddedFile { bytes, ..AddedFile::default() }, &cache.waiting()).map(Lease::keep)
 }
 
 /// Adds a file and releases it.
@@ -124,6 +124,6 @@ fn journal(cache: &FileCache) -> PathBuf {
     cache.dir().join(".cache/index")
 }
 
-fn holders(cache: &FileCache) -> usize {
+fn handles(cache: &FileCache) -> usize {
     fs::read_dir(cache.dir().join(".cache/holders")).unwrap().count()
 }

@@ -6,14 +6,14 @@ use super::*;
 
 const DAY: u64 = 24 * 3600;
 
-/// Leaves a part file and its note behind, 30 bytes in total.
+/// Leaves a part file and its metadata behind, 30 bytes in total.
 fn leave(dir: &Path, number: u8, seconds_ago: u64) -> PathBuf {
     let path = dir.join(format!(".{:016x}.part", number));
-    let note = dir.join(format!(".{:016x}.part.json", number));
+    let metadata = dir.join(format!(".{:016x}.part.json", number));
     fs::create_dir_all(dir).unwrap();
     fs::write(&path, [number; 20]).unwrap();
-    fs::write(&note, [number; 10]).unwrap();
-    [&path, &note].into_iter().for_each(|path| written_before(path, seconds_ago));
+    fs::write(&metadata, [number; 10]).unwrap();
+    [&path, &metadata].into_iter().for_each(|path| written_before(path, seconds_ago));
     path
 }
 
@@ -66,7 +66,7 @@ fn abandoned_parts_are_removed() {
     let parts = dir.path().join(".cache/parts");
     let old = [leave(&parts, 1, DAY + 60), leave(&parts, 2, DAY + 60)];
     let young = leave(&parts, 3, DAY - 60);
-    // A note without its part, and an unknown file.
+    // Metadata without its part, and an unknown file.
     fs::remove_file(&old[1]).unwrap();
     fs::write(parts.join("unknown"), "unknown").unwrap();
     written_before(&parts.join("unknown"), DAY + 60);

@@ -110,21 +110,21 @@ fn planted_leases_block_nobody() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let path = fill(&cache, 1, 5);
-    let held = download(&cache, &url(2), b"2");
-    let holders = dir.path().join(".cache/holders");
+    let leased = download(&cache, &url(2), b"2");
+    let handles = dir.path().join(".cache/holders");
     let victim = dir.path().join("victim");
     fs::write(&victim, "victim").unwrap();
-    fifo(&holders.join("1-fifo"));
-    fifo(&holders.join("1-fifo.holds"));
-    symlink(&victim, holders.join("2-link")).unwrap();
-    fs::create_dir(holders.join("3-directory")).unwrap();
+    fifo(&handles.join("1-fifo"));
+    fifo(&handles.join("1-fifo.holds"));
+    symlink(&victim, handles.join("2-link")).unwrap();
+    fs::create_dir(handles.join("3-directory")).unwrap();
     let other = FileCache::open(dir.path()).unwrap();
-    assert_eq!((other.clear().unwrap(), path.exists(), held.exists()), (5, false, true));
+    assert_eq!((other.clear().unwrap(), path.exists(), leased.exists()), (5, false, true));
     assert_eq!(fs::read(&victim).unwrap(), b"victim");
     // Leases that may be of another user can't be trusted: no file is removed.
     let kept = fill(&cache, 1, 5);
-    fs::write(holders.join("4-twice"), "").unwrap();
-    fs::hard_link(holders.join("4-twice"), holders.join("4-twice.holds")).unwrap();
+    fs::write(handles.join("4-twice"), "").unwrap();
+    fs::hard_link(handles.join("4-twice"), handles.join("4-twice.holds")).unwrap();
     let error = other.clear().unwrap_err();
     assert!(
         error.is_file() && error.to_string().contains("the leases of another process can't be read"),

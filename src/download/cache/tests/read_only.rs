@@ -57,7 +57,7 @@ fn read_only_cache_child() {
     assert_eq!(fs::read(&path).unwrap(), b"content");
     // No leases are possible.
     assert_eq!((cache.statistics().held, cache.statistics().hits, cache.release(&path)), (0, 1, false));
-    let digest = super::super::Digest::new(&"a".repeat(32));
+    let digest = super::super::CachedDigest::new(&"a".repeat(32));
     let found =
         cache.find(&key(&cache, &url(1)), &Expected { size: Some(7), digest }, &cache.waiting()).unwrap();
     assert!(matches!(found, Found::Unverified(_)));

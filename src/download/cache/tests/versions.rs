@@ -1,13 +1,13 @@
 //! Objects that were overwritten on their server: a file that doesn't match what is expected isn't a hit, and
 //! a leased file isn't changed.
 
-use super::super::adding::NewFile;
-use super::super::file_record::{Digest, FileRecord, Validators};
+use super::super::add_file::NewFile;
+use super::super::file_record::{CachedDigest, FileRecord, Validators};
 use super::*;
 use crate::runtime::file_id::FileId;
 
-fn digest(digit: &str) -> Digest {
-    Digest::new(&digit.repeat(32)).unwrap()
+fn digest(digit: &str) -> CachedDigest {
+    CachedDigest::new(&digit.repeat(32)).unwrap()
 }
 
 fn expected(size: Option<u64>, digit: Option<&str>) -> Expected {
@@ -43,7 +43,7 @@ fn file_record(digit: &str) -> Option<FileRecord> {
 fn renew(cache: &FileCache, bytes: &[u8], digit: &str) -> PathBuf {
     let new = prepare(cache);
     write(new.path(), bytes);
-    cache.added(&new, &content(&new, file_record(digit)), &cache.waiting()).unwrap().keep()
+    cache.add_existing(&new, &content(&new, file_record(digit)), &cache.waiting()).unwrap().keep()
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn contradicting_entry_is_a_miss() {
 }
 
 #[test]
-fn held_file_is_not_replaced() {
+fn leased_file_is_not_replaced() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let other = FileCache::open(dir.path()).unwrap();
@@ -92,7 +92,7 @@ fn held_file_is_not_replaced() {
 }
 
 #[test]
-fn unheld_file_is_replaced_at_once() {
+fn unleased_file_is_replaced_at_once() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let mut before = None;
@@ -163,7 +163,7 @@ fn verified_digest_is_remembered() {
         assert!(matches!(find(cache, &expected(None, Some("b"))), Found::Missing));
     }
     // A digest of another algorithm isn't known, and neither is any digest of a file that was modified.
-    let sha1 = Expected { size: None, digest: Digest::new(&"a".repeat(40)) };
+    let sha1 = Expected { size: None, digest: CachedDigest::new(&"a".repeat(40)) };
     assert!(matches!(find(&again, &sha1), Found::Unverified(_)));
     written_before(&path, 5);
     assert!(matches!(find(&again, &wanted), Found::Unverified(_)));
@@ -185,7 +185,7 @@ fn record_applies_only_to_own_file() {
         [[(&first, &content_1), (&second, &content_2)], [(&second, &content_2), (&first, &content_1)]]
     {
         for (new, content) in order {
-            drop(cache.added(new, content, &cache.waiting()).unwrap());
+            drop(cache.add_existing(new, content, &cache.waiting()).unwrap());
             assert!(!matches!(find(&cache, &expected(None, Some("a"))), Found::Here(_)));
         }
         assert!(matches!(find(&cache, &expected(None, Some("b"))), Found::Here(_)));
@@ -200,7 +200,7 @@ fn announced_size_does_not_contradict() {
     let new = prepare(&cache);
     write(new.path(), b"decompressed");
     let reported = Some(FileRecord::new(Validators::default(), Some(5), None));
-    let path = cache.added(&new, &content(&new, reported), &cache.waiting()).unwrap().keep();
+    let path = cache.add_existing(&new, &content(&new, reported), &cache.waiting()).unwrap().keep();
     for (size, is_hit) in [(12, true), (5, true), (6, false)] {
         assert_eq!(here(&cache, &expected(Some(size), None)), is_hit.then(|| path.clone()), "{size}");
     }

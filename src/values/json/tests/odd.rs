@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{Expandable, Json, json, types};
 
 /// A depth that overflows any stack on recursion.
-const LEVELS: usize = 100_000;
+const MAX_LEVELS: usize = 100_000;
 
 fn parse(text: &str) -> Json {
     text.parse().unwrap()
@@ -36,8 +36,8 @@ fn keys_beside_odd_ones_are_read() {
         "1e999",
         "-1E+400",
         &nested(128),
-        &nested(LEVELS),
-        &nested_objects(LEVELS),
+        &nested(MAX_LEVELS),
+        &nested_objects(MAX_LEVELS),
         r#"{"\udc00": 1e999}"#,
     ] {
         for text in [
@@ -73,7 +73,7 @@ fn lone_surrogates_are_read_as_fffd() {
 
 #[test]
 fn unrepresentable_values_are_errors() {
-    for odd in ["1e999", &nested(128), &nested(LEVELS)] {
+    for odd in ["1e999", &nested(128), &nested(MAX_LEVELS)] {
         for text in [odd.to_owned(), format!(r#"{{"a": [{odd}], "b": 2}}"#)] {
             let json = parse(&text);
             assert!(json["a"].is_null());
@@ -101,7 +101,7 @@ fn deep_text_needs_no_recursion() {
         a: Json,
     }
     on_small_stack(|| {
-        for deep in [nested(LEVELS), nested_objects(LEVELS), nested(126)] {
+        for deep in [nested(MAX_LEVELS), nested_objects(MAX_LEVELS), nested(126)] {
             let text = format!(r#"{{"a":{deep}}}"#);
             let json = parse(&text);
             let typed: Typed = serde_json::from_str(&text).unwrap();
@@ -140,7 +140,7 @@ fn deep_values_refused_before_sending() {
     let value = |levels: usize| (0..levels).fold(Value::from(1), |value, _| Value::Array(vec![value]));
     assert_eq!(Json::from(value(127)).text(), nested(127));
     on_small_stack(move || {
-        let json = Json::from(value(LEVELS));
+        let json = Json::from(value(MAX_LEVELS));
         let error = json.try_value().unwrap_err().to_string();
         assert!(error.ends_with("it is nested more than 127 levels deep") && error.len() < 4096, "{error}");
         assert!(
@@ -299,8 +299,8 @@ fn odd_texts_compare_as_values_or_text() {
     assert_eq!(parse(r#"["\ud83d", 1]"#), parse(r#"["\ufffd",1]"#), "their values are equal");
     assert_eq!(parse(r#"["\ud83d", 1]"#), serde_json::json!(["\u{fffd}", 1]));
     assert_ne!(parse("1e999"), Value::Null);
-    assert_eq!(parse(&nested(LEVELS)), parse(&nested(LEVELS)));
-    assert_ne!(parse(&nested(LEVELS)), parse(&nested(LEVELS + 1)));
+    assert_eq!(parse(&nested(MAX_LEVELS)), parse(&nested(MAX_LEVELS)));
+    assert_ne!(parse(&nested(MAX_LEVELS)), parse(&nested(MAX_LEVELS + 1)));
 }
 
 #[test]

@@ -13,16 +13,16 @@ use uuid::Uuid;
 
 use super::{MODEL_TYPES, Model, ModelContent, ModelFile};
 use crate::app::App;
-use crate::asked::Asked;
 use crate::body;
 use crate::data::FIRST_MODEL;
 use crate::drf::{self, FieldErrors, Refusal};
+use crate::request_parts::RequestParts;
 use crate::time::Timestamp;
 use crate::uploads::Upload;
 
 pub(crate) async fn create(
     State(app): State<App>,
-    asked: Asked,
+    parts: RequestParts,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let text = body::json(request).await?;
@@ -76,7 +76,7 @@ pub(crate) async fn create(
         })
     })?;
     debug_assert!(model.id >= FIRST_MODEL);
-    let links = app.signer.links(&asked);
+    let links = app.signer.links(&parts);
     let shown = serde_json::to_vec(&model.shown(Some(&links))).map_err(|e| Refusal::internal(&e))?;
     Ok(drf::json(StatusCode::CREATED, shown))
 }

@@ -14,12 +14,12 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::asked::Asked;
 use crate::data::{FIRST_MODEL, FIRST_VERSION, World, mix};
 use crate::drf::{self, Refusal};
 use crate::filters::Filters;
 use crate::links::FileLinks;
 use crate::pagination::Page;
+use crate::request_parts::RequestParts;
 use crate::settings::Settings;
 use crate::time::Timestamp;
 
@@ -146,8 +146,8 @@ impl Models {
     }
 }
 
-pub(crate) async fn list(State(app): State<App>, asked: Asked) -> Result<Response, Refusal> {
-    let mut filters = Filters::new(&asked.query);
+pub(crate) async fn list(State(app): State<App>, parts: RequestParts) -> Result<Response, Refusal> {
+    let mut filters = Filters::new(&parts.query);
     let project = filters.id("project");
     let model_type = filters.choice("model_type", &MODEL_TYPES);
     let is_active = filters.boolean("is_active");
@@ -166,8 +166,8 @@ pub(crate) async fn list(State(app): State<App>, asked: Asked) -> Result<Respons
             && created_after.is_none_or(|time| model.created_at >= time)
             && search.iter().all(|word| found(model, word))
     });
-    let page = Page::of(chosen.len() as u64, &asked, &app.settings)?;
-    let links = app.signer.links(&asked);
+    let page = Page::of(chosen.len() as u64, &parts, &app.settings)?;
+    let links = app.signer.links(&parts);
     let models: Vec<Vec<u8>> = chosen[page.start as usize..page.end as usize]
         .iter()
         .map(|model| serde_json::to_vec(&model.shown(Some(&links))).map_err(|e| Refusal::internal(&e)))
@@ -178,15 +178,15 @@ pub(crate) async fn list(State(app): State<App>, asked: Asked) -> Result<Respons
 pub(crate) async fn get(
     State(app): State<App>,
     Path(id): Path<String>,
-    asked: Asked,
+    parts: RequestParts,
 ) -> Result<Response, Refusal> {
     let id = id.parse().map_err(|_| Refusal::not_found())?;
     let model = app.models.get(id).ok_or_else(Refusal::not_found)?;
-    let links = app.signer.links(&asked);
+    let links = app.signer.links(&parts);
     let mut shown =
-        model.shown((Filters::new(&asked.query).boolean("include_file") != Some(false)).then_some(&links));
+        model.shown((Filters::new(&parts.query).boolean("include_file") != Some(false)).then_some(&links));
     let expands = |name: &str| {
-        asked.query.all("expand").flat_map(|words| words.split(',')).any(|word| word.trim() == name)
+        parts.query.all("expand").flat_map(|words| words.split(',')).any(|word| word.trim() == name)
     };
     let detailed;
     if expands("metrics") {

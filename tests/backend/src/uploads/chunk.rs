@@ -19,9 +19,9 @@ use uuid::Uuid;
 
 use super::disk;
 use crate::app::App;
-use crate::asked::Asked;
 use crate::body::{self, bad_multipart};
 use crate::drf::{self, Refusal};
+use crate::request_parts::RequestParts;
 use crate::service::EarlyResponse;
 
 const LONGEST_NAME: usize = 255;
@@ -54,7 +54,7 @@ impl IntoResponse for Refused {
 
 pub(crate) async fn put_first(
     State(app): State<App>,
-    asked: Asked,
+    parts: RequestParts,
     request: Request<Body>,
 ) -> Result<Response, Refused> {
     let range = ContentRange::of(request.headers());
@@ -64,13 +64,13 @@ pub(crate) async fn put_first(
     let range = chunk.check(&app, range)?;
     let filename = chunk.filename()?;
     let upload = app.uploads.add(new.keep(), filename, range);
-    Ok(upload.shown(&app, &asked)?)
+    Ok(upload.shown(&app, &parts)?)
 }
 
 pub(crate) async fn put_next(
     State(app): State<App>,
     Path(id): Path<String>,
-    asked: Asked,
+    parts: RequestParts,
     request: Request<Body>,
 ) -> Result<Response, Refused> {
     let range = ContentRange::of(request.headers());
@@ -104,7 +104,7 @@ pub(crate) async fn put_next(
     state.offset = range.end;
     state.ranges.push(range);
     drop(state);
-    Ok(upload.shown(&app, &asked)?)
+    Ok(upload.shown(&app, &parts)?)
 }
 
 /// A file that is deleted unless it becomes an upload.

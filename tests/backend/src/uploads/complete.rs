@@ -14,15 +14,15 @@ use md5::{Digest as _, Md5};
 use super::chunk::{Chunk, ContentRange, NewFile, Refused};
 use super::{Upload, disk};
 use crate::app::App;
-use crate::asked::Asked;
 use crate::body;
 use crate::drf::Refusal;
+use crate::request_parts::RequestParts;
 use crate::time::Timestamp;
 
 pub(crate) async fn post(
     State(app): State<App>,
     Path(id): Path<String>,
-    asked: Asked,
+    parts: RequestParts,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let mut form = body::form(request).await?;
@@ -35,13 +35,13 @@ pub(crate) async fn post(
     let md5 = needed(md5)?;
     let upload = app.uploads.named(&id).ok_or_else(Refusal::not_found)?;
     complete(&upload, &md5).await?;
-    upload.shown(&app, &asked)
+    upload.shown(&app, &parts)
 }
 
 /// `POST` without an upload: a whole file in one request, with its checksum.
 pub(crate) async fn post_whole(
     State(app): State<App>,
-    asked: Asked,
+    parts: RequestParts,
     request: Request<Body>,
 ) -> Result<Response, Refused> {
     let new = NewFile::new(&app)?;
@@ -52,7 +52,7 @@ pub(crate) async fn post_whole(
     // As in the package, the upload exists even if its checksum is missing or wrong.
     let upload = app.uploads.add(new.keep(), filename, range);
     complete(&upload, &needed(chunk.md5)?).await?;
-    Ok(upload.shown(&app, &asked)?)
+    Ok(upload.shown(&app, &parts)?)
 }
 
 fn needed(md5: Option<String>) -> Result<String, Refusal> {

@@ -16,8 +16,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::asked::Asked;
 use crate::drf::{self, Refusal};
+use crate::request_parts::RequestParts;
 use crate::time::Timestamp;
 
 pub(crate) use chunk::{put_first, put_next};
@@ -172,7 +172,7 @@ impl Upload {
         }
     }
 
-    fn shown(&self, app: &App, asked: &Asked) -> Result<Response, Refusal> {
+    fn shown(&self, app: &App, parts: &RequestParts) -> Result<Response, Refusal> {
         #[derive(Serialize)]
         struct Shown<'a> {
             id: Uuid,
@@ -189,7 +189,7 @@ impl Upload {
         let completed_at = state.completed.as_ref().map(|(at, _)| *at);
         let shown = Shown {
             id: self.id,
-            url: format!("{}{}/chunked_upload/{}/", asked.origin, app.settings.path_prefix, self.id),
+            url: format!("{}{}/chunked_upload/{}/", parts.origin, app.settings.path_prefix, self.id),
             file: completed_at.map(|_| format!("/media/chunked_uploads/{}.done", self.id)),
             filename: &self.filename,
             offset: state.offset,
@@ -205,11 +205,11 @@ impl Upload {
 pub(crate) async fn get(
     State(app): State<App>,
     Path(id): Path<String>,
-    asked: Asked,
+    parts: RequestParts,
 ) -> Result<Response, Refusal> {
     let upload = app.uploads.named(&id).ok_or_else(Refusal::not_found)?;
     upload.refuse_if_expired()?;
-    upload.shown(&app, &asked)
+    upload.shown(&app, &parts)
 }
 
 fn disk(error: io::Error) -> Refusal {

@@ -16,7 +16,7 @@ static CRC64_NVME: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_NVME
 
 /// The expected digest of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Checksum {
+pub(super) struct ExpectedDigest {
     pub(super) algorithm: Algorithm,
     /// In lower case.
     hex: String,
@@ -73,7 +73,7 @@ impl Algorithm {
     }
 }
 
-impl Checksum {
+impl ExpectedDigest {
     /// Parses a digest in hexadecimal. Its length determines the algorithm.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Checksum {
             _ => return Err("not an MD5, SHA-1 or SHA-256 in hexadecimal (32, 40 or 64 digits)".to_owned()),
         };
         match hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            true => Ok(Checksum { algorithm, hex }),
+            true => Ok(ExpectedDigest { algorithm, hex }),
             false => Err("it contains characters that are not hexadecimal digits".to_owned()),
         }
     }
@@ -182,7 +182,7 @@ mod tests {
             "A9993E364706816ABA3E25717850C26C9CD0D89D",
             " ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad ",
         ] {
-            let checksum = Checksum::parse(hex).unwrap();
+            let checksum = ExpectedDigest::parse(hex).unwrap();
             let mut hasher = checksum.hasher();
             hasher.update(b"a");
             hasher.update(b"bc");
@@ -191,8 +191,8 @@ mod tests {
             hasher.update(b"abd");
             assert!(checksum.problem(hasher).unwrap().contains("is expected"));
         }
-        assert!(Checksum::parse("abc").is_err());
-        assert!(Checksum::parse(&"g".repeat(32)).is_err());
+        assert!(ExpectedDigest::parse("abc").is_err());
+        assert!(ExpectedDigest::parse(&"g".repeat(32)).is_err());
     }
 
     /// The check values of the catalogue of CRC algorithms, and the digests given in RFC 1321 and FIPS 180.

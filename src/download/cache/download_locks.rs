@@ -8,25 +8,25 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use super::key::{CacheKey, KeyHash};
 
 /// From this number of entries on, unused ones are removed.
-const SOME: usize = 128;
+const CLEANUP_THRESHOLD: usize = 128;
 
 #[derive(Debug, Default)]
-pub(super) struct InProgress(Mutex<HashMap<KeyHash, Weak<AsyncMutex<()>>>>);
+pub(super) struct DownloadLocks(Mutex<HashMap<KeyHash, Weak<AsyncMutex<()>>>>);
 
-/// The turn to download a file. Other calls wait for as long as this exists.
+/// The lock for downloading a file. Other calls wait for as long as this exists.
 #[derive(Debug)]
-pub(crate) struct Alone(
+pub(crate) struct DownloadLock(
     #[expect(dead_code, reason = "the guard is held until this is dropped")] OwnedMutexGuard<()>,
 );
 
-impl InProgress {
-    pub(super) async fn alone(&self, key: &CacheKey) -> Alone {
-        Alone(self.lock_of(key.hash).lock_owned().await)
+impl DownloadLocks {
+    pub(super) async fn lock(&self, key: &CacheKey) -> DownloadLock {
+        DownloadLock(self.lock_of(key.hash).lock_owned().await)
     }
 
-    /// `None` if another call has the turn.
-    pub(super) fn alone_at_once(&self, key: &CacheKey) -> Option<Alone> {
-        self.lock_of(key.hash).try_lock_owned().ok().map(Alone)
+    /// `None` if another call has locked it.
+    pub(super) fn try_lock(&self, key: &CacheKey) -> Option<DownloadLock> {
+        self.lock_of(key.hash).try_lock_owned().ok().map(DownloadLock)
     }
 
     fn lock_of(&self, hash: KeyHash) -> Arc<AsyncMutex<()>> {
@@ -35,7 +35,7 @@ impl InProgress {
             return lock;
         }
         // Removes the entries of calls that are done.
-        if all.len() >= SOME {
+        if all.len() >= CLEANUP_THRESHOLD {
             all.retain(|_, lock| lock.strong_count() > 0);
         }
         let lock = Arc::default();

@@ -55,7 +55,7 @@ impl UrlConverter for Change {
 
 /// A converter that keeps a ledger, and can record the URLs that it receives.
 #[derive(Clone)]
-struct Kept(Change, tests::Ledger, Option<Arc<std::sync::Mutex<Vec<String>>>>);
+struct Kept(Change, Ledger, Option<Arc<std::sync::Mutex<Vec<String>>>>);
 
 impl UrlConverter for Kept {
     fn convert<'u>(&'u self, url: &'u str) -> ConversionFuture<'u> {
@@ -299,7 +299,7 @@ proptest! {
         let mut expected = String::new();
         tree.write(&mut expected);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let converted = runtime.block_on(tests::apply(conversions, &text, page)).unwrap();
+        let converted = runtime.block_on(apply(conversions, &text, page)).unwrap();
         prop_assert!(serde_json::from_str::<&RawValue>(&converted).is_ok(), "{text} -> {converted}");
         prop_assert_eq!(converted, expected, "{} with {:?}", text, changes);
     }
@@ -312,7 +312,7 @@ proptest! {
         skip_failed in any::<bool>(),
         strict in any::<bool>(),
     ) {
-        let (ledger, seen) = (tests::Ledger::default(), Arc::new(std::sync::Mutex::new(Vec::new())));
+        let (ledger, seen) = (Ledger::default(), Arc::new(std::sync::Mutex::new(Vec::new())));
         let mut conversions = Conversions { skip_failed, strict, ..Conversions::default() };
         for (index, (path, change)) in changes.iter().enumerate() {
             conversions.with(path, Kept(*change, ledger.clone(), (index == 0).then(|| seen.clone())));
@@ -348,7 +348,7 @@ proptest! {
             conversions.with(path, Change { before: "x", fails_for: "no", key: "path" });
         }
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let converted = runtime.block_on(tests::apply(conversions, &text, page)).unwrap();
+        let converted = runtime.block_on(apply(conversions, &text, page)).unwrap();
         let json = |text: &str| serde_json::from_str::<&RawValue>(text).is_ok();
         prop_assert!(json(&converted) == json(&text) && (json(&text) || converted == text), "{text} -> {converted}");
     }

@@ -2,13 +2,13 @@
 //! dropped.
 
 use super::lock::Waiting;
-use super::{Alone, CacheKey, FileCache, FileCacheBuilder};
+use super::{CacheKey, DownloadLock, FileCache, FileCacheBuilder};
 use crate::error::Result;
 use crate::runtime::blocking::blocking;
 
 impl FileCache {
     /// Runs work on a blocking thread. If this future is dropped, the work stops waiting for locks.
-    pub(crate) async fn apart<T: Send + 'static>(
+    pub(crate) async fn run_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&FileCache, &Waiting) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -17,20 +17,21 @@ impl FileCache {
         blocking(move || work(&cache, &waiting)).await?
     }
 
-    /// Waits for the turn to download a file. Other calls of this handle don't download it meanwhile.
-    pub(crate) async fn alone(&self, key: &CacheKey) -> Alone {
-        self.0.in_progress.alone(key).await
+    /// Locks the download of a file. Other calls of this handle don't download it meanwhile.
+    pub(crate) async fn lock_download(&self, key: &CacheKey) -> DownloadLock {
+        self.0.download_locks.lock(key).await
     }
 
-    /// Works as [`alone`](FileCache::alone), without waiting; `None` if another call has the turn.
-    pub(crate) fn alone_at_once(&self, key: &CacheKey) -> Option<Alone> {
-        self.0.in_progress.alone_at_once(key)
+    /// Works as [`lock_download`](FileCache::lock_download), without waiting; `None` if another call has
+    /// locked it.
+    pub(crate) fn try_lock_download(&self, key: &CacheKey) -> Option<DownloadLock> {
+        self.0.download_locks.try_lock(key)
     }
 }
 
 impl FileCacheBuilder {
     /// Works as [`open`](FileCacheBuilder::open). If this future is dropped, it stops waiting for locks.
-    pub(crate) async fn open_apart(self) -> Result<FileCache> {
+    pub(crate) async fn open_async(self) -> Result<FileCache> {
         let waiting = self.waiting();
         let _give_up = waiting.give_up_on_drop();
         blocking(move || self.open_waiting(&waiting)).await?

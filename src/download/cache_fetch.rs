@@ -8,15 +8,15 @@ use reqwest::{StatusCode, Url};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::cache_watch::{CacheRequest, CacheWatch};
-use super::checksum::{Checksum, Hasher};
+use super::digest::{ExpectedDigest, Hasher};
 use super::engine::absolute;
 use super::many::BatchReporter;
 use super::part_location::PartLocation;
+use super::pending_entry::{CacheRequest, PendingEntry};
 use super::writer::Writer;
 use super::{Download, checked, tenant};
 use crate::download::cache::{
-    Alone, CacheKey, Digest, Expected, FileCache, Found, Lease, Validators, Waiting,
+    CacheKey, CachedDigest, DownloadLock, Expected, FileCache, Found, Lease, Validators, Waiting,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::blocking::blocking;
@@ -27,22 +27,23 @@ use crate::values::file_url::is_data_uri;
 const HASH_CHUNK: u64 = 64 << 20;
 
 /// While a large file is downloaded, the cache's limits are checked at intervals. The interval in bytes is
-/// `max_bytes` divided by `LOOKS`, clamped to `LEAST` and `MOST`.
-const LOOKS: u64 = 16;
-const LEAST: u64 = 1 << 20;
-const MOST: u64 = 64 << 20;
+/// `max_bytes` divided by `LIMIT_CHECKS`, clamped to `MIN_CHECK_BYTES` and `MAX_CHECK_BYTES`.
+const LIMIT_CHECKS: u64 = 16;
+const MIN_CHECK_BYTES: u64 = 1 << 20;
+const MAX_CHECK_BYTES: u64 = 64 << 20;
 
 /// How often a file is downloaded if another download stored it and it was removed again.
-const ROUNDS: u32 = 4;
+const MAX_ATTEMPTS: u32 = 4;
 
-/// A call's turn to download a file, for as long as this exists.
-struct DownloadTurn {
-    _alone: Alone,
+/// What a call needs to download a file: no other call downloads it meanwhile, and the permit counts
+/// towards the limit of concurrent downloads.
+struct DownloadSlot {
+    _lock: DownloadLock,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// How files are fetched through a cache.
-pub(super) struct ThroughCache<'a> {
+pub(super) struct CacheFetch<'a> {
     pub(super) cache: &'a FileCache,
     /// Ask the server whether the cached file is still current.
     pub(super) revalidate: bool,
@@ -52,15 +53,15 @@ pub(super) struct ThroughCache<'a> {
 }
 
 /// A file in the cache.
-pub(super) struct Cached {
+pub(super) struct FetchedFile {
     pub(super) lease: Lease,
     /// It was already in the cache.
     pub(super) is_hit: bool,
 }
 
-impl ThroughCache<'_> {
+impl CacheFetch<'_> {
     /// Returns the file with a lease on it.
-    pub(super) async fn get(&self, mut download: Download) -> Result<Cached> {
+    pub(super) async fn get(&self, mut download: Download) -> Result<FetchedFile> {
         checked(&download.download, &download.options)?;
         let (url, tenant) = match is_data_uri(download.url.trim_start()) {
             true => {
@@ -76,7 +77,7 @@ impl ThroughCache<'_> {
         let text = url.as_ref().map_or(&*download.url, Url::as_str);
         let key = self.cache.key(text, tenant.as_deref().unwrap_or_default());
         let checksum = download.download.checksum.clone();
-        let digest = checksum.as_ref().and_then(|checksum| Digest::new(checksum.hex()));
+        let digest = checksum.as_ref().and_then(|checksum| CachedDigest::new(checksum.hex()));
         // A digest makes asking the server unnecessary.
         let must_ask = self.revalidate && digest.is_none() && url.is_some();
         let request =
@@ -85,71 +86,72 @@ impl ThroughCache<'_> {
         let mut again = !must_ask && !self.cache.may_have(&request.key);
         let mut found = None;
         if !again {
-            found = self.look(&request, &download).await?;
+            found = self.look_up(&request, &download).await?;
             if !must_ask && let Some(lease) = found {
                 return Ok(self.hit(lease));
             }
         }
-        let turn = match self.turn_at_once(&request.key) {
-            Some(turn) => turn,
+        let slot = match self.try_acquire_slot(&request.key) {
+            Some(slot) => slot,
             None => {
                 // A file that is in the cache must not wait for other downloads.
-                if again && let Some(lease) = self.look(&request, &download).await? {
+                if again && let Some(lease) = self.look_up(&request, &download).await? {
                     return Ok(self.hit(lease));
                 }
                 let waiting = "waiting for another download of the file";
-                let turn = within(download.options.deadline(), waiting, self.turn(&request.key)).await?;
+                let slot =
+                    within(download.options.deadline(), waiting, self.acquire_slot(&request.key)).await?;
                 match must_ask {
-                    true => found = self.look(&request, &download).await?,
+                    true => found = self.look_up(&request, &download).await?,
                     false => again = true,
                 }
-                turn
+                slot
             }
         };
         let cached = self.download(download, url, request, FirstLookup { found, again }).await;
-        drop(turn);
+        drop(slot);
         cached
     }
 
-    /// Takes the turn to download the file, and a permit. `None` if it would have to wait for others.
-    fn turn_at_once(&self, key: &CacheKey) -> Option<DownloadTurn> {
-        let alone = self.cache.alone_at_once(key)?;
+    /// Locks the download of the file and takes a permit. `None` if it would have to wait for others.
+    fn try_acquire_slot(&self, key: &CacheKey) -> Option<DownloadSlot> {
+        let lock = self.cache.try_lock_download(key)?;
         let permit = match &self.permits {
             Some(permits) => Some(permits.clone().try_acquire_owned().ok()?),
             None => None,
         };
-        Some(DownloadTurn { _alone: alone, _permit: permit })
+        Some(DownloadSlot { _lock: lock, _permit: permit })
     }
 
-    async fn turn(&self, key: &CacheKey) -> DownloadTurn {
-        let alone = self.cache.alone(key).await;
+    async fn acquire_slot(&self, key: &CacheKey) -> DownloadSlot {
+        let lock = self.cache.lock_download(key).await;
         let permit = match &self.permits {
             // The semaphore is never closed.
             Some(permits) => permits.clone().acquire_owned().await.ok(),
             None => None,
         };
-        DownloadTurn { _alone: alone, _permit: permit }
+        DownloadSlot { _lock: lock, _permit: permit }
     }
 
-    fn hit(&self, lease: Lease) -> Cached {
+    fn hit(&self, lease: Lease) -> FetchedFile {
         self.cache.count(true);
         if let Some(batch) = self.batch {
             batch.cached();
         }
-        Cached { lease, is_hit: true }
+        FetchedFile { lease, is_hit: true }
     }
 
     /// Returns the file with a lease on it, if it is in the cache and valid.
-    async fn look(&self, request: &CacheRequest, download: &Download) -> Result<Option<Lease>> {
-        let look = async {
+    async fn look_up(&self, request: &CacheRequest, download: &Download) -> Result<Option<Lease>> {
+        let lookup = async {
             let (key, expected) = (request.key.clone(), request.expected.clone());
-            match self.cache.apart(move |cache, waiting| cache.find(&key, &expected, waiting)).await? {
+            match self.cache.run_blocking(move |cache, waiting| cache.find(&key, &expected, waiting)).await? {
                 Found::Here(lease) => Ok(Some(lease)),
                 Found::Unverified(lease) => self.verified(lease, request).await,
                 Found::Missing => Ok(None),
             }
         };
-        within(download.options.deadline(), "looking for the file in the file cache", look).await?
+        within(download.options.deadline(), "looking for the file in the file cache", lookup).await?
     }
 
     /// Computes the digest of a file for the first time and compares it with the expected one.
@@ -165,7 +167,7 @@ impl ThroughCache<'_> {
             cache.keep_digest(&lease, digest, modified, waiting);
             Ok(lease)
         };
-        self.cache.apart(keep).await.map(Some)
+        self.cache.run_blocking(keep).await.map(Some)
     }
 
     /// Downloads the file, unless the server responds that the file that was found is current.
@@ -175,20 +177,20 @@ impl ThroughCache<'_> {
         url: Option<Url>,
         request: CacheRequest,
         mut first_lookup: FirstLookup,
-    ) -> Result<Cached> {
+    ) -> Result<FetchedFile> {
         // Starts here: the caller already accounts for the time spent waiting for others.
         let deadline = download.options.deadline();
-        let mut rounds = 0;
+        let mut attempts = 0;
         loop {
             let mut download = download.clone();
             download.options.end_by(deadline);
             if let Some(cached) = self.download_once(download, url.clone(), &request, first_lookup).await? {
                 return Ok(cached);
             }
-            rounds += 1;
-            if rounds == ROUNDS {
+            attempts += 1;
+            if attempts == MAX_ATTEMPTS {
                 let message = format!(
-                    "the file was removed {ROUNDS} times right after another download had added it: the file cache is too small; raise its limits"
+                    "the file was removed {MAX_ATTEMPTS} times right after another download had added it: the file cache is too small; raise its limits"
                 );
                 return Err(Error::new(ErrorKind::Io, message));
             }
@@ -196,7 +198,7 @@ impl ThroughCache<'_> {
         }
     }
 
-    /// Works as [`download`](ThroughCache::download). `None` if another download stored the file and it is
+    /// Works as [`download`](CacheFetch::download). `None` if another download stored the file and it is
     /// gone again.
     async fn download_once(
         &self,
@@ -204,13 +206,14 @@ impl ThroughCache<'_> {
         url: Option<Url>,
         request: &CacheRequest,
         mut first_lookup: FirstLookup,
-    ) -> Result<Option<Cached>> {
+    ) -> Result<Option<FetchedFile>> {
         let waiting = self.cache.waiting();
         let _give_up = waiting.give_up_on_drop();
         let deadline = download.options.deadline();
         let begin = |first_lookup: FirstLookup| {
             let (request, waiting) = (request.clone(), waiting.again());
-            let last_lookup = self.cache.apart(move |cache, _| begin(cache, &request, first_lookup, waiting));
+            let last_lookup =
+                self.cache.run_blocking(move |cache, _| begin(cache, &request, first_lookup, waiting));
             within(deadline, "preparing the download in the file cache", last_lookup)
         };
         let (last_lookup, found) = loop {
@@ -228,13 +231,13 @@ impl ThroughCache<'_> {
                 LastLookup::ToDownload(last_lookup, found) => break (*last_lookup, found),
             }
         };
-        let ToDownload { cache_watch, location, opened, validators } = last_lookup;
+        let ToDownload { pending_entry, location, opened, validators } = last_lookup;
         if let Some((name, value)) = validators.and_then(|validators| validators.precondition()) {
             download.options.set_header(name.as_str(), &value);
         }
-        download.download.in_cache = Some(cache_watch.clone());
+        download.download.in_cache = Some(pending_entry.clone());
         download.download.max_size = self.cache.largest_file();
-        self.keep_limits_meanwhile(&mut download);
+        self.check_limits_meanwhile(&mut download);
         let downloaded = match self.batch {
             Some(batch) => {
                 batch.following(download, |download| download.into_place(url, location, opened)).await
@@ -243,16 +246,16 @@ impl ThroughCache<'_> {
         };
         match (downloaded, found) {
             (Ok(downloaded), _) => {
-                let lease = match cache_watch.added() {
+                let lease = match pending_entry.added() {
                     Some(added) => Some(added),
                     None => {
-                        let added = blocking(move || cache_watch.add_anothers(downloaded.bytes));
+                        let added = blocking(move || pending_entry.add_existing(downloaded.bytes));
                         within(deadline, "adding the file to the file cache", added).await???
                     }
                 };
                 Ok(lease.map(|lease| {
                     self.cache.count(false);
-                    Cached { lease, is_hit: false }
+                    FetchedFile { lease, is_hit: false }
                 }))
             }
             (Err(error), Some(lease)) if error.status() == Some(StatusCode::NOT_MODIFIED) => {
@@ -261,7 +264,7 @@ impl ThroughCache<'_> {
             (Err(error), _) => {
                 self.cache.count(false);
                 // The part file that remains counts towards the limits.
-                let evicted = self.cache.apart(|cache, waiting| {
+                let evicted = self.cache.run_blocking(|cache, waiting| {
                     cache.evict(waiting);
                     Ok(())
                 });
@@ -272,9 +275,9 @@ impl ThroughCache<'_> {
     }
 
     /// Checks the cache's limits at intervals while a large file is downloaded.
-    fn keep_limits_meanwhile(&self, download: &mut Download) {
+    fn check_limits_meanwhile(&self, download: &mut Download) {
         let Some(most) = self.cache.largest_file() else { return };
-        let step = (most / LOOKS).clamp(LEAST, MOST);
+        let step = (most / LIMIT_CHECKS).clamp(MIN_CHECK_BYTES, MAX_CHECK_BYTES);
         let (cache, callback) = (self.cache.clone(), download.download.on_progress.take());
         let (next, busy) = (AtomicU64::new(step), Arc::new(AtomicBool::new(false)));
         download.download.on_progress = Some(Arc::new(move |progress| {
@@ -283,7 +286,7 @@ impl ThroughCache<'_> {
                 if let (Ok(runtime), false) = (Handle::try_current(), busy.swap(true, Ordering::Relaxed)) {
                     let (cache, busy) = (cache.clone(), busy.clone());
                     runtime.spawn_blocking(move || {
-                        cache.evict_briefly();
+                        cache.evict_with_short_wait();
                         busy.store(false, Ordering::Relaxed);
                     });
                 }
@@ -314,7 +317,7 @@ enum LastLookup {
 
 /// A file that must be downloaded.
 struct ToDownload {
-    cache_watch: CacheWatch,
+    pending_entry: PendingEntry,
     location: PartLocation,
     /// Its part, unless another download holds it.
     opened: Option<Writer>,
@@ -347,8 +350,8 @@ fn begin(
     }
     let validators = found.as_ref().map(|lease| cache.validators(lease));
     let is_first = new.is_first();
-    let cache_watch = CacheWatch::new(cache, request.clone(), new, waiting.again());
-    let (location, opened) = cache_watch.open()?;
+    let pending_entry = PendingEntry::new(cache, request.clone(), new, waiting.again());
+    let (location, opened) = pending_entry.open()?;
     // Another process may have finished it before its part was opened. Then the part is a new one.
     if found.is_none()
         && is_first
@@ -358,12 +361,12 @@ fn begin(
     {
         return Ok(LastLookup::Here(lease));
     }
-    Ok(LastLookup::ToDownload(Box::new(ToDownload { cache_watch, location, opened, validators }), found))
+    Ok(LastLookup::ToDownload(Box::new(ToDownload { pending_entry, location, opened, validators }), found))
 }
 
 /// Hashes a file in the cache and returns when it was modified. Hashes chunk by chunk, so that the work stops
 /// when the call is dropped.
-async fn hashed(lease: Lease, checksum: &Checksum) -> Result<(Lease, Option<u64>, Hasher)> {
+async fn hashed(lease: Lease, checksum: &ExpectedDigest) -> Result<(Lease, Option<u64>, Hasher)> {
     let cant_read =
         |lease: &Lease, error| Error::file(lease.path(), "the file can't be read from the file cache", error);
     let open = move || lease.open().map_err(|error| cant_read(&lease, error)).map(|opened| (lease, opened));

@@ -1,5 +1,5 @@
-//! The note: a file next to a part that says which file and version the part belongs to. A part is resumed
-//! only if its note is for the same file and the same target name.
+//! The metadata of a part: a file next to it that says which file and version the part belongs to. A part is
+//! resumed only if its metadata is for the same file and the same target name.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Write as _};
@@ -14,63 +14,64 @@ use crate::runtime::plain_file;
 /// Version of the format.
 const FORMAT: u32 = 2;
 
-/// The maximum length of a note, in bytes. A note usually has a few hundred.
-const LONGEST: u64 = 64 << 10;
+/// The maximum length of a metadata file, in bytes. One usually has a few hundred.
+const MAX_LENGTH: u64 = 64 << 10;
 
 #[derive(Serialize, Deserialize)]
-struct Note<E> {
+struct PartMetadata<E> {
     format: u32,
-    /// Hash of the URL and the target name: a note that was moved here or planted has another one.
+    /// Hash of the URL and the target name: metadata that was moved here or planted has another hash.
     of: String,
     #[serde(flatten)]
     entity: E,
 }
 
-/// The result of reading a note.
-pub(super) enum Noted {
-    Nothing,
-    /// A note exists. The version of the file that the part belongs to; `None` if the note is unusable.
-    Note(Option<Entity>),
+/// The result of reading a part's metadata.
+pub(super) enum StoredMetadata {
+    Missing,
+    /// The version of the file that the part belongs to; `None` if the metadata is unusable.
+    Found(Option<Entity>),
 }
 
-/// Reads the note at `path` for a part that has `length` bytes of the file `of`.
+/// Reads the metadata at `path` for a part that has `length` bytes of the file `of`.
 ///
 /// # Errors
 /// Returns an error if what exists there isn't our own file, or can't be read.
-pub(super) fn read(path: &Path, of: &str, length: u64) -> io::Result<Noted> {
+pub(super) fn read(path: &Path, of: &str, length: u64) -> io::Result<StoredMetadata> {
     let file = match plain_file::open_own(path, OpenOptions::new().read(true)) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Noted::Nothing),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(StoredMetadata::Missing),
         Err(error) => return Err(error),
     };
     let mut text = Vec::new();
-    file.take(LONGEST + 1).read_to_end(&mut text)?;
-    Ok(Noted::Note(parse(&text, of, length)))
+    file.take(MAX_LENGTH + 1).read_to_end(&mut text)?;
+    Ok(StoredMetadata::Found(parse(&text, of, length)))
 }
 
-/// Parses a note: returns which version of the file `of` the `length` bytes belong to, if they can be
+/// Parses metadata: returns which version of the file `of` the `length` bytes belong to, if they can be
 /// resumed.
 fn parse(text: &[u8], of: &str, length: u64) -> Option<Entity> {
-    if text.len() as u64 > LONGEST {
+    if text.len() as u64 > MAX_LENGTH {
         return None;
     }
-    let note: Note<Entity> = serde_json::from_slice(text).ok()?;
-    let holds = note.format == FORMAT
-        && note.of == of
+    let metadata: PartMetadata<Entity> = serde_json::from_slice(text).ok()?;
+    let is_usable = metadata.format == FORMAT
+        && metadata.of == of
         && length > 0
-        && note.entity.size.is_none_or(|size| length <= size);
+        && metadata.entity.size.is_none_or(|size| length <= size);
     // Without a valid `If-Range` value, the server would send the rest of any version.
-    let sendable = note.entity.if_range().is_none_or(|validator| HeaderValue::from_str(validator).is_ok());
-    (holds && sendable).then_some(note.entity)
+    let sendable =
+        metadata.entity.if_range().is_none_or(|validator| HeaderValue::from_str(validator).is_ok());
+    (is_usable && sendable).then_some(metadata.entity)
 }
 
-/// Writes a note, and overwrites one of our own. Returns whether it was written: `false` if something that
+/// Writes metadata, and overwrites one of our own. Returns whether it was written: `false` if something that
 /// isn't ours has the name.
 ///
 /// # Errors
 /// Returns an error if it can't be written.
 pub(super) fn write(path: &Path, of: &str, entity: &Entity) -> io::Result<bool> {
-    let text = serde_json::to_vec(&Note { format: FORMAT, of: of.to_owned(), entity })?;
+    let text = serde_json::to_vec(&PartMetadata { format: FORMAT, of: of.to_owned(), entity })?;
     let mut file = match plain_file::create_own(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -82,7 +83,7 @@ pub(super) fn write(path: &Path, of: &str, entity: &Entity) -> io::Result<bool> 
         Err(error) => return Err(error),
     };
     file.write_all(&text)?;
-    // Removes the rest of a longer note.
+    // Removes the rest of longer metadata.
     file.set_len(text.len() as u64)?;
     Ok(true)
 }
@@ -98,7 +99,7 @@ mod tests {
         r#"{"format":2,"of":"0123456789abcdef","etag":"\"a\"","last_modified":null,"size":100}"#;
 
     #[test]
-    fn only_matching_note_is_resumed() {
+    fn only_matching_metadata_is_resumed() {
         assert_eq!(parse(TEXT.as_bytes(), OF, 100).and_then(|entity| entity.size), Some(100));
         assert!(parse(TEXT.as_bytes(), OF, 1).is_some());
         assert!(parse(TEXT.as_bytes(), OF, 0).is_none());
@@ -108,19 +109,19 @@ mod tests {
     }
 
     #[test]
-    fn note_overwrites_only_own_file() {
+    fn metadata_overwrites_only_own_file() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("note");
+        let path = dir.path().join("metadata");
         let long: Entity =
             serde_json::from_str(&format!("{{\"etag\": \"\\\"{}\\\"\"}}", "x".repeat(1_000))).unwrap();
         let short: Entity = serde_json::from_str("{\"etag\": \"\\\"y\\\"\"}").unwrap();
         for entity in [&short, &long, &short] {
             assert!(write(&path, OF, entity).unwrap());
-            let Noted::Note(read) = read(&path, OF, 1).unwrap() else { panic!("there is one") };
+            let StoredMetadata::Found(read) = read(&path, OF, 1).unwrap() else { panic!("there is one") };
             assert_eq!(read.as_ref(), Some(entity));
         }
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(read(&path, OF, 1), Ok(Noted::Nothing)));
+        assert!(matches!(read(&path, OF, 1), Ok(StoredMetadata::Missing)));
         std::fs::create_dir(&path).unwrap();
         assert!(read(&path, OF, 1).is_err());
         assert!(!write(&path, OF, &short).unwrap(), "it isn't ours");
@@ -128,7 +129,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_note_gives_valid_entity_or_none(
+        fn any_metadata_gives_valid_entity(
             at in 0..TEXT.len(), with in any::<u8>(), cut in 0..TEXT.len(), length in 0_u64..200, any in any::<Vec<u8>>(),
         ) {
             let mut text = TEXT.as_bytes().to_vec();

@@ -9,7 +9,7 @@ use super::index::Addition;
 use super::journal_line::{Entry, Version};
 use super::key::{CacheKey, KeyHash};
 use super::lock::{Exclusive, Waiting};
-use super::sessions::Session;
+use super::locked_state::LockedState;
 use super::state::{State, touch};
 use super::{FileCache, Lease, directory};
 use crate::error::redact::redact_url;
@@ -113,9 +113,9 @@ impl FileCache {
             Ok(metadata) if !metadata.is_file() => Ok(true),
             // The index has lost the file, or another process is about to record it.
             Ok(_) => {
-                let mut session = self.exclusive(waiting)?;
-                session.look_at_others()?;
-                Ok(session.state.index.get(hash).is_some() || session.state.is_held(hash))
+                let mut locked = self.exclusive(waiting)?;
+                locked.read_other_leases()?;
+                Ok(locked.state.index.get(hash).is_some() || locked.state.is_leased(hash))
             }
         }
     }
@@ -125,7 +125,12 @@ impl FileCache {
     /// # Errors
     /// Returns an error if there is no file of that size at the path ([`FileGone`]), or if the cache can't be
     /// locked, read or written.
-    pub(crate) fn added(&self, new: &NewFile, content: &AddedFile, waiting: &Waiting) -> Result<Lease> {
+    pub(crate) fn add_existing(
+        &self,
+        new: &NewFile,
+        content: &AddedFile,
+        waiting: &Waiting,
+    ) -> Result<Lease> {
         self.shared(waiting)?.record(new, content)?;
         Ok(self.lease_of(new, content, waiting))
     }
@@ -145,7 +150,7 @@ impl FileCache {
             );
         }
         self.remove_superseded(waiting);
-        self.tidy(waiting);
+        self.remove_orphans(waiting);
         self.evict(waiting);
         self.compact(waiting);
         lease
@@ -156,9 +161,9 @@ impl FileCache {
         if self.state().index.superseded().is_empty() {
             return;
         }
-        let removed = self.exclusive(waiting).and_then(|mut session| {
-            session.look_at_others()?;
-            session.remove_superseded()
+        let removed = self.exclusive(waiting).and_then(|mut locked| {
+            locked.read_other_leases()?;
+            locked.remove_superseded()
         });
         if let Some(error) = removed.err().filter(|error| error.kind() != ErrorKind::ConnectionLost) {
             warn!(dir = %self.0.dir.display(), %error, "superseded versions of files can't be removed from the file cache");
@@ -170,8 +175,8 @@ impl FileCache {
         if !self.state().index.is_wasteful() {
             return;
         }
-        let compacted = self.exclusive(waiting).and_then(|mut session| {
-            let Session { state, lock } = &mut session;
+        let compacted = self.exclusive(waiting).and_then(|mut locked| {
+            let LockedState { state, lock } = &mut locked;
             // Another process may have compacted it already.
             if state.index.is_wasteful() { state.index.compact(lock) } else { Ok(()) }
         });
@@ -181,19 +186,19 @@ impl FileCache {
     }
 }
 
-impl<L> Session<'_, L> {
+impl<L> LockedState<'_, L> {
     /// Takes a lease on the file at its path and records it.
     pub(super) fn record(&mut self, new: &NewFile, content: &AddedFile) -> Result<()> {
         let state = &mut *self.state;
         let hash = new.version.hash();
-        if let Some(holder) = &mut state.holder {
-            holder.hold(hash)?;
+        if let Some(leases) = &mut state.leases {
+            leases.acquire(hash)?;
         }
-        let recorded = state.record_held(new, content);
-        match (&recorded, &mut state.holder) {
+        let recorded = state.record_leased(new, content);
+        match (&recorded, &mut state.leases) {
             (Ok(()), _) => state.candidates.added(),
             // If this fails, the other handles only keep the file for longer.
-            (Err(_), Some(holder)) => _ = holder.release(hash),
+            (Err(_), Some(leases)) => _ = leases.release(hash),
             (Err(_), None) => {}
         }
         recorded
@@ -201,9 +206,9 @@ impl<L> Session<'_, L> {
 }
 
 impl State {
-    fn record_held(&mut self, new: &NewFile, content: &AddedFile) -> Result<()> {
+    fn record_leased(&mut self, new: &NewFile, content: &AddedFile) -> Result<()> {
         let (hash, entry) = (new.version.hash(), Entry { size: content.bytes, extension: &new.extension });
-        let new_one = content.id.and_then(|id| self.look_at_new(&new.path, id, content.bytes));
+        let new_one = content.id.and_then(|id| self.metadata_of_new(&new.path, id, content.bytes));
         let target_state = match new_one {
             Some(metadata) => Some(metadata),
             None => self.open_intact(hash, &new.path, content.bytes)?.map(|(file, metadata)| {
@@ -232,12 +237,12 @@ impl State {
     }
 }
 
-impl Session<'_, Exclusive> {
+impl LockedState<'_, Exclusive> {
     fn remove_superseded(&mut self) -> Result<()> {
         let state = &mut *self.state;
-        let unheld: Vec<KeyHash> =
-            state.index.superseded().iter().copied().filter(|hash| !state.is_held(*hash)).collect();
-        let gone = unheld.into_iter().filter(|hash| {
+        let unleased: Vec<KeyHash> =
+            state.index.superseded().iter().copied().filter(|hash| !state.is_leased(*hash)).collect();
+        let gone = unleased.into_iter().filter(|hash| {
             let path = state.index.get(*hash).map(|entry| state.path(*hash, entry));
             path.is_none_or(|path| match std::fs::remove_file(&path) {
                 Ok(()) => true,

@@ -20,7 +20,7 @@ fn lock_wait_times_out() {
     let dir = directory();
     let builder = || FileCache::builder(dir.path()).lock_timeout(Duration::from_millis(20));
     let cache = builder().max_files(2).open().unwrap();
-    let (held, unheld) = (download(&cache, &url(1), b"1"), fill(&cache, 2, 2));
+    let (leased, unleased) = (download(&cache, &url(1), b"1"), fill(&cache, 2, 2));
     for name in ["lock", "lock.gate"] {
         let lock = hanging(&cache, name);
         let assert_timed_out = |what: &str, error: Error| {
@@ -36,13 +36,13 @@ fn lock_wait_times_out() {
         put(&cache, &url(3), b"3");
         assert_timed_out("add", add(&cache, &url(3), 1).unwrap_err());
         // Operations that need no lock don't wait.
-        assert_eq!(hit(&cache, &url(1)), Some(held.clone()));
+        assert_eq!(hit(&cache, &url(1)), Some(leased.clone()));
         assert_eq!(hit(&cache, &url(4)), None);
-        assert!(cache.release(&held));
+        assert!(cache.release(&leased));
         assert_eq!(cache.statistics().files, 2);
         drop(lock);
     }
-    assert_eq!(hit(&cache, &url(2)), Some(unheld));
+    assert_eq!(hit(&cache, &url(2)), Some(unleased));
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn dropped_call_leaves_no_thread() {
     let lock = hanging(&cache, "lock");
     let (alive, mut ended) = tokio::sync::mpsc::unbounded_channel::<()>();
     let (begins, mut began) = tokio::sync::mpsc::unbounded_channel();
-    let looked = cache.apart(move |cache, waiting| {
+    let looked = cache.run_blocking(move |cache, waiting| {
         begins.send(()).unwrap();
         let found = cache.find(&key(cache, &url(1)), &Expected::default(), waiting);
         drop(alive);

@@ -9,7 +9,7 @@ use super::{Access, FileCache};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The state under a lock. The mutex's guard is dropped before the lock.
-pub(super) struct Session<'s, L> {
+pub(super) struct LockedState<'s, L> {
     pub(super) state: MutexGuard<'s, State>,
     pub(super) lock: L,
 }
@@ -44,11 +44,11 @@ impl FileCache {
     }
 
     /// Takes the shared lock, for returning and recording files, with an up-to-date index.
-    pub(super) fn shared(&self, waiting: &Waiting) -> Result<Session<'_, Shared>> {
+    pub(super) fn shared(&self, waiting: &Waiting) -> Result<LockedState<'_, Shared>> {
         let lock = self.lock()?.shared(waiting)?;
         let mut state = self.state();
         if state.index.refresh()? {
-            return Ok(Session { state, lock });
+            return Ok(LockedState { state, lock });
         }
         // Both are released first: otherwise the exclusive lock would wait for this handle's shared one.
         drop(state);
@@ -57,23 +57,23 @@ impl FileCache {
         let lock = self.lock()?.shared(waiting)?;
         let mut state = self.state();
         state.index.refresh()?;
-        Ok(Session { state, lock })
+        Ok(LockedState { state, lock })
     }
 
     /// Takes the exclusive lock, for removing files, with an up-to-date index.
-    pub(super) fn exclusive(&self, waiting: &Waiting) -> Result<Session<'_, Exclusive>> {
+    pub(super) fn exclusive(&self, waiting: &Waiting) -> Result<LockedState<'_, Exclusive>> {
         let lock = self.lock()?.exclusive(waiting)?;
         let mut state = self.state();
         state.index.renew(&lock)?;
-        Ok(Session { state, lock })
+        Ok(LockedState { state, lock })
     }
 }
 
-impl Session<'_, Exclusive> {
+impl LockedState<'_, Exclusive> {
     /// Reads the leases of the other handles. They stay valid as long as this exists.
-    pub(super) fn look_at_others(&mut self) -> Result<()> {
-        match &mut self.state.holder {
-            Some(holder) => holder.look_at_others(&self.lock),
+    pub(super) fn read_other_leases(&mut self) -> Result<()> {
+        match &mut self.state.leases {
+            Some(leases) => leases.read_other_leases(&self.lock),
             None => Ok(()),
         }
     }

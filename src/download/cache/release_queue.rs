@@ -9,14 +9,14 @@ use tokio::runtime::Handle;
 use super::FileCache;
 
 /// How long releases are collected, so that one thread handles many of them.
-const GATHERED: Duration = Duration::from_millis(5);
+const BATCH_DELAY: Duration = Duration::from_millis(5);
 
 /// After this time another thread is requested: the runtime of the first one may have none available.
-const LATE: Duration = Duration::from_millis(500);
+const THREAD_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Files that are waiting to be released.
 #[derive(Debug, Default)]
-pub(super) struct Released(Mutex<PendingReleases>);
+pub(super) struct ReleaseQueue(Mutex<PendingReleases>);
 
 #[derive(Debug, Default)]
 struct PendingReleases {
@@ -25,12 +25,12 @@ struct PendingReleases {
     asked: Option<Instant>,
 }
 
-impl Released {
+impl ReleaseQueue {
     /// Adds a file. Returns whether a thread must be requested: none was, or the requested one is late.
     fn push(&self, path: PathBuf) -> bool {
         let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         gathered.paths.push(path);
-        let is_asked = gathered.asked.is_some_and(|asked| asked.elapsed() < LATE);
+        let is_asked = gathered.asked.is_some_and(|asked| asked.elapsed() < THREAD_TIMEOUT);
         if !is_asked {
             gathered.asked = Some(Instant::now());
         }
@@ -45,14 +45,14 @@ impl Released {
 impl FileCache {
     /// Works as [`release`](FileCache::release), on a blocking thread and without waiting long.
     pub(crate) fn release_later(&self, path: PathBuf) {
-        let is_due = self.0.released.push(path);
+        let is_due = self.0.release_queue.push(path);
         match Handle::try_current() {
-            Err(_) => self.release_gathered(),
+            Err(_) => self.release_queued(),
             // A runtime that is shutting down drops the closure at once, which releases the files.
             Ok(runtime) if is_due => {
                 let release = Release(self.clone());
                 drop(runtime.spawn_blocking(move || {
-                    std::thread::sleep(GATHERED);
+                    std::thread::sleep(BATCH_DELAY);
                     drop(release);
                 }));
             }
@@ -62,10 +62,10 @@ impl FileCache {
     }
 
     /// Releases the files that are waiting.
-    pub(super) fn release_gathered(&self) {
-        let paths = self.0.released.take();
+    pub(super) fn release_queued(&self) {
+        let paths = self.0.release_queue.take();
         if !paths.is_empty() {
-            self.release_briefly(&paths);
+            self.release_batch(&paths);
         }
     }
 }
@@ -75,6 +75,6 @@ struct Release(FileCache);
 
 impl Drop for Release {
     fn drop(&mut self) {
-        self.0.release_gathered();
+        self.0.release_queued();
     }
 }

@@ -1,4 +1,4 @@
-//! [`CacheWatch`]: connects a download to the cache that its file is added to. The file is renamed and added
+//! [`PendingEntry`]: an entry of the cache whose file is being downloaded. The file is renamed and added
 //! in one step, on the same blocking thread.
 
 use std::fs::Metadata;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
-use super::checksum::Checksum;
+use super::digest::ExpectedDigest;
 use super::part_location::PartLocation;
 use super::writer::Writer;
 use crate::download::cache::{
@@ -22,12 +22,12 @@ use crate::runtime::file_id::FileId;
 pub(super) struct CacheRequest {
     pub(super) key: CacheKey,
     pub(super) expected: Expected,
-    pub(super) checksum: Option<Checksum>,
+    pub(super) checksum: Option<ExpectedDigest>,
 }
 
-/// A download into a cache. Clones share their state.
+/// A file that is being downloaded into a cache. Clones share their state.
 #[derive(Debug, Clone)]
-pub(super) struct CacheWatch(Arc<CacheTarget>);
+pub(super) struct PendingEntry(Arc<CacheTarget>);
 
 #[derive(Debug)]
 struct CacheTarget {
@@ -48,9 +48,9 @@ struct CacheObservation {
     added: Option<Lease>,
 }
 
-impl CacheWatch {
+impl PendingEntry {
     pub(super) fn new(cache: &FileCache, request: CacheRequest, new: NewFile, waiting: Waiting) -> Self {
-        CacheWatch(Arc::new(CacheTarget {
+        PendingEntry(Arc::new(CacheTarget {
             cache: cache.clone(),
             request,
             new,
@@ -79,7 +79,7 @@ impl CacheWatch {
     }
 
     /// Renames the part to its name in the cache and adds it. Returns its path. Blocks.
-    pub(super) fn name(&self, part: &Path, metadata: &Metadata) -> Result<PathBuf> {
+    pub(super) fn commit(&self, part: &Path, metadata: &Metadata) -> Result<PathBuf> {
         let validators = self.observation().validators.take();
         let Expected { size, digest } = &self.0.request.expected;
         let bytes = metadata.len();
@@ -88,7 +88,7 @@ impl CacheWatch {
         let file_record =
             validators.map(|validators| FileRecord::new(validators, stored_size, digest.clone()));
         let content = AddedFile { bytes, id: FileId::of(metadata), file_record };
-        let lease = self.0.cache.name(&self.0.new, part, &content, &self.0.waiting.again())?;
+        let lease = self.0.cache.commit(&self.0.new, part, &content, &self.0.waiting.again())?;
         let path = lease.path().to_owned();
         self.observation().added = Some(lease);
         Ok(path)
@@ -100,9 +100,9 @@ impl CacheWatch {
     }
 
     /// Adds a file to the cache that another download stored; `None` if it no longer exists. Blocks.
-    pub(super) fn add_anothers(&self, bytes: u64) -> Result<Option<Lease>> {
+    pub(super) fn add_existing(&self, bytes: u64) -> Result<Option<Lease>> {
         let content = AddedFile { bytes, ..AddedFile::default() };
-        match self.0.cache.added(&self.0.new, &content, &self.0.waiting.again()) {
+        match self.0.cache.add_existing(&self.0.new, &content, &self.0.waiting.again()) {
             Err(error) if error.detail::<FileGone>().is_some() => Ok(None),
             added => added.map(Some),
         }

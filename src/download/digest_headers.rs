@@ -21,7 +21,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use reqwest::header::{HeaderMap, WARNING};
 use serde::{Deserialize, Serialize};
 
-use super::checksum::{Algorithm, DigestValue};
+use super::digest::{Algorithm, DigestValue};
 use crate::transport::codings;
 
 /// Base64 with `+` and `/`. Padding is optional, since some servers omit it.
@@ -32,7 +32,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// A digest in a response's headers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Digest {
+pub(super) struct HeaderDigest {
     header: Header,
     pub(super) algorithm: Algorithm,
     /// Base64 with padding.
@@ -52,13 +52,13 @@ enum Header {
 
 /// The digests in a response's headers.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Named {
+pub(super) struct HeaderDigests {
     /// Digests of the whole file.
-    pub(super) whole: Vec<Digest>,
+    pub(super) whole: Vec<HeaderDigest>,
     /// Digests of this message's bytes.
-    pub(super) message: Vec<Digest>,
+    pub(super) message: Vec<HeaderDigest>,
     /// Digests of this message's bytes or of the whole file: comparing the bytes decides.
-    pub(super) either: Vec<Digest>,
+    pub(super) either: Vec<HeaderDigest>,
 }
 
 /// The headers of S3 checksums and their algorithms.
@@ -72,10 +72,10 @@ const AMZ: [(&str, Algorithm); 7] = [
     ("x-amz-checksum-sha512", Algorithm::Sha512),
 ];
 
-impl Digest {
+impl HeaderDigest {
     fn new(header: Header, algorithm: Algorithm, base64: &str) -> Option<Self> {
         let value = BASE64.decode(base64.trim()).ok().filter(|value| value.len() == algorithm.length())?;
-        Some(Digest { header, algorithm, value: BASE64.encode(value) })
+        Some(HeaderDigest { header, algorithm, value: BASE64.encode(value) })
     }
 
     fn header(&self) -> &'static str {
@@ -93,7 +93,7 @@ impl Digest {
     }
 
     /// Returns whether both have the same header and algorithm.
-    pub(super) fn stands_for(&self, other: &Digest) -> bool {
+    pub(super) fn stands_for(&self, other: &HeaderDigest) -> bool {
         (self.header, self.algorithm) == (other.header, other.algorithm)
     }
 
@@ -108,8 +108,8 @@ impl Digest {
 }
 
 /// Returns the digests in the headers. `part` is true for a partial response.
-pub(super) fn named(headers: &HeaderMap, part: bool) -> Named {
-    let mut named = Named::default();
+pub(super) fn header_digests(headers: &HeaderMap, part: bool) -> HeaderDigests {
+    let mut named = HeaderDigests::default();
     if is_transformed(headers) {
         return named;
     }
@@ -117,7 +117,7 @@ pub(super) fn named(headers: &HeaderMap, part: bool) -> Named {
     let text = |name: &'static str| values(name).next_back().unwrap_or_default();
     for value in values("content-md5") {
         let list = if part { &mut named.either } else { &mut named.whole };
-        take(list, Digest::new(Header::ContentMd5, Algorithm::Md5, value));
+        take(list, HeaderDigest::new(Header::ContentMd5, Algorithm::Md5, value));
     }
     for (name, header) in [("content-digest", Header::ContentDigest), ("repr-digest", Header::ReprDigest)] {
         let list =
@@ -125,7 +125,8 @@ pub(super) fn named(headers: &HeaderMap, part: bool) -> Named {
         for member in values(name).flat_map(members) {
             take(
                 list,
-                byte_sequence(member).and_then(|(key, value)| Digest::new(header, registered(key)?, value)),
+                byte_sequence(member)
+                    .and_then(|(key, value)| HeaderDigest::new(header, registered(key)?, value)),
             );
         }
     }
@@ -133,7 +134,7 @@ pub(super) fn named(headers: &HeaderMap, part: bool) -> Named {
         let pair = member.split_once('=');
         take(
             &mut named.whole,
-            pair.and_then(|(key, value)| Digest::new(Header::Digest, registered(key)?, value)),
+            pair.and_then(|(key, value)| HeaderDigest::new(Header::Digest, registered(key)?, value)),
         );
     }
     if text("x-goog-stored-content-encoding").is_empty() || stored_codings(headers) == codings(headers) {
@@ -141,14 +142,15 @@ pub(super) fn named(headers: &HeaderMap, part: bool) -> Named {
             let pair = member.split_once('=');
             take(
                 &mut named.whole,
-                pair.and_then(|(key, value)| Digest::new(Header::GoogHash, registered(key)?, value)),
+                pair.and_then(|(key, value)| HeaderDigest::new(Header::GoogHash, registered(key)?, value)),
             );
         }
     }
     if !text("x-amz-checksum-type").trim().eq_ignore_ascii_case("composite") {
         let list = if part { &mut named.either } else { &mut named.whole };
         for (name, algorithm) in AMZ {
-            values(name).for_each(|value| take(list, Digest::new(Header::AmzChecksum, algorithm, value)));
+            values(name)
+                .for_each(|value| take(list, HeaderDigest::new(Header::AmzChecksum, algorithm, value)));
         }
     }
     named
@@ -169,7 +171,7 @@ fn stored_codings(headers: &HeaderMap) -> Vec<crate::transport::CodingName> {
 }
 
 /// Adds a digest. It replaces an earlier one of the same name (RFC 8941, section 3.2).
-fn take(list: &mut Vec<Digest>, digest: Option<Digest>) {
+fn take(list: &mut Vec<HeaderDigest>, digest: Option<HeaderDigest>) {
     let Some(digest) = digest else { return };
     match list.iter_mut().find(|other| other.stands_for(&digest)) {
         Some(other) => *other = digest,
@@ -235,7 +237,7 @@ mod tests {
         headers
     }
 
-    fn shown(digests: &[Digest]) -> Vec<String> {
+    fn shown(digests: &[HeaderDigest]) -> Vec<String> {
         digests
             .iter()
             .map(|digest| format!("{} {} {}", digest.header(), digest.algorithm.name(), digest.value))
@@ -299,7 +301,7 @@ mod tests {
             ),
             (vec![("etag", "\"900150983cd24fb0d6963f7d28e17f72\"")], vec![]),
         ] {
-            let named = named(&headers(&pairs), false);
+            let named = header_digests(&headers(&pairs), false);
             assert_eq!(shown(&named.whole), whole, "{pairs:?}");
             assert!(named.message.is_empty() && named.either.is_empty());
         }
@@ -308,10 +310,13 @@ mod tests {
             ("x-goog-stored-content-encoding", "gzip"),
             ("content-encoding", "x-gzip"),
         ];
-        assert_eq!(shown(&named(&headers(&stored), false).whole), [format!("x-goog-hash MD5 {MD5}")]);
+        assert_eq!(
+            shown(&header_digests(&headers(&stored), false).whole),
+            [format!("x-goog-hash MD5 {MD5}")]
+        );
         let stored =
             [("x-goog-hash", &*format!("md5={MD5}")), ("x-goog-stored-content-encoding", "identity")];
-        assert_eq!(named(&headers(&stored), false).whole.len(), 1);
+        assert_eq!(header_digests(&headers(&stored), false).whole.len(), 1);
     }
 
     #[test]
@@ -324,7 +329,7 @@ mod tests {
             ("x-goog-hash", &*format!("md5={MD5}")),
             ("x-amz-checksum-crc32c", CRC32C),
         ];
-        let named = named(&headers(&pairs), true);
+        let named = header_digests(&headers(&pairs), true);
         assert_eq!(shown(&named.message), [format!("Content-Digest MD5 {MD5}")]);
         assert_eq!(
             shown(&named.whole),
@@ -340,7 +345,7 @@ mod tests {
     fn digest_mismatch_names_header_and_values() {
         let mut hasher = Algorithm::Md5.hasher();
         hasher.update(b"abd");
-        let named = named(&headers(&[("content-md5", MD5)]), false);
+        let named = header_digests(&headers(&[("content-md5", MD5)]), false);
         let problem = named.whole[0].problem(&hasher.finish()).unwrap();
         assert_eq!(
             problem,
@@ -348,7 +353,7 @@ mod tests {
                 "Content-MD5 contains the MD5 {MD5}, but the received bytes have SRHlFuWqIdMnUS4Mixl2Fg=="
             )
         );
-        let note = serde_json::to_string(&named.whole[0]).unwrap();
-        assert_eq!(serde_json::from_str::<Digest>(&note).unwrap(), named.whole[0], "{note}");
+        let metadata = serde_json::to_string(&named.whole[0]).unwrap();
+        assert_eq!(serde_json::from_str::<HeaderDigest>(&metadata).unwrap(), named.whole[0], "{metadata}");
     }
 }

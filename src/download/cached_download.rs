@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Download;
-use super::through_cache::{Cached, ThroughCache};
+use super::cache_fetch::{CacheFetch, FetchedFile};
 use crate::call::ResponseFuture;
 use crate::download::cache::FileCache;
 use crate::error::Result;
@@ -26,7 +26,7 @@ pub struct CachedDownload {
 /// Dropping the last clone [releases](FileCache::release) the file within 5 ms. After that, a copy of its
 /// path may become invalid at any time. In a read-only cache, files are not protected from removal.
 #[derive(Clone)]
-pub struct CachedFile(Arc<Cached>);
+pub struct CachedFile(Arc<FetchedFile>);
 
 impl Download {
     /// Gets the file from a cache, or downloads it into the cache if it isn't there.
@@ -94,9 +94,9 @@ impl CachedDownload {
         let CachedDownload { mut download, cache, revalidate } = self;
         let deadline = download.options.deadline();
         download.options.end_by(deadline);
-        let through = ThroughCache { cache: &cache, revalidate, permits: None, batch: None };
+        let fetch = CacheFetch { cache: &cache, revalidate, permits: None, batch: None };
         let cached =
-            within(deadline, "getting the file through the file cache", through.get(download)).await??;
+            within(deadline, "getting the file through the file cache", fetch.get(download)).await??;
         Ok(CachedFile(Arc::new(cached)))
     }
 }

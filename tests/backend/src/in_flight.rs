@@ -3,18 +3,18 @@
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 #[derive(Default)]
-pub(crate) struct Flights {
+pub(crate) struct InFlight {
     now: AtomicU64,
     peak: AtomicU64,
     connections: AtomicU64,
 }
 
-impl Flights {
+impl InFlight {
     /// Counts a request until the returned guard is dropped.
-    pub(crate) fn enter(&self) -> Flight<'_> {
+    pub(crate) fn enter(&self) -> InFlightGuard<'_> {
         let now = self.now.fetch_add(1, SeqCst) + 1;
         self.peak.fetch_max(now, SeqCst);
-        Flight(self)
+        InFlightGuard(self)
     }
 
     pub(crate) fn now(&self) -> u64 {
@@ -39,9 +39,9 @@ impl Flights {
     }
 }
 
-pub(crate) struct Flight<'f>(&'f Flights);
+pub(crate) struct InFlightGuard<'f>(&'f InFlight);
 
-impl Drop for Flight<'_> {
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
         self.0.now.fetch_sub(1, SeqCst);
     }

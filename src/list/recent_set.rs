@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// The most recent numbers: each is an id that was turned into a number.
-pub(super) struct Recent {
+pub(super) struct RecentSet {
     most: usize,
     order: VecDeque<u64>,
     set: HashSet<u64, Keyed>,
@@ -45,10 +45,10 @@ impl Hasher for Hashed {
     }
 }
 
-impl Recent {
+impl RecentSet {
     /// Creates a set that remembers the last `most` numbers.
     pub(super) fn new(most: usize) -> Self {
-        Recent { most, order: VecDeque::new(), set: HashSet::with_hasher(Keyed::new()) }
+        RecentSet { most, order: VecDeque::new(), set: HashSet::with_hasher(Keyed::new()) }
     }
 
     /// Returns whether a number is new, and remembers it.
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn only_last_ids_are_remembered() {
-        let mut recent = Recent::new(1_000);
+        let mut recent = RecentSet::new(1_000);
         assert!((0..1_010).all(|id| recent.is_new(id)));
         assert!((10..1_010).all(|id| !recent.is_new(id)));
         assert_eq!((recent.order.len(), recent.set.len()), (1_000, 1_000));
@@ -86,6 +86,6 @@ mod tests {
         assert_eq!(recent.last(3, 2), [1_005, 1_006, 1_007]);
         assert_eq!((recent.last(3, 999), recent.last(3, 5_000)), (vec![10], vec![]));
         assert!((0..10).all(|id| recent.is_new(id)));
-        assert!(Recent::new(5).last(3, 0).is_empty());
+        assert!(RecentSet::new(5).last(3, 0).is_empty());
     }
 }

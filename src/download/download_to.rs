@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::checksum::Checksum;
+use super::cache_fetch::CacheFetch;
+use super::digest::ExpectedDigest;
 use super::engine::absolute;
 use super::many::{BatchReporter, OnProgress};
-use super::through_cache::ThroughCache;
 use super::{BatchProgress, Download, DownloadOptions};
 use crate::call::CallOptions;
 use crate::call::option_setters::sending_setters;
@@ -199,13 +199,13 @@ impl DownloadTo {
         let cache = self.cache().await?;
         let most = || Arc::new(Semaphore::new(self.concurrency.min(MAX_CONCURRENCY)));
         let permits = Some(self.shared.permits.get_or_init(most).clone());
-        let through = ThroughCache {
+        let fetch = CacheFetch {
             cache: &cache,
             revalidate: self.revalidate,
             permits,
             batch: Some(&self.shared.batch),
         };
-        through.get(download).await.map(|cached| cached.lease)
+        fetch.get(download).await.map(|cached| cached.lease)
     }
 
     fn download(&self, file: FileReference<'_>) -> Result<Download> {
@@ -223,7 +223,7 @@ impl DownloadTo {
             }
         };
         // A checksum of an unknown format is ignored and is not an error.
-        let checksum = file.checksum.and_then(|checksum| Checksum::parse(checksum).ok());
+        let checksum = file.checksum.and_then(|checksum| ExpectedDigest::parse(checksum).ok());
         let download = DownloadOptions { size: file.size, checksum, ..self.download.clone() };
         Ok(Download { client: self.client.clone(), url, download, options })
     }
@@ -232,7 +232,7 @@ impl DownloadTo {
         let open = || async {
             match self.into.0.clone() {
                 At::Cache(cache) => Ok(cache),
-                At::Directory(directory) => FileCache::builder(directory).open_apart().await,
+                At::Directory(directory) => FileCache::builder(directory).open_async().await,
             }
         };
         self.shared.cache.get_or_try_init(open).await.cloned()

@@ -1,4 +1,5 @@
-//! Merges the parts of an `allOf` into one object, or into a choice between objects.
+//! The algorithm of the rule `merge_all_of`: merges the parts of an `allOf` into one object, or into a choice
+//! between objects.
 
 use std::collections::BTreeSet;
 
@@ -23,10 +24,10 @@ fn parts(schema: &Value) -> Option<usize> {
 
 /// The largest number of choices that a combination of choices may have. A larger one is useless to
 /// callers.
-const MOST_CHOICES: usize = 64;
+const MAX_CHOICES: usize = 64;
 
 /// Merges compositions, and collects the components of their choices.
-pub(super) struct Composing<'d> {
+pub(super) struct AllOfMerger<'d> {
     /// The components of the original document.
     pub(super) known: &'d Map<String, Value>,
     /// The names of the types.
@@ -36,12 +37,12 @@ pub(super) struct Composing<'d> {
     pub(super) report: &'d mut Report,
 }
 
-impl Composing<'_> {
+impl AllOfMerger<'_> {
     /// Merges a schema and then its inner schemas. `within` lists the components that contributed fields,
     /// so that recursion ends. A recursive component omits its own fields. A recursive schema within
     /// another one becomes a reference to the component, because otherwise each copy would contain the
     /// next.
-    pub(super) fn compose(
+    pub(super) fn merge(
         &mut self,
         place: &str,
         schema: &mut Value,
@@ -51,7 +52,7 @@ impl Composing<'_> {
         let outside = within.len();
         let parts = parts(schema).or_else(|| (is_component && self.is_all_of_its_base(schema)).then_some(1));
         if let Some(parts) = parts {
-            let mut object = Composed::default();
+            let mut object = MergedObject::default();
             let taken = object.take(self.known, schema, within);
             if let Some(component) = object.leads_to.take().filter(|_| taken && !is_component) {
                 self.report.add("merge_all_of", place, format!("`{component}`, which it is part of"));
@@ -67,7 +68,7 @@ impl Composing<'_> {
                 self.put(place, schema, object, is_component, within);
             }
         }
-        for_children(place, schema, &mut |place, child| self.compose(place, child, false, within));
+        for_children(place, schema, &mut |place, child| self.merge(place, child, false, within));
         within.truncate(outside);
     }
 
@@ -82,7 +83,7 @@ impl Composing<'_> {
         &mut self,
         place: &str,
         schema: &mut Value,
-        mut object: Composed,
+        mut object: MergedObject,
         is_component: bool,
         within: &mut Vec<String>,
     ) {
@@ -115,7 +116,7 @@ impl Composing<'_> {
                 continue;
             };
             let own = free(&format!("{place}{}", type_name(&name)), &mut self.taken);
-            for_children(&own, &mut one, &mut |place, child| self.compose(place, child, false, within));
+            for_children(&own, &mut one, &mut |place, child| self.merge(place, child, false, within));
             listed.push(reference(&own));
             self.made.insert(own.clone(), one);
             names.push((name, own));
@@ -136,13 +137,13 @@ impl Composing<'_> {
 
 /// The result of merging parts.
 #[derive(Default, Clone)]
-struct Composed {
+struct MergedObject {
     properties: Map<String, Value>,
     required: Vec<Value>,
     /// The schema of additional fields, if any part states it.
     more: Option<Value>,
     /// The choices, each with the name of its component.
-    choices: Option<Vec<(Option<String>, Composed)>>,
+    choices: Option<Vec<(Option<String>, MergedObject)>>,
     discriminator: Option<Value>,
     /// The components that the parts came from.
     from: Vec<String>,
@@ -182,7 +183,7 @@ fn as_base(known: &Map<String, Value>, name: &str, target: &Value) -> Value {
     base
 }
 
-impl Composed {
+impl MergedObject {
     /// Adds a part, including its own parts. Returns false if the part isn't an object.
     fn take(&mut self, known: &Map<String, Value>, part: &Value, within: &mut Vec<String>) -> bool {
         if let Some(name) = referred(part) {
@@ -212,7 +213,7 @@ impl Composed {
         if part.contains_key("oneOf") {
             let mut choices = Vec::new();
             for choice in list("oneOf") {
-                let mut one = Composed::default();
+                let mut one = MergedObject::default();
                 let leads_to = referred(choice).is_some_and(|name| within.iter().any(|other| other == name));
                 if leads_to || !one.take(known, choice, within) {
                     return false;
@@ -230,13 +231,13 @@ impl Composed {
             (self.choices, self.discriminator) = match self.choices.take() {
                 None => (Some(choices), part.get("discriminator").cloned()),
                 Some(others) => {
-                    let each = |(name, one): &(Option<String>, Composed)| {
+                    let each = |(name, one): &(Option<String>, MergedObject)| {
                         choices.iter().map(|(inner, more)| joint(name, one, inner, more)).collect::<Vec<_>>()
                     };
                     (Some(others.iter().flat_map(each).collect()), None)
                 }
             };
-            if self.choices.as_ref().is_some_and(|choices| choices.len() > MOST_CHOICES) {
+            if self.choices.as_ref().is_some_and(|choices| choices.len() > MAX_CHOICES) {
                 return false;
             }
         }
@@ -245,13 +246,13 @@ impl Composed {
             .get("additionalProperties")
             .filter(|more| more.as_object().is_some_and(|more| !more.is_empty()));
         let required = list("required").cloned().collect();
-        self.add(Composed { properties: own, required, more: more.cloned(), ..Composed::default() });
+        self.add(MergedObject { properties: own, required, more: more.cloned(), ..MergedObject::default() });
         true
     }
 
     /// Adds the fields of a part. A later definition of a property replaces the earlier one, unless it
     /// states no type.
-    fn add(&mut self, part: Composed) {
+    fn add(&mut self, part: MergedObject) {
         const SHAPE: [&str; 5] = ["type", "$ref", "allOf", "oneOf", "enum"];
         for (name, property) in part.properties {
             let has_shape = SHAPE.iter().any(|key| property.get(*key).is_some());
@@ -286,10 +287,10 @@ impl Composed {
 /// Combines two choices, and their names.
 fn joint(
     name: &Option<String>,
-    one: &Composed,
+    one: &MergedObject,
     inner: &Option<String>,
-    more: &Composed,
-) -> (Option<String>, Composed) {
+    more: &MergedObject,
+) -> (Option<String>, MergedObject) {
     let mut both = one.clone();
     both.add(more.clone());
     let names: Vec<&str> = [name, inner].into_iter().filter_map(Option::as_deref).collect();

@@ -1,12 +1,12 @@
-//! Compositions: `allOf` and its parts.
+//! Rules for `allOf` and its parts. `merge_all_of` contains the algorithm of the last rule.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
 use super::components::hoist;
-use super::composing::{Composing, extends};
 use super::discriminators::component_of;
+use super::merge_all_of::{AllOfMerger, extends};
 use super::naming::type_name;
 use super::walk::{
     for_operation_schemas, for_operations, for_schemas, place_of, reference, resolved, schemas_mut,
@@ -145,20 +145,20 @@ pub fn merge_all_of(document: &mut Value, report: &mut Report) {
         .unwrap_or_default();
     let Some(known) = whole.as_object() else { return };
     let taken = known.keys().map(|name| type_name(name)).collect();
-    let mut composing = Composing { known, taken, made: Map::new(), report };
+    let mut merger = AllOfMerger { known, taken, made: Map::new(), report };
     for (name, schema) in
         schemas_mut(document).into_iter().flatten().filter(|(name, _)| !OWN_TYPES.contains(&name.as_str()))
     {
-        composing.compose(name, schema, true, &mut vec![name.clone()]);
+        merger.merge(name, schema, true, &mut vec![name.clone()]);
     }
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
         for_operation_schemas(&place, operation, &mut |place, schema| {
-            composing.compose(place, schema, false, &mut vec![])
+            merger.merge(place, schema, false, &mut vec![])
         });
         Ok(())
     });
-    let made = composing.made;
+    let made = merger.made;
     if let Some(schemas) = schemas_mut(document) {
         schemas.extend(made);
     }

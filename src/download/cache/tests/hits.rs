@@ -94,7 +94,7 @@ fn hit_waits_while_another_removes() {
 }
 
 #[test]
-fn held_path_survives_concurrent_use() {
+fn leased_path_survives_concurrent_use() {
     const FILES: usize = 12;
     let dir = directory();
     std::thread::scope(|scope| {

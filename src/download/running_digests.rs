@@ -3,27 +3,27 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
-use super::checksum::{Algorithm, DigestValue, Hasher};
+use super::digest::{Algorithm, DigestValue, Hasher};
 
 /// Number of bytes of a file that are hashed at a time. A download that is dropped stops after this many.
-const AT_ONCE: u64 = 64 << 20;
+const MAX_BYTES_PER_STEP: u64 = 64 << 20;
 
 /// Running digests of the same bytes, at most one for each algorithm.
 #[derive(Default)]
-pub(super) struct Hashing(Vec<Running>);
+pub(super) struct RunningDigests(Vec<RunningDigest>);
 
-struct Running {
+struct RunningDigest {
     algorithm: Algorithm,
     hasher: Hasher,
     /// The offset up to which the bytes are hashed.
     to: u64,
 }
 
-impl Hashing {
+impl RunningDigests {
     /// Adds a digest that starts at byte `from`, unless there is one for this algorithm.
     pub(super) fn want(&mut self, algorithm: Algorithm, from: u64) {
         if self.0.iter().all(|running| running.algorithm != algorithm) {
-            self.0.push(Running { algorithm, hasher: algorithm.hasher(), to: from });
+            self.0.push(RunningDigest { algorithm, hasher: algorithm.hasher(), to: from });
         }
     }
 
@@ -44,12 +44,12 @@ impl Hashing {
 
     /// Hashes another 64 MiB of a file's first `length` bytes if a digest is behind. Returns whether one was
     /// behind. Leaves the file position at the end.
-    pub(super) fn go_on(&mut self, mut file: &File, length: u64) -> io::Result<bool> {
+    pub(super) fn hash_next(&mut self, mut file: &File, length: u64) -> io::Result<bool> {
         let Some(from) = self.0.iter().map(|running| running.to).min().filter(|to| *to < length) else {
             return Ok(false);
         };
         file.seek(SeekFrom::Start(from))?;
-        let end = length.min(from.saturating_add(AT_ONCE));
+        let end = length.min(from.saturating_add(MAX_BYTES_PER_STEP));
         let mut buffer = vec![0; 256 << 10];
         let mut at = from;
         while at < end {
@@ -65,7 +65,7 @@ impl Hashing {
         Ok(true)
     }
 
-    /// Works as [`update`](Hashing::update), also for digests whose position is within the bytes.
+    /// Works as [`update`](RunningDigests::update), also for digests whose position is within the bytes.
     fn catch_up(&mut self, at: u64, bytes: &[u8]) {
         for running in &mut self.0 {
             let skip = running.to.checked_sub(at).and_then(|skip| usize::try_from(skip).ok());
@@ -102,23 +102,23 @@ mod tests {
     fn late_algorithm_catches_up() {
         let bytes: Vec<u8> = (0..1_000_u32).map(|index| (index * 7) as u8).collect();
         let mut file = tempfile::tempfile().unwrap();
-        let mut hashing = Hashing::default();
-        hashing.want(Algorithm::Crc32, 0);
-        hashing.want(Algorithm::Md5, 0);
+        let mut digests = RunningDigests::default();
+        digests.want(Algorithm::Crc32, 0);
+        digests.want(Algorithm::Md5, 0);
         file.write_all(&bytes[..600]).unwrap();
-        hashing.update(0, &bytes[..600]);
+        digests.update(0, &bytes[..600]);
         // This digest is added in the middle of the file.
-        hashing.want(Algorithm::Sha256, 0);
-        hashing.update(600, &bytes[600..]);
+        digests.want(Algorithm::Sha256, 0);
+        digests.update(600, &bytes[600..]);
         file.write_all(&bytes[600..]).unwrap();
-        assert!(hashing.go_on(&file, 1_000).unwrap());
-        assert!(!hashing.go_on(&file, 1_000).unwrap());
-        hashing.cut(1_000);
+        assert!(digests.hash_next(&file, 1_000).unwrap());
+        assert!(!digests.hash_next(&file, 1_000).unwrap());
+        digests.cut(1_000);
         // Digests beyond the cut are restarted.
-        hashing.want(Algorithm::Crc32c, 400);
-        hashing.cut(300);
-        assert!(hashing.go_on(&file, 1_000).unwrap());
-        let digest_values = hashing.finish();
+        digests.want(Algorithm::Crc32c, 400);
+        digests.cut(300);
+        assert!(digests.hash_next(&file, 1_000).unwrap());
+        let digest_values = digests.finish();
         for algorithm in [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Md5, Algorithm::Sha256] {
             let mut alone = algorithm.hasher();
             alone.update(&bytes);
@@ -127,9 +127,13 @@ mod tests {
         assert_eq!(digest_values.of(Algorithm::Sha1), None);
         assert_eq!(std::io::Seek::stream_position(&mut file).unwrap(), 1_000);
         assert!(
-            Hashing(vec![Running { algorithm: Algorithm::Md5, hasher: Algorithm::Md5.hasher(), to: 0 }])
-                .go_on(&file, 2_000)
-                .is_err()
+            RunningDigests(vec![RunningDigest {
+                algorithm: Algorithm::Md5,
+                hasher: Algorithm::Md5.hasher(),
+                to: 0
+            }])
+            .hash_next(&file, 2_000)
+            .is_err()
         );
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn held_files_survive_evict_and_clear() {
+fn leased_files_survive_evict_and_clear() {
     let dir = directory();
     let builder = || FileCache::builder(dir.path()).max_files(2);
     let cache = builder().open().unwrap();
@@ -35,7 +35,7 @@ fn held_files_survive_evict_and_clear() {
     assert_eq!((other.clear().unwrap(), mine.exists()), (0, true));
     drop(clone);
     assert_eq!((other.clear().unwrap(), mine.exists()), (1, false));
-    assert_eq!(holders(&other), 2);
+    assert_eq!(handles(&other), 2);
 }
 
 #[test]
@@ -43,20 +43,20 @@ fn leases_of_killed_process_end() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let path = fill(&cache, 1, 5);
-    let holders = dir.path().join(".cache/holders");
+    let handles = dir.path().join(".cache/holders");
     // Files left behind by a killed process.
     let line = format!("0123456789abcdef\n+{}\n", key(&cache, &url(1)).hash.hex());
-    fs::write(holders.join("77-0123456789abcdef.holds"), &line).unwrap();
-    fs::write(holders.join("77-0123456789abcdef"), "").unwrap();
+    fs::write(handles.join("77-0123456789abcdef.holds"), &line).unwrap();
+    fs::write(handles.join("77-0123456789abcdef"), "").unwrap();
     // A process that was killed before it wrote a lease.
-    fs::write(holders.join("78-0123456789abcdef"), "").unwrap();
+    fs::write(handles.join("78-0123456789abcdef"), "").unwrap();
     // A live process whose files were not written by this code.
-    fs::write(holders.join("79-0123456789abcdef.holds"), &line).unwrap();
-    let live = File::create(holders.join("79-0123456789abcdef")).unwrap();
+    fs::write(handles.join("79-0123456789abcdef.holds"), &line).unwrap();
+    let live = File::create(handles.join("79-0123456789abcdef")).unwrap();
     fs4::FileExt::lock(&live).unwrap();
 
     assert_eq!((cache.clear().unwrap(), path.exists()), (0, true));
-    let mut left: Vec<String> = fs::read_dir(&holders)
+    let mut left: Vec<String> = fs::read_dir(&handles)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
@@ -64,7 +64,7 @@ fn leases_of_killed_process_end() {
     assert_eq!(left.iter().filter(|name| name.contains("-0123456789abcdef")).count(), 2, "{left:?}");
     drop(live);
     assert_eq!((cache.clear().unwrap(), path.exists()), (5, false));
-    assert_eq!(fs::read_dir(&holders).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(&handles).unwrap().count(), 2);
 }
 
 /// Not a test by itself: the next test runs it in a child process.
@@ -87,7 +87,7 @@ fn lease_of_process_lasts_until_killed() {
     let cache = FileCache::open(dir.path()).unwrap();
     let path = fill(&cache, 1, 5);
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "--nocapture", "download::cache::tests::holding::lease_holding_child"])
+        .args(["--ignored", "--exact", "--nocapture", "download::cache::tests::leases::lease_holding_child"])
         .env("FILE_CACHE_OF_ANOTHER_PROCESS", dir.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -98,9 +98,9 @@ fn lease_of_process_lasts_until_killed() {
     assert_eq!((cache.clear().unwrap(), path.exists()), (0, true));
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(holders(&cache), 4);
+    assert_eq!(handles(&cache), 4);
     assert_eq!((cache.clear().unwrap(), path.exists()), (5, false));
-    assert_eq!(holders(&cache), 2);
+    assert_eq!(handles(&cache), 2);
 }
 
 #[test]
@@ -108,12 +108,12 @@ fn lease_records_stay_bounded() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let other = FileCache::open(dir.path()).unwrap();
-    let held = download(&cache, &url(0), b"1");
+    let leased = download(&cache, &url(0), b"1");
     let path = fill(&cache, 1, 1);
     for round in 0..1500 {
         assert!(hit(&cache, &url(1)).is_some() && cache.release(&path));
         if round % 100 == 0 {
-            assert!(other.clear().unwrap() > 0 && held.exists(), "{round}");
+            assert!(other.clear().unwrap() > 0 && leased.exists(), "{round}");
             fill(&cache, 1, 1);
             // A lease that is added after the file was rewritten is seen too.
             let late = download(&cache, &url(2), b"1");
@@ -127,5 +127,5 @@ fn lease_records_stay_bounded() {
         .map(|entry| entry.unwrap().metadata().unwrap().len());
     assert!(largest.max().unwrap() < 40_000);
     other.clear().unwrap();
-    assert!(held.exists() && !path.exists());
+    assert!(leased.exists() && !path.exists());
 }

@@ -4,9 +4,9 @@
 use std::io;
 use std::path::Path;
 
-use super::adding::{AddedFile, NewFile};
+use super::add_file::{AddedFile, NewFile};
 use super::lock::Waiting;
-use super::sessions::Session;
+use super::locked_state::LockedState;
 use super::{FileCache, Lease, directory};
 use crate::error::{Error, Result};
 use crate::runtime::file_id::FileId;
@@ -17,7 +17,7 @@ impl FileCache {
     ///
     /// # Errors
     /// Returns an error if the cache can't be locked, read or written. Then the part is unchanged or removed.
-    pub(crate) fn name(
+    pub(crate) fn commit(
         &self,
         new: &NewFile,
         part: &Path,
@@ -25,7 +25,7 @@ impl FileCache {
         waiting: &Waiting,
     ) -> Result<Lease> {
         let mut new = new.clone();
-        while !self.name_as(&new, part, content, waiting)? {
+        while !self.commit_as(&new, part, content, waiting)? {
             new = new.next(self);
             if let Some(shard) = new.path().parent() {
                 directory::make(shard)?;
@@ -35,38 +35,38 @@ impl FileCache {
     }
 
     /// Returns `false` if another file has the name.
-    fn name_as(&self, new: &NewFile, part: &Path, content: &AddedFile, waiting: &Waiting) -> Result<bool> {
+    fn commit_as(&self, new: &NewFile, part: &Path, content: &AddedFile, waiting: &Waiting) -> Result<bool> {
         {
-            let mut session = self.shared(waiting)?;
-            if session.state.index.get(new.hash()).is_some() {
+            let mut locked = self.shared(waiting)?;
+            if locked.state.index.get(new.hash()).is_some() {
                 return Ok(false);
             }
             match rename_to_new(part, new.path()) {
-                Ok(true) => return session.record_named(new, content).map(|()| true),
+                Ok(true) => return locked.record_committed(new, content).map(|()| true),
                 Ok(false) => {}
-                Err(error) => return Err(cant_name(new, error)),
+                Err(error) => return Err(cant_rename(new, error)),
             }
         }
         // Under the exclusive lock no other process is about to record what exists there.
-        let mut session = self.exclusive(waiting)?;
-        session.look_at_others()?;
+        let mut locked = self.exclusive(waiting)?;
+        locked.read_other_leases()?;
         let is_left_over = match std::fs::symlink_metadata(new.path()) {
             Ok(metadata) => metadata.is_file(),
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
-        if !is_left_over || session.state.index.get(new.hash()).is_some() || session.state.is_held(new.hash())
+        if !is_left_over || locked.state.index.get(new.hash()).is_some() || locked.state.is_leased(new.hash())
         {
             return Ok(false);
         }
-        std::fs::rename(part, new.path()).map_err(|error| cant_name(new, error))?;
-        session.record_named(new, content).map(|()| true)
+        std::fs::rename(part, new.path()).map_err(|error| cant_rename(new, error))?;
+        locked.record_committed(new, content).map(|()| true)
     }
 }
 
-impl<L> Session<'_, L> {
+impl<L> LockedState<'_, L> {
     /// Records a file that was just renamed. If this fails, the file is removed: an unrecorded file would
     /// never be counted.
-    fn record_named(&mut self, new: &NewFile, content: &AddedFile) -> Result<()> {
+    fn record_committed(&mut self, new: &NewFile, content: &AddedFile) -> Result<()> {
         self.record(new, content).inspect_err(|_| {
             let target_state = std::fs::symlink_metadata(new.path());
             if target_state.is_ok_and(|metadata| content.id.is_some() && FileId::of(&metadata) == content.id)
@@ -77,7 +77,7 @@ impl<L> Session<'_, L> {
     }
 }
 
-fn cant_name(new: &NewFile, error: io::Error) -> Error {
+fn cant_rename(new: &NewFile, error: io::Error) -> Error {
     Error::file(new.path(), "its part file can't be renamed to this name in the file cache", error)
 }
 

@@ -53,7 +53,7 @@ impl Query {
 
 /// A request without its body.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct RequestParts {
     /// Scheme, host and the path that a proxy puts before ours, if any. No trailing slash.
     pub(crate) origin: String,
     pub(crate) path: String,
@@ -62,7 +62,7 @@ pub(crate) struct Asked {
     pub(crate) file_origin: String,
 }
 
-impl Asked {
+impl RequestParts {
     /// Returns the absolute URL of this request with another query.
     pub(crate) fn link(&self, query: &str) -> String {
         let mark = if query.is_empty() { "" } else { "?" };
@@ -70,7 +70,7 @@ impl Asked {
     }
 }
 
-impl FromRequestParts<App> for Asked {
+impl FromRequestParts<App> for RequestParts {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {

@@ -1,4 +1,4 @@
-//! Handles pages in the order in which they arrive.
+//! Processes fetched pages in list order.
 
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -155,7 +155,7 @@ impl<T: Send + 'static> ListAll<T> {
     /// Handles a failed page: it was past the list's end, is skipped, or ends the stream.
     fn failed(&mut self, number: u64, url: &Url, error: Error) -> Result<()> {
         if self.plan.total.is_some() && page_number(url).is_some() && is_past_the_end(&error) {
-            let (observation, _) = self.plan.gone(number);
+            let (observation, _) = self.plan.page_missing(number);
             // The pages after it are past the end as well.
             self.prefetch.clear();
             // The error shows the server's response, with the anomaly as context.
@@ -181,7 +181,7 @@ impl<T: Send + 'static> ListAll<T> {
         if self.skip_failed_pages
             && ran_out.is_none()
             && !error.is_url_conversion()
-            && let Some((observation, then)) = self.plan.pass_over(number)
+            && let Some((observation, then)) = self.plan.skip_page(number)
         {
             if let Some(event) = observation.after.into_iter().find(ListAnomaly::is_fatal) {
                 return Err(error.during(event.to_string()).with_detail(event));

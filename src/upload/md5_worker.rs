@@ -13,8 +13,8 @@ use crate::upload::session::PrefixDigest;
 
 /// A digest in progress. Its thread ends when the last sender is dropped.
 #[derive(Debug)]
-pub(super) struct Digest {
-    input: DigestInput,
+pub(super) struct Md5Worker {
+    input: Md5Input,
     hashed: watch::Receiver<Hashed>,
 }
 
@@ -28,9 +28,9 @@ struct Hashed {
 
 /// Adds blocks to a digest: in order, but some of them repeatedly, since they are sent repeatedly.
 #[derive(Debug, Clone)]
-pub(super) struct DigestInput(mpsc::Sender<(u64, Bytes)>);
+pub(super) struct Md5Input(mpsc::Sender<(u64, Bytes)>);
 
-impl DigestInput {
+impl Md5Input {
     /// Adds the block that begins at `offset`.
     pub(super) fn give(&self, offset: u64, block: Bytes) {
         // This fails if the thread has ended.
@@ -38,7 +38,7 @@ impl DigestInput {
     }
 }
 
-impl Digest {
+impl Md5Worker {
     /// Starts a digest. With a `mark`, the MD5 of that many bytes is kept in addition to the MD5 of all
     /// bytes.
     ///
@@ -49,10 +49,10 @@ impl Digest {
         let (input, incoming) = mpsc::channel();
         let (state, hashed) = watch::channel(Hashed { md5: Md5::new(), at_mark: None });
         spawn("upload-digest", move || hash(&incoming, &state, mark))?;
-        Ok(Digest { input: DigestInput(input), hashed })
+        Ok(Md5Worker { input: Md5Input(input), hashed })
     }
 
-    pub(super) fn input(&self) -> DigestInput {
+    pub(super) fn input(&self) -> Md5Input {
         self.input.clone()
     }
 
@@ -67,7 +67,7 @@ impl Digest {
     }
 
     /// Returns the MD5 of the bytes up to the mark, which is at `mark`; in hexadecimal.
-    pub(super) async fn sum_at_mark(&self, mark: u64) -> Result<Option<String>> {
+    pub(super) async fn md5_at_mark(&self, mark: u64) -> Result<Option<String>> {
         self.hashed_to(mark, |hashed| hashed.at_mark.clone()).await
     }
 

@@ -18,9 +18,9 @@ fn prepare(cache: &FileCache) -> NewFile {
     cache.prepare(&key(cache, &url(1)), None, &cache.waiting()).unwrap()
 }
 
-fn name(cache: &FileCache, new: &NewFile, content: &[u8]) -> Result<Lease> {
+fn commit(cache: &FileCache, new: &NewFile, content: &[u8]) -> Result<Lease> {
     let (path, content) = part(cache, content);
-    cache.name(new, &path, &content, &cache.waiting())
+    cache.commit(new, &path, &content, &cache.waiting())
 }
 
 #[test]
@@ -29,8 +29,8 @@ fn taken_name_gives_the_next_version() {
     let (one, two) = (FileCache::open(dir.path()).unwrap(), FileCache::open(dir.path()).unwrap());
     let (new_of_one, new_of_two) = (prepare(&one), prepare(&two));
     assert_eq!(new_of_one.path(), new_of_two.path());
-    let first = name(&one, &new_of_one, b"one").unwrap();
-    let second = name(&two, &new_of_two, b"other").unwrap();
+    let first = commit(&one, &new_of_one, b"one").unwrap();
+    let second = commit(&two, &new_of_two, b"other").unwrap();
     assert_eq!((fs::read(first.path()).unwrap(), first.path()), (b"one".to_vec(), new_of_one.path()));
     assert_eq!(fs::read(second.path()).unwrap(), b"other");
     assert_eq!(hit(&one, &url(1)).as_deref(), Some(second.path()));
@@ -43,9 +43,9 @@ fn superseded_file_is_not_added_again() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let waiting = prepare(&cache);
-    let first = name(&cache, &prepare(&cache), b"one").unwrap();
-    let second = name(&cache, &prepare(&cache), b"other").unwrap();
-    let added = cache.added(&waiting, &content_of(b"one"), &cache.waiting());
+    let first = commit(&cache, &prepare(&cache), b"one").unwrap();
+    let second = commit(&cache, &prepare(&cache), b"other").unwrap();
+    let added = cache.add_existing(&waiting, &content_of(b"one"), &cache.waiting());
     assert!(added.unwrap_err().detail::<FileGone>().is_some());
     assert_eq!(hit(&cache, &url(1)).as_deref(), Some(second.path()));
     assert!(first.path().exists());
@@ -57,7 +57,7 @@ fn leftover_file_is_replaced() {
     let cache = FileCache::open(dir.path()).unwrap();
     let new = prepare(&cache);
     put(&cache, &url(1), b"of a killed process");
-    let named = name(&cache, &new, b"1").unwrap();
+    let named = commit(&cache, &new, b"1").unwrap();
     assert_eq!((named.path(), fs::read(new.path()).unwrap()), (new.path(), b"1".to_vec()));
 }
 
@@ -68,31 +68,31 @@ fn unnamed_part_stays_after_lock_timeout() {
     let new = prepare(&cache);
     let lock = File::options().write(true).open(dir.path().join(".cache/lock")).unwrap();
     fs4::FileExt::lock(&lock).unwrap();
-    assert!(name(&cache, &new, b"1").unwrap_err().is_timeout());
+    assert!(commit(&cache, &new, b"1").unwrap_err().is_timeout());
     assert_eq!((new.path().exists(), cache.0.parts.all().len()), (false, 1));
 }
 
 #[test]
-fn unrecorded_file_is_removed() {
+fn orphan_file_is_removed() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let new = prepare(&cache);
     // Writes to the journal fail from now on.
     cache.state().index.break_it();
-    assert!(name(&cache, &new, b"1").is_err());
-    assert!(!new.path().exists() && cache.state().holder.as_ref().unwrap().count() == 0);
+    assert!(commit(&cache, &new, b"1").is_err());
+    assert!(!new.path().exists() && cache.state().leases.as_ref().unwrap().count() == 0);
 }
 
 #[test]
-fn unrecorded_files_are_swept() {
+fn orphan_files_are_removed() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
-    let (held, kept) = (download(&cache, &url(1), b"1"), fill(&cache, 2, 1));
+    let (leased, kept) = (download(&cache, &url(1), b"1"), fill(&cache, 2, 1));
     put(&cache, &url(3), b"3");
     drop(FileCache::open(dir.path()).unwrap());
     assert!(path(&cache, &url(3)).exists());
     drop(FileCache::builder(dir.path()).max_files(10).open().unwrap());
-    assert!(held.exists() && kept.exists() && !path(&cache, &url(3)).exists());
+    assert!(leased.exists() && kept.exists() && !path(&cache, &url(3)).exists());
 }
 
 /// The first runtime has no blocking thread available.
@@ -110,6 +110,6 @@ fn release_survives_stuck_runtime() {
     stuck.spawn_blocking(move || blocked.recv());
     stuck.block_on(async { drop(first) });
     drop(second);
-    assert_eq!(cache.state().holder.as_ref().unwrap().count(), 0);
+    assert_eq!(cache.state().leases.as_ref().unwrap().count(), 0);
     drop(unblock);
 }

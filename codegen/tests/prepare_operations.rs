@@ -337,3 +337,23 @@ fn invalid_parameters_are_reported() {
             .ends_with("left out the parameter ``: it has no name")
     );
 }
+
+#[test]
+fn clashing_path_parameters_stay_in_order() {
+    let parameter =
+        |name: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
+    let operation = json!({
+        "operationId": "get_thing", "parameters": [parameter("a-b"), parameter("a_b"), parameter("a.b")],
+        "responses": {"200": {"description": ""}},
+    });
+    let document = json!({
+        "openapi": "3.0.3", "info": {"title": "t", "version": "1"},
+        "paths": {"/{a-b}/x/{a_b}/y/{a.b}/": {"get": operation}},
+    });
+    let (prepared, _) = prepared(document);
+    let paths = prepared["paths"].as_object().unwrap();
+    let (path, item) = paths.iter().find(|(_, item)| item.get("get").is_some()).unwrap();
+    let names: Vec<&str> =
+        item["get"]["parameters"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    assert_eq!(*path, format!("/{{{}}}/x/{{{}}}/y/{{{}}}/", names[0], names[1], names[2]));
+}

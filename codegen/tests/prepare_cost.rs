@@ -187,7 +187,7 @@ fn long_chain_of_path_items_is_no_cycle() {
 }
 
 #[test]
-fn choices_that_share_choices_are_flattened_once() {
+fn shared_choices_are_flattened_once() {
     let _alone = alone();
     let both = |next: Value, index: usize| {
         let other = |name: usize| object(&format!("p{name}"));
@@ -238,7 +238,7 @@ fn many_choices_are_compared_in_sets() {
 }
 
 #[test]
-fn files_are_searched_once_in_each_component() {
+fn files_are_searched_once_per_component() {
     let _alone = alone();
     // Each of the components refers to all of them.
     const MANY: usize = 150;

@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use super::components::hoist;
 use super::discriminators::component_of;
-use super::merge_all_of::{AllOfMerger, Extensions};
+use super::extensions::Extensions;
+use super::merge_all_of::AllOfMerger;
 use super::walk::{
     for_operation_schemas, for_operations, for_schemas, place_of, reference, resolved, schemas_mut,
 };

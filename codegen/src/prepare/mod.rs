@@ -6,6 +6,7 @@ mod choices;
 mod components;
 mod discriminators;
 mod enums;
+mod extensions;
 mod lengths;
 mod merge_all_of;
 #[doc(hidden)]

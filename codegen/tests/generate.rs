@@ -261,8 +261,11 @@ fn descriptions_are_not_doctests() {
         json!({}),
     ));
     let code = code.map(|generated| generated.code).unwrap_or_else(|error| panic!("{error}"));
-    let told = r#"doc = "Lists.\n\n```text\nlet x = 1\n```\n\n   indented()\n   again()\n\nA list:\n* a\n    * b\n\n~~~text\nx"#;
-    assert!(code.contains("#[cfg_attr(") && code.contains("not(doctest)") && code.contains(told), "{code}");
+    let documentation = r#"doc = "Lists.\n\n```text\nlet x = 1\n```\n\n   indented()\n   again()\n\nA list:\n* a\n    * b\n\n~~~text\nx"#;
+    assert!(
+        code.contains("#[cfg_attr(") && code.contains("not(doctest)") && code.contains(documentation),
+        "{code}"
+    );
     // A fence of the same length closes a fence. Marks on one line are inline code.
     let description = "a\n````\nb\n```\nc\n````\n```d``` e\nf";
     let code = generate(document(

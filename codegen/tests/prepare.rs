@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{document, prepared, refused, thing, told};
+use support::{document, prepared, refused, reported, thing};
 use synapse_codegen::document::parse;
 
 #[test]
@@ -16,10 +16,10 @@ fn first_success_with_body_is_kept() {
     let (document, report) = prepared(document(responses, json!({})));
     let kept = document["paths"]["/things/"]["get"]["responses"].as_object().unwrap();
     assert_eq!(kept.keys().collect::<Vec<_>>(), ["201"]);
-    let mut told = told(&report, "keep_one_success");
-    told.sort();
+    let mut reported = reported(&report, "keep_one_success");
+    reported.sort();
     assert_eq!(
-        told,
+        reported,
         [
             "GET /things/ (list_things): an answer other than 201 may have no body: an option",
             "GET /things/ (list_things): left out the 202 answer beside another 2xx",
@@ -73,7 +73,7 @@ fn numbers_get_widest_type() {
         (&json!("uint64"), &json!("double"))
     );
     assert_eq!(support::get(&document)["parameters"][0]["schema"]["items"], json!({"type": "integer"}));
-    assert_eq!(told(&report, "widen_numbers").len(), 3);
+    assert_eq!(reported(&report, "widen_numbers").len(), 3);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn missing_success_is_added_empty() {
     let (document, report) =
         prepared(document(json!({"responses": {"400": {"description": ""}}}), json!({})));
     assert_eq!(document["paths"]["/things/"]["get"]["responses"], json!({"200": {"description": ""}}));
-    assert_eq!(told(&report, "keep_one_success").len(), 1);
+    assert_eq!(reported(&report, "keep_one_success").len(), 1);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn json_preferred_and_form_becomes_raw() {
         json!({"application/json": schema})
     );
     assert_eq!(
-        told(&report, "keep_one_request_type"),
+        reported(&report, "keep_one_request_type"),
         [
             "GET /things/ (list_things): application/json is sent; left out application/x-www-form-urlencoded, multipart/form-data"
         ]
@@ -106,7 +106,7 @@ fn json_preferred_and_form_becomes_raw() {
         json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}})
     );
     assert_eq!(
-        told(&report, "keep_one_request_type"),
+        reported(&report, "keep_one_request_type"),
         ["GET /things/ (list_things): a raw body, filled by hand; left out multipart/form-data"]
     );
 }
@@ -126,7 +126,7 @@ fn shapeless_schema_is_json() {
     }
     assert_eq!(properties["free"]["description"], "d");
     assert_eq!(properties["words"]["additionalProperties"], json!({"type": "string"}));
-    assert_eq!(told(&report, "free_form_to_json").len(), 4);
+    assert_eq!(reported(&report, "free_form_to_json").len(), 4);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn required_names_must_be_properties() {
         json!({"type": "object", "required": ["a", "gone"], "properties": {"a": {"type": "string"}}}),
     ));
     assert_eq!(thing(&document)["required"], json!(["a"]));
-    assert_eq!(told(&report, "drop_undescribed_required"), ["Thing: `gone` is required and no property"]);
+    assert_eq!(reported(&report, "drop_undescribed_required"), ["Thing: `gone` is required and no property"]);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn nameless_enum_values_are_dropped() {
     for plain in ["sign", "order"] {
         assert_eq!(properties[plain], json!({"type": "string"}), "{plain}");
     }
-    assert_eq!(told(&report, "drop_unnameable_enum_values").len(), 3);
+    assert_eq!(reported(&report, "drop_unnameable_enum_values").len(), 3);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn page_links_are_urls() {
         thing(&document)["properties"]["next"],
         json!({"nullable": true, "allOf": [{"$ref": "#/components/schemas/FileUrl"}]})
     );
-    assert_eq!(told(&report, "page_links_to_file_url").len(), 2);
+    assert_eq!(reported(&report, "page_links_to_file_url").len(), 2);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn enum_in_parameter_is_plain_text() {
     let (document, report) = prepared(document(json!({"parameters": [parameter]}), json!({})));
     assert_eq!(document["paths"]["/things/"]["get"]["parameters"][0]["schema"], json!({"type": "string"}));
     assert_eq!(
-        told(&report, "drop_parameter_enums"),
+        reported(&report, "drop_parameter_enums"),
         ["GET /things/ (list_things): parameter kind is plain"]
     );
 }
@@ -233,8 +233,8 @@ fn constraints_and_defaults_are_dropped() {
     ));
     assert_eq!(thing(&document)["properties"], json!({"name": {"type": "string"}, "n": {"type": "integer"}}));
     assert!(thing(&document).get("title").is_none());
-    assert_eq!(told(&report, "drop_constraints").len(), 4);
-    assert_eq!(told(&report, "drop_defaults"), ["Thing.name: left out `default`"]);
+    assert_eq!(reported(&report, "drop_constraints").len(), 4);
+    assert_eq!(reported(&report, "drop_defaults"), ["Thing.name: left out `default`"]);
 }
 
 #[test]
@@ -264,9 +264,9 @@ fn impossible_enumerations_are_plain() {
         properties["maybe"],
         json!({"nullable": true, "allOf": [{"$ref": "#/components/schemas/ThingMaybe"}]})
     );
-    assert_eq!(told(&report, "drop_non_string_enums").len(), 2);
-    assert_eq!(told(&report, "deduplicate_enum_values"), ["Thing.kind: left out 1 doubled values"]);
-    assert_eq!(told(&report, "drop_unnameable_enum_values").len(), 3);
+    assert_eq!(reported(&report, "drop_non_string_enums").len(), 2);
+    assert_eq!(reported(&report, "deduplicate_enum_values"), ["Thing.kind: left out 1 doubled values"]);
+    assert_eq!(reported(&report, "drop_unnameable_enum_values").len(), 3);
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn unused_schemas_are_dropped() {
     let (document, report) = prepared(document);
     let schemas = document["components"]["schemas"].as_object().unwrap();
     assert!(schemas.contains_key("Inner") && !schemas.contains_key("Unused"));
-    assert_eq!(told(&report, "drop_unused_schemas"), ["Unused: no operation leads to it"]);
+    assert_eq!(reported(&report, "drop_unused_schemas"), ["Unused: no operation leads to it"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{component, document, get, prepared, reference, told};
+use support::{component, document, get, prepared, reference, reported};
 use synapse_codegen::selection::Selection;
 
 fn parameters(list: Value) -> Value {
@@ -28,7 +28,7 @@ fn path_without_slash_is_kept() {
     let (prepared, report) = prepared(given);
     assert!(prepared["paths"]["/others/"]["get"].is_object());
     assert_eq!(
-        told(&report, "start_paths_with_slash"),
+        reported(&report, "start_paths_with_slash"),
         ["others/: /others/ is sent", "things/: /things/ is sent"]
     );
     // Of two equal paths, one is left out and reported.
@@ -52,7 +52,7 @@ fn every_operation_has_unique_id() {
         [id("/things/"), id("/a/"), id("/b/{id}/"), id("/c/")],
         ["get_things", "listThings", "list_things_2", "result_2"]
     );
-    assert_eq!(told(&report, "make_operation_ids_unique").len(), 3);
+    assert_eq!(reported(&report, "make_operation_ids_unique").len(), 3);
 }
 
 #[test]
@@ -69,14 +69,14 @@ fn only_requests_and_answers_stay() {
     assert!(prepared.get("servers").is_none() && prepared["components"].get("securitySchemes").is_none());
     assert_eq!(get(&prepared).as_object().unwrap().keys().collect::<Vec<_>>(), ["operationId", "responses"]);
     assert_eq!(
-        told(&report, "keep_requests_and_responses"),
+        reported(&report, "keep_requests_and_responses"),
         [
             "GET /things/ (list_things): left out `callbacks`",
             "GET /things/ (list_things): left out `servers`"
         ]
     );
     assert_eq!(
-        told(&report, "add_missing_responses"),
+        reported(&report, "add_missing_responses"),
         ["GET /things/ (list_things): `responses` is missing"]
     );
 }
@@ -124,12 +124,12 @@ fn vendor_json_is_json_bytes_are_bytes() {
     let bytes = json!({"schema": {"type": "string", "format": "binary"}});
     let (file, report) = answer(json!({"application/json": bytes}));
     assert!(get(&file)["responses"]["200"]["content"]["application/octet-stream"].is_object());
-    assert_eq!(told(&report, "keep_one_response_type").len(), 1);
+    assert_eq!(reported(&report, "keep_one_response_type").len(), 1);
     let (table, report) = answer(json!({"text/csv": {"schema": {"type": "string"}}, "text/plain": {}}));
     assert!(get(&table)["responses"]["200"]["content"]["application/octet-stream"].is_object());
     assert_eq!(report.notes.answer_types["list_things"], "text/csv");
     assert_eq!(
-        told(&report, "keep_one_response_type"),
+        reported(&report, "keep_one_response_type"),
         ["GET /things/ (list_things): text/csv is asked for; left out text/plain"]
     );
 }
@@ -151,7 +151,7 @@ fn unsendable_parameters_are_dropped() {
     let mut names: Vec<&str> = list.as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
     names.sort_unstable();
     assert_eq!(names, ["filter", "id", "q"]);
-    assert_eq!(told(&report, "make_parameters_sendable").len(), 7);
+    assert_eq!(reported(&report, "make_parameters_sendable").len(), 7);
 }
 
 #[test]
@@ -162,13 +162,13 @@ fn query_object_becomes_its_properties() {
         {"name": "filter", "in": "query", "style": "deepObject", "explode": true, "schema": schema},
     ])));
     assert_eq!(names(&deep), ["filter[age]", "filter[name]"]);
-    assert_eq!(told(&report, "split_query_objects").len(), 1);
+    assert_eq!(reported(&report, "split_query_objects").len(), 1);
     let (form, _) = prepared(parameters(json!([{"name": "filter", "in": "query", "schema": schema}])));
     assert_eq!(names(&form), ["age", "name"]);
     let (text, report) =
         prepared(parameters(json!([{"name": "filter", "in": "query", "explode": false, "schema": schema}])));
     assert_eq!(get(&text)["parameters"][0]["schema"], json!({"type": "string"}));
-    assert_eq!(told(&report, "simplify_parameters").len(), 1);
+    assert_eq!(reported(&report, "simplify_parameters").len(), 1);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn expandable_key_is_id_or_object() {
     let item = &component(&prepared, "Item")["properties"];
     assert_eq!(item["owner"]["allOf"], json!([reference("Expandable")]));
     assert_eq!(item["other"], json!({"type": "integer"}));
-    assert_eq!(told(&report, "mark_expandable_keys").len(), 1);
+    assert_eq!(reported(&report, "mark_expandable_keys").len(), 1);
 }
 
 #[test]
@@ -295,9 +295,16 @@ fn header_names_are_valid_and_unique() {
     let (document, report) =
         prepared(parameters(json!([header("X-Trace"), header("x-trace"), header("a b"), header("é")])));
     assert_eq!(names(&document), ["X-Trace"]);
-    let told = told(&report, "make_parameters_sendable");
-    assert_eq!(told.iter().filter(|told| told.contains("it is no name of a header")).count(), 2, "{told:?}");
-    assert!(told.iter().any(|told| told.ends_with("`x-trace`: it stands there twice")), "{told:?}");
+    let reported = reported(&report, "make_parameters_sendable");
+    assert_eq!(
+        reported.iter().filter(|reported| reported.contains("it is no name of a header")).count(),
+        2,
+        "{reported:?}"
+    );
+    assert!(
+        reported.iter().any(|reported| reported.ends_with("`x-trace`: it stands there twice")),
+        "{reported:?}"
+    );
 }
 
 #[test]
@@ -326,6 +333,27 @@ fn invalid_parameters_are_reported() {
             && get(&document)["responses"]["200"].is_object()
     );
     assert!(
-        told(&report, "make_parameters_sendable")[0].ends_with("left out the parameter ``: it has no name")
+        reported(&report, "make_parameters_sendable")[0]
+            .ends_with("left out the parameter ``: it has no name")
     );
+}
+
+#[test]
+fn clashing_path_parameters_stay_in_order() {
+    let parameter =
+        |name: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
+    let operation = json!({
+        "operationId": "get_thing", "parameters": [parameter("a-b"), parameter("a_b"), parameter("a.b")],
+        "responses": {"200": {"description": ""}},
+    });
+    let document = json!({
+        "openapi": "3.0.3", "info": {"title": "t", "version": "1"},
+        "paths": {"/{a-b}/x/{a_b}/y/{a.b}/": {"get": operation}},
+    });
+    let (prepared, _) = prepared(document);
+    let paths = prepared["paths"].as_object().unwrap();
+    let (path, item) = paths.iter().find(|(_, item)| item.get("get").is_some()).unwrap();
+    let names: Vec<&str> =
+        item["get"]["parameters"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    assert_eq!(*path, format!("/{{{}}}/x/{{{}}}/y/{{{}}}/", names[0], names[1], names[2]));
 }

@@ -33,9 +33,9 @@ fn deep_reference_becomes_component() {
     assert_eq!(component(&document, "OtherListItem")["properties"]["next"], reference("OtherListItem"));
     assert_eq!(own["answer"], reference("ListThingsResponse"));
     assert_eq!(component(&document, "ListThingsResponse")["properties"]["title"]["type"], "string");
-    let told = told(&report, "point_references_to_components");
+    let reported = reported(&report, "point_references_to_components");
     let item = "Thing.item: `#/components/schemas/Other/properties/list/items` is `#/components/schemas/OtherListItem`";
-    assert!(told.iter().any(|told| told == item), "{told:?}");
+    assert!(reported.iter().any(|reported| reported == item), "{reported:?}");
 }
 
 #[test]
@@ -93,16 +93,16 @@ fn remote_reference_is_free_form() {
     let (document, report) = prepared(document(json!({}), properties(json!({"kind": {"$ref": url}}))));
     assert_eq!(thing(&document)["properties"]["kind"]["allOf"], json!([reference("Json")]));
     assert_eq!(
-        told(&report, "point_references_to_components"),
+        reported(&report, "point_references_to_components"),
         [format!("Thing.kind: a free-form value: `{url}` is in another document")]
     );
 }
 
 #[test]
 fn broken_reference_error_gives_advice() {
-    let elsewhere = document(json!({}), properties(json!({"x": {"$ref": "other.yaml#/X"}})));
+    let other_file = document(json!({}), properties(json!({"x": {"$ref": "other.yaml#/X"}})));
     let bundle = "is in another file: bundle the files into one document first (`npx @redocly/cli bundle`)";
-    assert_eq!(refused(elsewhere), format!("components.schemas.Thing.x: `other.yaml#/X` {bundle}"));
+    assert_eq!(refused(other_file), format!("components.schemas.Thing.x: `other.yaml#/X` {bundle}"));
     let mut file = document(json!({}), properties(json!({})));
     file["paths"]["/things/"] = json!({"get": {"$ref": "things/list.yml"}});
     assert_eq!(refused(file), format!("GET /things/ (no operationId): `things/list.yml` {bundle}"));

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{both_ways, component, document, prepared, reference, thing, told};
+use support::{both_ways, component, document, prepared, reference, reported, thing};
 
 fn properties(properties: Value) -> Value {
     json!({"type": "object", "properties": properties})
@@ -47,7 +47,7 @@ fn forms_of_3_1_become_3_0() {
     assert_eq!(fields["limit"], json!({"type": "integer"}));
     assert_eq!(fields["map"]["additionalProperties"], json!({"type": "integer"}));
     assert!(
-        told(&report, "convert_to_3_0")
+        reported(&report, "convert_to_3_0")
             .contains(&"webhooks: left out done: the server calls them".to_owned())
     );
 }
@@ -75,10 +75,10 @@ fn wrongly_typed_keywords_are_repaired() {
     }
     assert_eq!(component(&document, "ThingE")["type"], "object");
     assert_eq!(
-        told(&report, "repair_mistyped_values").len(),
+        reported(&report, "repair_mistyped_values").len(),
         13,
         "{:#?}",
-        told(&report, "repair_mistyped_values")
+        reported(&report, "repair_mistyped_values")
     );
 }
 
@@ -99,7 +99,8 @@ fn null_and_blank_are_not_choices() {
     assert_eq!(fields["kind"], json!({"nullable": true, "allOf": [reference("Kind")]}));
     assert_eq!(component(&document, "ThingText")["enum"], json!(["a"]));
     assert!(
-        told(&report, "drop_null_and_blank_choices").contains(&"Thing.kind: 1 of 3 choices stay".to_owned())
+        reported(&report, "drop_null_and_blank_choices")
+            .contains(&"Thing.kind: 1 of 3 choices stay".to_owned())
     );
 }
 
@@ -118,7 +119,7 @@ fn nullable_component_marks_its_uses() {
     let used = json!({"allOf": [reference("Maybe")], "nullable": true});
     assert_eq!(thing(&document)["properties"]["one"], used);
     assert_eq!(thing(&document)["properties"]["many"]["items"], used);
-    assert_eq!(told(&report, "move_nullable_to_references").len(), 1);
+    assert_eq!(reported(&report, "move_nullable_to_references").len(), 1);
 }
 
 #[test]
@@ -197,9 +198,9 @@ fn clashing_type_names_are_renamed() {
     assert_eq!(fields["c"], reference("Ok2"));
     assert_eq!(fields["d"], reference("TimestampSchema"));
     assert_eq!(fields["permissions"]["allOf"], json!([reference("ThingPermissions2")]));
-    assert_eq!(told(&report, "make_component_names_unique").len(), 3);
+    assert_eq!(reported(&report, "make_component_names_unique").len(), 3);
     assert_eq!(
-        told(&report, "rename_own_type_clashes"),
+        reported(&report, "rename_own_type_clashes"),
         ["Timestamp: called `TimestampSchema`: the crate has a type of that name"]
     );
 }
@@ -226,8 +227,8 @@ fn plain_component_is_inlined() {
     let kinds = json!([{"type": "integer", "description": "d"}, {"type": "string"}]);
     assert_eq!(component(&document, "ThingEither")["oneOf"], kinds);
     assert_eq!(fields["link"], json!({"nullable": true, "allOf": [reference("FileUrl")]}));
-    assert_eq!(told(&report, "inline_plain_types").len(), 3);
-    assert_eq!(told(&report, "links_to_file_url"), ["Thing.link: shown without its query"]);
+    assert_eq!(reported(&report, "inline_plain_types").len(), 3);
+    assert_eq!(reported(&report, "links_to_file_url"), ["Thing.link: shown without its query"]);
 }
 
 #[test]
@@ -291,7 +292,7 @@ fn unquoted_enum_values_become_text() {
         (&Value::Null, &Value::Null, &json!("int64"))
     );
     assert_eq!(
-        told(&report, "drop_inapplicable_formats"),
+        reported(&report, "drop_inapplicable_formats"),
         ["Thing.flag: left out `format: checkbox`", "Thing.list: left out `format: csv`"]
     );
 }

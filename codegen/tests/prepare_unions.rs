@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{component, document, prepared, reference, thing, told};
+use support::{component, document, prepared, reference, reported, thing};
 use synapse_codegen::prepare::Report;
 
 fn properties(properties: Value) -> Value {
@@ -41,7 +41,7 @@ fn composed_objects_are_merged() {
     // The later definition of a property counts. Unknown fields are kept, as in any object.
     assert_eq!(component(&document, "ThingKind")["enum"], json!(["x"]));
     assert_eq!(thing(&document)["additionalProperties"], reference("Json"));
-    assert_eq!(told(&report, "merge_all_of"), ["Base: 2 parts", "Thing: 3 parts"]);
+    assert_eq!(reported(&report, "merge_all_of"), ["Base: 2 parts", "Thing: 3 parts"]);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn recursive_composition_ends() {
     let leaf = properties(json!({"b": {"type": "string"}}));
     let (document, report) = with(json!({"oneOf": [reference("Node"), leaf]}), json!({"Node": node}));
     assert_eq!(names(component(&document, "Node")), ["a"]);
-    assert_eq!(told(&report, "merge_all_of"), ["Node: 3 parts"]);
+    assert_eq!(reported(&report, "merge_all_of"), ["Node: 3 parts"]);
     // An inlined copy of itself would contain the next one, without end.
     let next = json!({"allOf": [reference("Thing"), properties(json!({"x": {"type": "string"}}))], "nullable": true});
     let (document, report) = with(properties(json!({"next": next})), json!({}));
@@ -79,7 +79,7 @@ fn recursive_composition_ends() {
         thing(&document)["properties"]["next"],
         json!({"allOf": [reference("Thing")], "nullable": true})
     );
-    assert_eq!(told(&report, "merge_all_of"), ["Thing.next: `Thing`, which it is part of"]);
+    assert_eq!(reported(&report, "merge_all_of"), ["Thing.next: `Thing`, which it is part of"]);
 }
 
 #[test]
@@ -90,11 +90,11 @@ fn base_and_derived_types_are_linked() {
     let mut base = properties(json!({"kind": {"type": "string"}}));
     base["discriminator"] =
         json!({"propertyName": "kind", "mapping": {"felis": "#/components/schemas/Cat", "canis": "Dog"}});
-    let mut told_apart = base.clone();
-    told_apart["oneOf"] = json!([reference("Cat"), reference("Dog")]);
+    let mut with_choices = base.clone();
+    with_choices["oneOf"] = json!([reference("Cat"), reference("Dog")]);
     let choices = [("felis".to_owned(), "Cat".to_owned()), ("canis".to_owned(), "Dog".to_owned())];
     // The base may list the choices, or have only the tag.
-    for base in [told_apart.clone(), base] {
+    for base in [with_choices.clone(), base] {
         let (document, report) = with(base, others.clone());
         assert_eq!(names(component(&document, "Cat")), ["kind", "lives"]);
         assert_eq!(thing(&document)["oneOf"], json!([reference("Cat"), reference("Dog")]));
@@ -102,7 +102,7 @@ fn base_and_derived_types_are_linked() {
     }
     // The same applies if a choice has no own fields.
     let (document, _) = with(
-        told_apart,
+        with_choices,
         json!({"Cat": others["Cat"], "Dog": {"type": "object", "allOf": [reference("Thing")]}}),
     );
     assert_eq!(names(component(&document, "Dog")), ["kind"]);
@@ -178,7 +178,7 @@ fn nested_choices_are_flattened() {
         report.notes.unions["ThingTagged"].choices.iter().map(|(value, _)| value.as_str()).collect();
     assert_eq!(pairs, ["a", "b", "c"]);
     assert_eq!(
-        told(&report, "flatten_nested_choices"),
+        reported(&report, "flatten_nested_choices"),
         ["Thing.either: 5 choices", "Thing.tagged: 3 choices"]
     );
     // A choice with another tag stays unchanged. A recursive choice ends.
@@ -196,7 +196,7 @@ fn required_only_choices_are_dropped() {
     let (document, report) = with(schema, json!({}));
     assert!(thing(&document).get("oneOf").is_none());
     assert_eq!(names(thing(&document)), ["a", "b"]);
-    assert_eq!(told(&report, "drop_required_only_choices"), ["Thing: left out `oneOf`"]);
+    assert_eq!(reported(&report, "drop_required_only_choices"), ["Thing: left out `oneOf`"]);
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn alias_of_plain_type_is_resolved() {
         (&fields["free"]["allOf"], &fields["at"]["allOf"]),
         (&json!([reference("Json")]), &json!([reference("Timestamp")]))
     );
-    assert_eq!(told(&report, "inline_plain_types").len(), 5);
+    assert_eq!(reported(&report, "inline_plain_types").len(), 5);
     // A recursive list can't be inlined.
     let (document, _) = with(json!({"type": "array", "items": reference("Thing")}), json!({}));
     assert_eq!(thing(&document)["items"], reference("Thing"));
@@ -266,7 +266,7 @@ fn shapeless_part_applies_to_whole() {
     assert_eq!(fields["text"], json!({"type": "string"}));
     assert_eq!(fields["other"], json!({"allOf": [reference("ThingOther")], "nullable": true}));
     assert_eq!(component(&document, "ThingOther")["required"], json!(["x"]));
-    assert_eq!(told(&report, "merge_shapeless_parts").len(), 4);
+    assert_eq!(reported(&report, "merge_shapeless_parts").len(), 4);
 }
 
 #[test]
@@ -310,5 +310,5 @@ fn choice_of_constants_is_enumeration() {
     assert_eq!(component(&document, "Described"), &json!({"type": "string", "enum": ["a", "b"]}));
     assert_eq!(component(&document, "ThingOne"), &json!({"type": "string", "enum": ["a"]}));
     assert_eq!(component(&document, "ThingOther")["oneOf"].as_array().unwrap().len(), 2);
-    assert_eq!(told(&report, "constant_choices_to_enum").len(), 2);
+    assert_eq!(reported(&report, "constant_choices_to_enum").len(), 2);
 }

@@ -85,7 +85,7 @@ impl BackendClient {
         &self.inner.base
     }
 
-    pub(crate) fn from_parts(transport: Transport, base: Base, settings: Settings) -> Self {
+    fn from_parts(transport: Transport, base: Base, settings: Settings) -> Self {
         BackendClient { inner: Arc::new(Inner { transport: Arc::new(transport), base, settings }) }
     }
 

@@ -80,6 +80,6 @@ impl fmt::Debug for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         let source = &**self.0.source.as_ref()?;
-        if self.0.source_is_told { source.source() } else { Some(source) }
+        if self.0.message_has_source { source.source() } else { Some(source) }
     }
 }

@@ -117,7 +117,7 @@ struct Inner {
     attempts: u32,
     source: Option<Box<dyn StdError + Send + Sync>>,
     /// The message contains the text of the source.
-    source_is_told: bool,
+    message_has_source: bool,
     /// The client's credentials, for an error that belongs to no single request.
     secrets: Secrets,
 }
@@ -198,7 +198,7 @@ impl Error {
             broken_off: false,
             attempts: 1,
             source: None,
-            source_is_told: false,
+            message_has_source: false,
             secrets: Secrets::NONE,
         }))
     }
@@ -348,7 +348,7 @@ impl Error {
         self.0.source = match source.into().downcast::<Cause>() {
             Ok(cause) => cause.beside(&self.0.message).map(|cause| Box::new(cause) as _),
             Err(source) => {
-                self.0.source_is_told = self.0.message.contains(&bounded(&source, MAX_MESSAGE));
+                self.0.message_has_source = self.0.message.contains(&bounded(&source, MAX_MESSAGE));
                 Some(source)
             }
         };

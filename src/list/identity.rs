@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn stand_in_keeps_checkpoint_identity() {
+    fn placeholder_keeps_checkpoint_id() {
         let mut seen = Seen::new(["id"]);
         seen.resume(Resumed { identity: Some("id".to_owned()), ids: vec![7] });
         let kept = |seen: &Seen| (seen.kept(0).identity, seen.kept(0).ids);

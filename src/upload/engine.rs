@@ -280,7 +280,7 @@ impl<'a> UploadEngine<'a> {
     }
 
     /// Returns a call with the time-outs of a chunk.
-    pub(super) fn call_upload<B: Operation>(&self, operation: impl FnOnce(&raw::Client) -> B) -> Call<B> {
+    fn call_upload<B: Operation>(&self, operation: impl FnOnce(&raw::Client) -> B) -> Call<B> {
         let call = self.client.call(operation).with_options(self.requests.clone());
         match self.time_left(self.options.chunk_timeout.or(self.client.settings().timeout)) {
             Some(timeout) => call.timeout(timeout),

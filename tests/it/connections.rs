@@ -27,7 +27,7 @@ use wiremock::matchers::any;
 /// The address that the tests' servers listen on, and the name in their certificates.
 const HERE: &str = "127.0.0.1";
 /// A host that only the proxy can reach.
-const ELSEWHERE: &str = "backend.invalid";
+const OTHER_HOST: &str = "backend.invalid";
 
 /// The `Proxy-Authorization` value of [`user_info`].
 const BASIC: &str = "Basic dXNlcjptNHJrM3ItcGFzc3dvcmQ=";
@@ -158,7 +158,7 @@ async fn unknown_authority_gets_no_request() {
 #[tokio::test]
 async fn wrong_host_certificate_gets_no_request() {
     let authority = Authority::new();
-    for name in [ELSEWHERE, "127.0.0.2"] {
+    for name in [OTHER_HOST, "127.0.0.2"] {
         let server = TlsServer::echoing(authority.issue(name), Manner::of(HTTP_2)).await;
         assert_refused(
             &server,
@@ -213,9 +213,9 @@ async fn http_to_tls_server_is_decode_error() {
 #[tokio::test]
 async fn broken_handshake_is_connect_error() {
     // The handshake breaks before the server's first message, or within it.
-    for begun in [&b""[..], b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76"] {
+    for opening in [&b""[..], b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76"] {
         for (ending, cause) in [(Ending::Close, "eof"), (Ending::Reset, "reset")] {
-            let server = NoTls::start(begun, ending).await;
+            let server = NoTls::start(opening, ending).await;
             assert_never_connects(builder(server.url()), cause).await;
             assert_eq!(server.connections(), 6);
         }
@@ -340,7 +340,7 @@ fn acted_on(server: &TlsServer) -> Vec<usize> {
 
 #[cfg(feature = "http2")]
 #[tokio::test]
-async fn get_retried_on_fresh_http2_connection() {
+async fn get_retried_on_new_http2_connection() {
     for (treatment, acted) in [
         (Treatment::RefuseAndGoAway, vec![0, 1]),
         (Treatment::RefuseStream, vec![0, 1]),
@@ -437,7 +437,7 @@ async fn plain_http_proxied_by_absolute_url() {
         Mock::given(any()).respond_with(server::json(200, r#"{"id": 1}"#)).mount(&server).await;
         let proxy = Proxy::start(Does::Forward(*server.address())).await;
         let url = if authorization.is_none() { proxy.url() } else { proxy.url_for(&user_info()) };
-        let client = builder(format!("http://{ELSEWHERE}/api")).proxy(url).build().unwrap();
+        let client = builder(format!("http://{OTHER_HOST}/api")).proxy(url).build().unwrap();
         get(&client).await.unwrap();
         post(&client).await.unwrap();
         let heads = proxy.heads();
@@ -450,7 +450,7 @@ async fn plain_http_proxied_by_absolute_url() {
         for head in &heads {
             assert_eq!(
                 (header(head, "host"), header(head, "proxy-authorization")),
-                (Some(ELSEWHERE), authorization)
+                (Some(OTHER_HOST), authorization)
             );
         }
         let requests = server::requests(&server).await;
@@ -460,7 +460,7 @@ async fn plain_http_proxied_by_absolute_url() {
         assert_eq!((&requests[0].body[..], &requests[1].body[..]), (&b""[..], &br#"{"name":"n"}"#[..]));
         for request in &requests {
             let sent = ["synapse-access-token", "host"].map(|name| server::header(request, name));
-            assert_eq!(sent, [Some(&*format!("Token {TOKEN}")), Some(ELSEWHERE)]);
+            assert_eq!(sent, [Some(&*format!("Token {TOKEN}")), Some(OTHER_HOST)]);
         }
     }
 }
@@ -471,10 +471,11 @@ async fn https_tunnel_hides_token_from_proxy() {
     let best = if cfg!(feature = "http2") { Version::HTTP_2 } else { Version::HTTP_11 };
     for (protocols, version) in [(HTTP_1, Version::HTTP_11), (HTTP_2, best)] {
         for authorization in [None, Some(BASIC)] {
-            let server = TlsServer::echoing(authority.issue(ELSEWHERE), Manner::of(protocols)).await;
+            let server = TlsServer::echoing(authority.issue(OTHER_HOST), Manner::of(protocols)).await;
             let proxy = Proxy::start(Does::Tunnel(server.address)).await;
             let url = if authorization.is_none() { proxy.url() } else { proxy.url_for(&user_info()) };
-            let client = builder(format!("https://{ELSEWHERE}")).root_certificate(authority.pem()).proxy(url);
+            let client =
+                builder(format!("https://{OTHER_HOST}")).root_certificate(authority.pem()).proxy(url);
             assert_works(&client.build().unwrap(), &server, version).await;
             assert!(server.seen().iter().all(|seen| seen.header("proxy-authorization").is_none()));
             let heads = proxy.heads();
@@ -495,7 +496,8 @@ async fn tunnel_to_wrong_certificate_is_refused() {
     let authority = Authority::new();
     let server = TlsServer::echoing(authority.issue(HERE), Manner::of(HTTP_2)).await;
     let proxy = Proxy::start(Does::Tunnel(server.address)).await;
-    let client = builder(format!("https://{ELSEWHERE}")).root_certificate(authority.pem()).proxy(proxy.url());
+    let client =
+        builder(format!("https://{OTHER_HOST}")).root_certificate(authority.pem()).proxy(proxy.url());
     assert_refused(&server, client, "not valid for name").await;
     assert_eq!(proxy.heads().len(), 6);
 }
@@ -509,7 +511,7 @@ async fn proxy_without_tunnel_is_connect_error() {
         ("", "tunnel"),
     ] {
         let proxy = Proxy::start(Does::Respond(response)).await;
-        let client = builder(format!("https://{ELSEWHERE}")).proxy(proxy.url_for(&user_info()));
+        let client = builder(format!("https://{OTHER_HOST}")).proxy(proxy.url_for(&user_info()));
         assert_never_connects(client, cause).await;
         let heads = proxy.heads();
         assert_eq!(heads.len(), 6);
@@ -525,7 +527,7 @@ async fn proxy_without_tunnel_is_connect_error() {
 async fn proxy_refusal_of_http_is_the_answer() {
     let proxy = Proxy::start(Does::Respond(NOT_AUTHORIZED)).await;
     let url = proxy.url_for(&user_info());
-    let client = builder(format!("http://{ELSEWHERE}")).retry(two_retries()).proxy(url).build().unwrap();
+    let client = builder(format!("http://{OTHER_HOST}")).retry(two_retries()).proxy(url).build().unwrap();
     for error in [get(&client).await.failure(), post(&client).await.failure()] {
         assert_eq!(
             (error.kind(), error.status()),
@@ -544,7 +546,7 @@ async fn unreachable_proxy_is_connect_error() {
     for scheme in ["http", "https"] {
         let named = format!("no connection through the proxy {url}: ");
         for cause in ["refused", &named] {
-            assert_never_connects(builder(format!("{scheme}://{ELSEWHERE}")).proxy(proxy.as_str()), cause)
+            assert_never_connects(builder(format!("{scheme}://{OTHER_HOST}")).proxy(proxy.as_str()), cause)
                 .await;
         }
     }

@@ -338,8 +338,8 @@ async fn limit_counts_only_yielded_items() {
     let list = || client.list_models().list_all_as::<Id>();
     let mut first = list();
     assert_eq!((id_of(&mut first).await, id_of(&mut first).await), (1, 2));
-    for distinct in [false, true] {
-        let mut rest = list().deduplicate(distinct).resume(first.checkpoint()).limit(2);
+    for deduplicate in [false, true] {
+        let mut rest = list().deduplicate(deduplicate).resume(first.checkpoint()).limit(2);
         assert_eq!(ids_of(&mut rest).await.0, [3, 4]);
     }
     // Duplicates on the same page, and on the page before.
@@ -378,8 +378,8 @@ async fn shrunken_page_is_skipped_on_resume() {
     id_of(&mut first).await;
     let mut checkpoint = serde_json::to_value(first.checkpoint()).unwrap();
     checkpoint["at"]["page"]["item"] = 9.into();
-    for distinct in [false, true] {
-        let list = client.list_models().list_all_as::<Id>().deduplicate(distinct);
+    for deduplicate in [false, true] {
+        let list = client.list_models().list_all_as::<Id>().deduplicate(deduplicate);
         let mut rest = list.resume(serde_json::from_value(checkpoint.clone()).unwrap());
         assert_eq!(ids_of(&mut rest).await.0, [3, 4]);
     }
@@ -835,11 +835,11 @@ async fn checkpoint_keeps_cursor_hides_secret() {
     let mut again = client.list_ground_truth_events().list_all_as::<Id>().resume(rest.checkpoint());
     assert!(again.next().await.is_none());
     // A link to another origin isn't followed.
-    let elsewhere = text.replace(&client.base_url().to_string(), "http://elsewhere.example");
+    let other_origin = text.replace(&client.base_url().to_string(), "http://elsewhere.example");
     let mut list = client
         .list_ground_truth_events()
         .list_all_as::<Id>()
-        .resume(serde_json::from_str(&elsewhere).unwrap());
+        .resume(serde_json::from_str(&other_origin).unwrap());
     let error = list.next().await.unwrap().failure();
     assert!(error.is_invalid_input(), "{error}");
     for link in ["http://elsewhere.example/sdk/ground_truth_events/?cursor=x", "/models/?cursor=x", "no URL"]

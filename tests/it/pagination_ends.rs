@@ -73,8 +73,8 @@ async fn empty_next_ends_list() {
         server::json(200, format!(r#"{{"next": "{next}", "results": [{{"id": {page}}}]}}"#))
     })
     .await;
-    for distinct in [false, true] {
-        let mut models = client.list_models().list_all_as::<Id>().deduplicate(distinct);
+    for deduplicate in [false, true] {
+        let mut models = client.list_models().list_all_as::<Id>().deduplicate(deduplicate);
         let (ids, error) = ids_of(&mut models).await;
         assert!(error.is_none() && models.report().is_complete(), "{error:?}");
         assert_eq!(ids, [1, 2]);
@@ -162,7 +162,7 @@ async fn list_starting_at_offset_yields_rest() {
         };
         let expected: Vec<i64> = (offset..7).collect();
         let mut models = list();
-        let fresh = models.checkpoint();
+        let start = models.checkpoint();
         let (ids, error) = ids_of(&mut models).await;
         assert!(error.is_none(), "{offset}: {error:?}");
         assert_eq!(ids, expected, "{offset}");
@@ -170,7 +170,7 @@ async fn list_starting_at_offset_yields_rest() {
         let mut partitions =
             client.list_models().param("limit", 2).param("offset", offset).partitions(2).await.unwrap();
         assert_eq!(partitions.len(), 1);
-        for checkpoint in [fresh, partitions.remove(0)] {
+        for checkpoint in [start, partitions.remove(0)] {
             let (ids, error) = ids_of(&mut list().resume(checkpoint)).await;
             assert!(error.is_none(), "{offset}: {error:?}");
             assert_eq!(ids, expected, "{offset}");
@@ -402,8 +402,8 @@ async fn checkpoint_mismatch_names_parameters() {
         error.to_string().ends_with("of `list_models`, but this is `list_ground_truth_events`: read the list from its beginning instead"),
         "{error}"
     );
-    let elsewhere = BackendClient::builder("http://elsewhere.example/api").build().unwrap();
-    let error = elsewhere.list_models().list_all().resume(checkpoint).next().await.unwrap().failure();
+    let other = BackendClient::builder("http://elsewhere.example/api").build().unwrap();
+    let error = other.list_models().list_all().resume(checkpoint).next().await.unwrap().failure();
     assert!(error.to_string().contains("but this is at http://elsewhere.example/api/models/"), "{error}");
     server::assert_nothing_sent(&server).await;
 }

@@ -107,12 +107,16 @@ async fn shifted_page_detected_in_every_shape() {
 async fn anomalies_span_resumed_lists() {
     let pages: Vec<Vec<i64>> = vec![vec![1, 2, 3], vec![4, 5, 6], vec![5, 6, 7], vec![8, 9, 9]];
     let (_server, client) = list_of(pages, |_| 12).await;
-    for distinct in [false, true] {
-        let yielded = if distinct { 9 } else { 12 };
+    for deduplicate in [false, true] {
+        let yielded = if deduplicate { 9 } else { 12 };
         for stop in 0..yielded {
             for again in stop..yielded {
                 let list = || {
-                    client.list_models().list_all_as::<Id>().deduplicate(distinct).policy(ListPolicy::Lenient)
+                    client
+                        .list_models()
+                        .list_all_as::<Id>()
+                        .deduplicate(deduplicate)
+                        .policy(ListPolicy::Lenient)
                 };
                 let mut first = list();
                 for _ in 0..stop {
@@ -126,7 +130,7 @@ async fn anomalies_span_resumed_lists() {
                 let (ids, error) = ids_of(&mut third).await;
                 assert!(error.is_none() && ids.len() == yielded - again, "{error:?}");
                 let fewer = ListAnomaly::Fewer { promised: 12, items: 9 };
-                assert_eq!(third.report().anomalies.last(), Some(&fewer), "{distinct} {stop} {again}");
+                assert_eq!(third.report().anomalies.last(), Some(&fewer), "{deduplicate} {stop} {again}");
                 assert!(!third.report().is_complete());
             }
         }

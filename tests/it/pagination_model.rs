@@ -115,12 +115,12 @@ proptest! {
     #[test]
     fn stable_list_complete_and_in_order(
         script in any_script(), page_size in prop::option::of(1_i64..15), concurrency in 1_usize..9, limit in prop::option::of(0_u64..70),
-        distinct in any::<bool>(),
+        deduplicate in any::<bool>(),
     ) {
         run(async {
             let server = ListServer::start(script.clone()).await;
             let client = client(&server.url, 2);
-            let mut list = list(&client, page_size).concurrency(concurrency).deduplicate(distinct);
+            let mut list = list(&client, page_size).concurrency(concurrency).deduplicate(deduplicate);
             if let Some(limit) = limit {
                 list = list.limit(limit);
             }
@@ -177,14 +177,14 @@ proptest! {
 
             // Deduplicated: the same without repeated items.
             let server = ListServer::start(script.clone()).await;
-            let mut distinct = list(&client(&server.url, 0), None).concurrency(concurrency).policy(ListPolicy::Lenient).deduplicate(true);
-            let (ids, error) = read(&mut distinct).await;
+            let mut unique = list(&client(&server.url, 0), None).concurrency(concurrency).policy(ListPolicy::Lenient).deduplicate(true);
+            let (ids, error) = read(&mut unique).await;
             prop_assert!(error.is_none(), "{error:?}");
             let served = up_to_the_end(server.served());
             let all: Vec<_> = served.iter().flat_map(|served| served.ids.clone()).collect();
             let mut seen = HashSet::new();
             let expected: Vec<_> = all.iter().copied().filter(|id| seen.insert(*id)).collect();
-            prop_assert_eq!(distinct.report().duplicates as usize, all.len() - expected.len());
+            prop_assert_eq!(unique.report().duplicates as usize, all.len() - expected.len());
             prop_assert_eq!(ids, expected);
             Ok(())
         })?;
@@ -192,7 +192,7 @@ proptest! {
 
     #[test]
     fn list_resumed_any_number_of_times(
-        script in any_script(), concurrency in 1_usize..5, stops in prop::collection::vec(0_usize..20, 0..6), distinct in any::<bool>(),
+        script in any_script(), concurrency in 1_usize..5, stops in prop::collection::vec(0_usize..20, 0..6), deduplicate in any::<bool>(),
         broken in prop::collection::vec(1_u64..60, 0..3),
     ) {
         run(async {
@@ -208,7 +208,7 @@ proptest! {
             loop {
                 readings += 1;
                 prop_assert!(readings < 60);
-                let mut list = list(&client, None).concurrency(concurrency).deduplicate(distinct).skip_failed_items(std::mem::take(&mut skip));
+                let mut list = list(&client, None).concurrency(concurrency).deduplicate(deduplicate).skip_failed_items(std::mem::take(&mut skip));
                 if let Some(checkpoint) = checkpoint.take() {
                     // As another process would read it.
                     let text = serde_json::to_string(&checkpoint).unwrap();
@@ -245,7 +245,7 @@ proptest! {
 
     #[test]
     fn shifted_pages_detected_by_identity(
-        count in 1_u64..60, most in 1_usize..12, concurrency in 1_usize..5, distinct in any::<bool>(),
+        count in 1_u64..60, most in 1_usize..12, concurrency in 1_usize..5, deduplicate in any::<bool>(),
         shifts in prop::collection::vec((0_usize..8, 1_usize..8, any::<bool>()), 0..3),
         stops in prop::collection::vec(0_usize..30, 0..3), policy in prop_oneof![Just(ListPolicy::Complete), Just(ListPolicy::Lenient)],
     ) {
@@ -266,7 +266,7 @@ proptest! {
             let mut checkpoint: Option<Checkpoint> = None;
             let mut stops = stops.into_iter();
             let (complete, error) = loop {
-                let mut list = list(&client, None).concurrency(concurrency).deduplicate(distinct).policy(policy);
+                let mut list = list(&client, None).concurrency(concurrency).deduplicate(deduplicate).policy(policy);
                 if let Some(checkpoint) = checkpoint.take() {
                     let text = serde_json::to_string(&checkpoint).unwrap();
                     list = list.resume(serde_json::from_str(&text).unwrap());
@@ -288,7 +288,7 @@ proptest! {
             let whole = different.len() as u64 == count;
             prop_assert!(whole || error.is_some() || policy == ListPolicy::Lenient, "{:?}", yielded);
             prop_assert!(whole || !complete, "{:?}", yielded);
-            prop_assert!(!distinct || different.len() == yielded.len());
+            prop_assert!(!deduplicate || different.len() == yielded.len());
             Ok(())
         })?;
     }

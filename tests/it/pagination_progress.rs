@@ -63,12 +63,12 @@ const TWO: &str = r#"{"id": 1}, {"id": 2}"#;
 
 #[tokio::test]
 async fn repeated_items_new_cursors_end_list() {
-    for distinct in [true, false] {
+    for deduplicate in [true, false] {
         for policy in [ListPolicy::Complete, ListPolicy::Lenient] {
             let (server, client) = serving(|number| cursor_page(number, TWO)).await;
-            let mut models = client.list_models().list_all_as::<Id>().deduplicate(distinct).policy(policy);
+            let mut models = client.list_models().list_all_as::<Id>().deduplicate(deduplicate).policy(policy);
             let ids = assert_endless(&server, &mut models, STALLED + 1..=STALLED + 1).await;
-            assert_eq!(ids.len(), if distinct { 2 } else { 2 * (STALLED + 1) });
+            assert_eq!(ids.len(), if deduplicate { 2 } else { 2 * (STALLED + 1) });
         }
     }
     // Also page by page, and with raw items.
@@ -153,13 +153,13 @@ async fn endless_failing_pages_end_list() {
 async fn ignored_page_number_hits_stall_limit() {
     for count in [4, 1_000_000_000_000_000] {
         for identity in [&["id"][..], &[]] {
-            for distinct in [true, false] {
+            for deduplicate in [true, false] {
                 let (server, client) = serving(move |number| numbered_page(number, count, TWO)).await;
                 let list = client
                     .list_models()
                     .list_all_as::<Id>()
                     .policy(ListPolicy::Lenient)
-                    .deduplicate(distinct);
+                    .deduplicate(deduplicate);
                 let mut models = list.identity(identity.iter().copied()).concurrency(4);
                 assert_endless(&server, &mut models, STALLED + 1..=STALLED + 7).await;
                 assert!(!models.report().is_complete());

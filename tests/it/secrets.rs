@@ -378,7 +378,7 @@ async fn token_redacted_in_every_escaping() {
 }
 
 #[tokio::test]
-async fn secret_header_redacted_without_scheme() {
+async fn header_redacted_without_scheme() {
     let (server, _) = serving(json(401, format!(r#"{{"detail": "Unknown key {MARKER}-key."}}"#))).await;
     let client =
         builder(&server.uri()).sensitive_header("x-gateway", format!("Bearer {MARKER}-key")).build().unwrap();

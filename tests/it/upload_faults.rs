@@ -219,7 +219,7 @@ async fn closed_before_chunk_resends_one_chunk() {
 }
 
 #[tokio::test]
-async fn chunk_resent_on_fresh_connection() {
+async fn chunk_resent_on_new_connection() {
     let setup = Setup::new().await;
     setup.succeeds(chunk(Fault::close(), 4)).await;
     let requests = setup.backend.requests();
@@ -326,8 +326,8 @@ fn patient(setup: &Setup, address: SocketAddr) -> (BackendClient, Arc<Notify>) {
 fn forward(setup: &Setup, listener: TcpListener) -> JoinSet<()> {
     let upstream = setup.backend.address();
     accept(listener, move |mut near, _| async move {
-        let mut far = TcpStream::connect(upstream).await.unwrap();
-        drop(tokio::io::copy_bidirectional(&mut near, &mut far).await);
+        let mut server = TcpStream::connect(upstream).await.unwrap();
+        drop(tokio::io::copy_bidirectional(&mut near, &mut server).await);
     })
 }
 
@@ -1072,30 +1072,30 @@ async fn resume_of_expired_upload_restarts() {
 
 #[tokio::test]
 async fn foreign_upload_url_gets_nothing() {
-    let elsewhere = backend().start().await.unwrap();
+    let other = backend().start().await.unwrap();
     let setup = Setup::new().await;
-    let url = format!("{}/somewhere/else/", elsewhere.url());
+    let url = format!("{}/somewhere/else/", other.url());
     let error =
         setup.fails(chunk(Fault::edit_json(move |upload| upload["url"] = url.clone().into()), 0)).await;
     assert_eq!(error.kind(), ErrorKind::CrossOrigin);
     assert!(error.to_string().contains("nothing was sent there"), "{error}");
     assert!(error.upload_session().is_none() && !setup.session_file().exists(), "no session is left");
-    assert_eq!((elsewhere.connections(), setup.sent().len()), (0, 1));
+    assert_eq!((other.connections(), setup.sent().len()), (0, 1));
 }
 
 #[tokio::test]
 async fn cross_origin_redirect_gets_no_chunk() {
     for status in [301, 302, 303, 307, 308] {
-        let elsewhere = backend().start().await.unwrap();
+        let other = backend().start().await.unwrap();
         for method in ["PUT", "POST"] {
             let setup = Setup::new().await;
-            let url = format!("{}/chunked_upload/", elsewhere.url());
+            let url = format!("{}/chunked_upload/", other.url());
             let after = if method == "PUT" { 4 } else { 0 };
             let error = setup
                 .fails(Fault::response(status).header("Location", &url).method(method).after(after))
                 .await;
             assert_eq!(error.kind(), ErrorKind::CrossOrigin, "{error}");
-            assert_eq!((elsewhere.connections(), setup.count(method) as u64), (0, after + 1));
+            assert_eq!((other.connections(), setup.count(method) as u64), (0, after + 1));
             setup.resumes_after(&error).await;
         }
     }
@@ -1103,11 +1103,11 @@ async fn cross_origin_redirect_gets_no_chunk() {
 
 #[tokio::test]
 async fn internal_host_url_mapped_to_base_url() {
-    let elsewhere = backend().start().await.unwrap();
-    let setup = Setup::of(backend().path_prefix("/api/v1").public_url(elsewhere.url())).await;
+    let other = backend().start().await.unwrap();
+    let setup = Setup::of(backend().path_prefix("/api/v1").public_url(other.url())).await;
     let upload = soon(setup.upload()).await.unwrap();
     setup.assert_stored(&upload);
-    assert_eq!(elsewhere.connections(), 0);
+    assert_eq!(other.connections(), 0);
     assert!(
         setup.backend.requests().iter().all(|request| request.path.starts_with("/api/v1/chunked_upload/"))
     );

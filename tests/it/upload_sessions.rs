@@ -647,8 +647,8 @@ async fn unproven_session_url_is_queried() {
         .backend
         .inject(Fault::edit_json(|upload| upload["url"] = "/elsewhere/7/?sig=1".into()).method("GET"));
     setup.backend.clear_requests();
-    let elsewhere = Fault::response(403).on("PUT", "/elsewhere/7/");
-    setup.backend.inject(elsewhere);
+    let refusal = Fault::response(403).on("PUT", "/elsewhere/7/");
+    setup.backend.inject(refusal);
     setup.resume(session, content(1)).await.failure();
     let lines: Vec<_> = setup
         .backend

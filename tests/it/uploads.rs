@@ -753,10 +753,10 @@ async fn upload_all_never_exceeds_concurrency() {
     let files = || (0..8).map(|_| ResumableSource::from_rewindable(Counted { _alive: alive.clone() }));
     let upload_all = |counts: Arc<Mutex<(usize, usize)>>| {
         setup.client.upload_all(files()).concurrency(3).each(move |_, upload| {
-            let (counts, begun) = (counts.clone(), AtomicBool::new(false));
+            let (counts, started) = (counts.clone(), AtomicBool::new(false));
             upload.chunk_size(CHUNK).read_timeout(ENDLESS).on_progress(move |progress| {
                 let (now, most) = &mut *counts.lock().unwrap();
-                if !begun.swap(true, Ordering::SeqCst) {
+                if !started.swap(true, Ordering::SeqCst) {
                     *now += 1;
                     *most = (*now).max(*most);
                 }

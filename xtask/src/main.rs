@@ -94,7 +94,7 @@ pub enum Outcome {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = rustdoc::stand_in() {
+    if let Some(code) = rustdoc::run_as_wrapper() {
         return code;
     }
     let outcome = match Arguments::parse().command {

@@ -5,14 +5,14 @@ use std::process::{Command, ExitCode};
 
 use crate::project;
 
-/// The variable that names the real rustdoc to the stand-in.
+/// The variable that names the real rustdoc to the wrapper.
 const REAL: &str = "XTASK_REAL_RUSTDOC";
 
 /// Runs the real rustdoc if this process was started by cargo in its place.
 ///
 /// JSON output is unstable, and `RUSTC_BOOTSTRAP` allows unstable options. Set for all of cargo, the variable
 /// would rebuild every dependency that reads it, twice. Set for rustdoc alone, it costs nothing.
-pub fn stand_in() -> Option<ExitCode> {
+pub fn run_as_wrapper() -> Option<ExitCode> {
     let real = std::env::var_os(REAL)?;
     let status = Command::new(&real)
         .args(std::env::args_os().skip(1))

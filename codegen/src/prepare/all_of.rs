@@ -1,4 +1,4 @@
-//! Rules for `allOf` and its parts. `merge_all_of` contains the algorithm of the last rule.
+//! Compositions: `allOf` and its parts.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::components::hoist;
 use super::discriminators::component_of;
-use super::merge_all_of::{AllOfMerger, extends};
-use super::naming::type_name;
+use super::extensions::Extensions;
+use super::merge_all_of::AllOfMerger;
 use super::walk::{
     for_operation_schemas, for_operations, for_schemas, place_of, reference, resolved, schemas_mut,
 };
@@ -96,15 +96,16 @@ pub fn merge_shapeless_parts(document: &mut Value, report: &mut Report) {
 pub fn tagged_base_to_one_of(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let Some(known) = whole.pointer("/components/schemas").and_then(Value::as_object) else { return };
+    let extensions = Extensions::new(known);
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
         let Some(mapping) = schema.pointer("/discriminator/mapping").and_then(Value::as_object) else {
             continue;
         };
         let meant: BTreeSet<&str> = mapping.values().filter_map(component_of).collect();
-        let is_leaf = |(_, component): &(&String, &Value)| component.get("discriminator").is_none();
-        let composed: Vec<(&String, &Value)> =
-            known.iter().filter(|(_, other)| extends(known, other, name)).collect();
-        let is_complete = composed.iter().map(|(name, _)| name.as_str()).collect::<BTreeSet<_>>() == meant;
+        let is_leaf = |component: &&str| known[*component].get("discriminator").is_none();
+        // One component more than the mapping has is enough to tell that it isn't complete.
+        let composed: BTreeSet<&str> = extensions.of(name).take(meant.len() + 1).collect();
+        let is_complete = composed == meant;
         let is_object = ["oneOf", "anyOf", "$ref", "enum"].iter().all(|key| schema.get(*key).is_none());
         if is_object && is_complete && !composed.is_empty() && composed.iter().all(is_leaf) {
             report.add(
@@ -112,7 +113,7 @@ pub fn tagged_base_to_one_of(document: &mut Value, report: &mut Report) {
                 name,
                 format!("{} components are composed of it", composed.len()),
             );
-            schema["oneOf"] = composed.into_iter().map(|(name, _)| reference(name)).collect();
+            schema["oneOf"] = composed.into_iter().map(reference).collect();
         }
     }
 }
@@ -137,29 +138,37 @@ pub fn hoist_compositions_with_choices(document: &mut Value, report: &mut Report
 ///
 /// - `{allOf: [{properties: {a: A}}, {properties: {b: B}}]}` -> `{properties: {a: A, b: B}}`
 /// - `{allOf: [X, {oneOf: [Cat, Dog]}]}` -> `{oneOf: [X with Cat, X with Dog]}`
-pub fn merge_all_of(document: &mut Value, report: &mut Report) {
+///
+/// # Errors
+///
+/// Each merged component has the fields of all that it extends, so a chain of them becomes larger with the
+/// square of its length. A document in which too many extend one another is refused.
+pub fn merge_all_of(document: &mut Value, report: &mut Report) -> Result<(), String> {
     let whole = document
         .get("components")
         .and_then(|components| components.get("schemas"))
         .cloned()
         .unwrap_or_default();
-    let Some(known) = whole.as_object() else { return };
-    let taken = known.keys().map(|name| type_name(name)).collect();
-    let mut merger = AllOfMerger { known, taken, made: Map::new(), report };
+    let Some(known) = whole.as_object() else { return Ok(()) };
+    let mut merger = AllOfMerger::new(known, report);
     for (name, schema) in
         schemas_mut(document).into_iter().flatten().filter(|(name, _)| !OWN_TYPES.contains(&name.as_str()))
     {
-        merger.merge(name, schema, true, &mut vec![name.clone()]);
+        merger.merge_component(name, schema)?;
     }
-    let _ = for_operations(document, |path, method, operation| {
+    for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
+        let mut outcome = Ok(());
         for_operation_schemas(&place, operation, &mut |place, schema| {
-            merger.merge(place, schema, false, &mut vec![])
+            if outcome.is_ok() {
+                outcome = merger.merge(place, schema);
+            }
         });
-        Ok(())
-    });
+        outcome
+    })?;
     let made = merger.made;
     if let Some(schemas) = schemas_mut(document) {
         schemas.extend(made);
     }
+    Ok(())
 }

@@ -1,11 +1,13 @@
 //! Choices between schemas: `anyOf` and `oneOf`.
 
+use std::collections::{BTreeSet, HashSet};
+
 use serde_json::{Map, Value, json};
 
 use super::Report;
 use super::discriminators::component_of;
 use super::enums::ENUMERATED;
-use super::walk::{for_schemas, only_refers, referred, resolved, says};
+use super::walk::{Copies, for_schemas, only_refers, referred, resolved, says, size};
 
 /// Changes `anyOf` to `oneOf`, because the generator's type of an `anyOf` fails for every value.
 ///
@@ -96,14 +98,25 @@ pub fn drop_null_and_blank_choices(document: &mut Value, report: &mut Report) {
 /// unknown one, so the choices after it would never match. A choice with its own tag stays.
 ///
 /// `{oneOf: [{oneOf: [A, B]}, C]}` -> `{oneOf: [A, B, C]}`
-pub fn flatten_nested_choices(document: &mut Value, report: &mut Report) {
+///
+/// # Errors
+///
+/// Each flattened choice has the choices of all that it contains, so a chain of them becomes larger with the
+/// square of its length. A document in which too many contain one another is refused.
+pub fn flatten_nested_choices(document: &mut Value, report: &mut Report) -> Result<(), String> {
     let whole = document.clone();
+    let mut copies = Copies::of(size(&whole));
+    let mut problem = None;
     for_schemas(document, &mut |place, schema| {
-        let Some(object) = schema.as_object_mut() else { return };
+        let Some(object) = schema.as_object_mut().filter(|_| problem.is_none()) else { return };
         let Some(choices) = object.get("oneOf").and_then(Value::as_array) else { return };
-        let mut all = Flat { document: &whole, choices: Vec::new(), nullable: false, tags: Vec::new() };
+        let mut all = Flat::new(&whole);
         all.tags.extend(object.get("discriminator").cloned());
-        choices.iter().for_each(|choice| all.take(choice, &mut Vec::new()));
+        choices.iter().for_each(|choice| all.take(choice, 1));
+        if all.is_too_deep || !copies.spend(all.choices.iter().map(size).sum()) {
+            problem = Some(format!("{place}: too many choices (`oneOf`) contain one another"));
+            return;
+        }
         let discriminator = all.discriminator();
         if all.choices == *choices || (object.contains_key("discriminator") && discriminator.is_none()) {
             return;
@@ -118,39 +131,61 @@ pub fn flatten_nested_choices(document: &mut Value, report: &mut Report) {
         }
         choices_differ(object);
     });
+    problem.map_or(Ok(()), Err)
 }
+
+/// How many choices may contain one another.
+const DEEPEST: usize = 256;
 
 /// The flattened choices.
 struct Flat<'d> {
     document: &'d Value,
     choices: Vec<Value>,
+    /// The same choices, to find one.
+    known: HashSet<Value>,
+    /// The components whose choices are already included.
+    flattened: BTreeSet<String>,
+    is_too_deep: bool,
     nullable: bool,
     /// The discriminators of the choices.
     tags: Vec<Value>,
 }
 
-impl Flat<'_> {
-    fn take(&mut self, choice: &Value, within: &mut Vec<String>) {
+impl<'d> Flat<'d> {
+    fn new(document: &'d Value) -> Self {
+        Flat {
+            document,
+            choices: Vec::new(),
+            known: HashSet::new(),
+            flattened: BTreeSet::new(),
+            is_too_deep: false,
+            nullable: false,
+            tags: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, choice: &Value, depth: usize) {
+        if depth > DEEPEST {
+            self.is_too_deep = true;
+            return;
+        }
         let target = resolved(self.document, choice);
         let inner = target.get("oneOf").and_then(Value::as_array);
         let Some(inner) =
             inner.filter(|_| ["properties", "allOf"].iter().all(|key| target.get(*key).is_none()))
         else {
-            if !self.choices.contains(choice) {
+            if self.known.insert(choice.clone()) {
                 self.choices.push(choice.clone());
             }
             return;
         };
-        // A choice that contains itself is already included.
-        let name = only_refers(choice).unwrap_or_default().to_owned();
-        if !name.is_empty() && within.contains(&name) {
+        // The choices of a component are included once, even if it contains itself.
+        if only_refers(choice).is_some_and(|name| !self.flattened.insert(name.to_owned())) {
             return;
         }
         self.nullable |= says(target, "nullable") || says(choice, "nullable");
         self.tags.extend(target.get("discriminator").cloned());
-        within.push(name);
-        inner.iter().for_each(|choice| self.take(choice, within));
-        within.pop();
+        inner.iter().for_each(|choice| self.take(choice, depth + 1));
     }
 
     /// Returns the common discriminator, if all choices have the same tag property.
@@ -159,10 +194,10 @@ impl Flat<'_> {
         let mappings = self.tags.iter().filter_map(|tag| tag.get("mapping")?.as_object());
         let mapping: Map<String, Value> =
             mappings.flatten().map(|(value, to)| (value.clone(), to.clone())).collect();
+        let mapped: BTreeSet<&str> = mapping.values().filter_map(component_of).collect();
         let has_it = |choice: &Value| {
-            let is_mapped = |name: &str| mapping.values().any(|to| component_of(to) == Some(name));
             let properties = resolved(self.document, choice).get("properties");
-            only_refers(choice).is_some_and(is_mapped)
+            only_refers(choice).is_some_and(|name| mapped.contains(name))
                 || properties.is_some_and(|all| all.get(property.as_str().unwrap_or_default()).is_some())
         };
         let is_one = self.tags.iter().all(|tag| tag.get("propertyName") == Some(property))
@@ -175,13 +210,8 @@ impl Flat<'_> {
 /// element becomes that element.
 pub fn choices_differ(object: &mut Map<String, Value>) {
     let Some(choices) = object.get_mut("oneOf").and_then(Value::as_array_mut) else { return };
-    let mut seen: Vec<Value> = Vec::new();
-    choices.retain(|choice| {
-        let shape = without_words(choice);
-        let is_new = !seen.contains(&shape);
-        seen.push(shape);
-        is_new
-    });
+    let mut seen = HashSet::new();
+    choices.retain(|choice| seen.insert(without_words(choice)));
     match choices.clone().as_slice() {
         [] => {
             object.remove("oneOf");

@@ -1,10 +1,10 @@
 //! Components: adds, renames, hoists and removes them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::naming::{field_name, type_name};
+use super::naming::{Names, field_name, type_name};
 use super::walk::{
     each_operation, entry, for_schemas, in_content, operations, reach, reference, references, referred,
     rename_references, schemas, schemas_mut,
@@ -32,13 +32,13 @@ pub fn rename_own_type_clashes(document: &mut Value, report: &mut Report) {
             }
         }
     };
-    let mut taken: BTreeSet<String> = schemas(document).map(|(name, _)| type_name(name)).collect();
+    let mut taken: Names = schemas(document).map(|(name, _)| type_name(name)).collect();
     let mut names = BTreeMap::new();
     for (name, schema) in schemas(document) {
         // `timestamp` gives the same Rust type as `Timestamp`, but is another component.
         let own = OWN_TYPES.contains(&type_name(name).as_str());
         if own && !(OWN_TYPES.contains(&name.as_str()) && meant(name, schema)) {
-            names.insert(name.clone(), free(&format!("{}Schema", type_name(name)), &mut taken));
+            names.insert(name.clone(), taken.free(&format!("{}Schema", type_name(name))));
         }
     }
     rename(document, &names, report, "rename_own_type_clashes", "the crate has a type of that name");
@@ -88,16 +88,14 @@ pub fn drop_unused_schemas(document: &mut Value, report: &mut Report) {
 /// `components: {X: …, _X: …}` -> `components: {X: …, X2: …}`
 pub fn make_component_names_unique(document: &mut Value, report: &mut Report) {
     let mut names = BTreeMap::new();
-    let mut taken: BTreeSet<String> = RESERVED.map(str::to_owned).into();
     // A component keeps its name if its type has the same name.
-    for (name, _) in schemas(document).filter(|(name, _)| type_name(name) == **name) {
-        taken.insert(name.clone());
-    }
+    let kept = schemas(document).map(|(name, _)| name).filter(|name| type_name(name) == **name);
+    let mut taken: Names = kept.cloned().chain(RESERVED.map(str::to_owned)).collect();
     for (name, _) in schemas(document) {
         let wanted = type_name(name);
         let keeps_name = wanted == *name && !RESERVED.contains(&name.as_str());
         if !keeps_name {
-            names.insert(name.clone(), free(&wanted, &mut taken));
+            names.insert(name.clone(), taken.free(&wanted));
         }
     }
     rename(document, &names, report, "make_component_names_unique", "as a type");
@@ -146,17 +144,6 @@ fn rename(
     }
 }
 
-/// Returns the wanted name, with the first free number if the name is taken, and marks the result as taken.
-pub(super) fn free(wanted: &str, taken: &mut BTreeSet<String>) -> String {
-    let mut candidate = wanted.to_owned();
-    let mut number = 2;
-    while !taken.insert(candidate.clone()) {
-        candidate = format!("{wanted}{number}");
-        number += 1;
-    }
-    candidate
-}
-
 /// Turns inline types into components. The generator names an inline type after its property, and the name
 /// may clash with a component.
 ///
@@ -203,7 +190,7 @@ pub(super) fn hoist(
 
 /// Turns inline types into components.
 struct Hoisting<'w> {
-    taken: BTreeSet<String>,
+    taken: Names,
     found: Map<String, Value>,
     wanted: &'w dyn Fn(&Value) -> bool,
 }
@@ -237,7 +224,7 @@ impl Hoisting<'_> {
             self.within(name, schema);
             return;
         }
-        let name = free(name, &mut self.taken);
+        let name = self.taken.free(name);
         let mut body = schema.take();
         self.within(&name, &mut body);
         let mut place = json!({"allOf": [reference(&name)]});
@@ -273,20 +260,16 @@ pub fn make_property_names_unique(document: &mut Value, report: &mut Report) {
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
         let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { continue };
         // A property keeps its name if its field has the same name. `extra` holds the unknown fields.
-        let mut taken: BTreeSet<String> =
-            properties.keys().filter(|name| field_name(name) == **name).cloned().collect();
-        taken.insert("extra".to_owned());
+        let kept = properties.keys().filter(|name| field_name(name) == **name).cloned();
+        let mut taken: Names = kept.chain(["extra".to_owned()]).collect();
         let mut here: BTreeMap<String, String> = BTreeMap::new();
         for property in properties.keys() {
             let field = field_name(property);
             let keeps_name = field == *property && property != "extra";
-            if keeps_name || taken.insert(field.clone()) {
+            if keeps_name || taken.take(field.clone()) {
                 continue;
             }
-            here.insert(
-                property.clone(),
-                free(&format!("{}_field", field.trim_end_matches('_')), &mut taken),
-            );
+            here.insert(property.clone(), taken.free(&format!("{}_field", field.trim_end_matches('_'))));
         }
         for (property, new) in &here {
             if let Some(value) = properties.remove(property) {

@@ -1,12 +1,12 @@
 //! Discriminators: the property whose values distinguish the choices of a `oneOf`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 
-use super::components::{free, hoist};
+use super::components::hoist;
 use super::enums::ENUMERATED;
-use super::naming::type_name;
+use super::naming::{Names, type_name};
 use super::walk::{entry, for_schemas, only_refers, reference, resolved, schemas, schemas_mut};
 use super::{Report, SCHEMAS, Union};
 
@@ -30,7 +30,7 @@ pub fn complete_discriminator_mappings(document: &mut Value, report: &mut Report
         let mut unmapped = Vec::new();
         let mapping =
             schema.pointer("/discriminator/mapping").and_then(Value::as_object).cloned().unwrap_or_default();
-        let is_mapped = |name: &str| mapping.values().any(|to| component_of(to) == Some(name));
+        let mapped: BTreeSet<&str> = mapping.values().filter_map(component_of).collect();
         for choice in &choices {
             // An inner choice with the same tag has its own mapping.
             let inner =
@@ -38,7 +38,7 @@ pub fn complete_discriminator_mappings(document: &mut Value, report: &mut Report
             if inner == Some(&property) {
                 continue;
             }
-            let Some(name) = only_refers(choice).filter(|name| !is_mapped(name)) else { continue };
+            let Some(name) = only_refers(choice).filter(|name| !mapped.contains(name)) else { continue };
             let values = tag_values(&whole, choice, &property).unwrap_or_else(|| vec![name.to_owned()]);
             unmapped.extend(
                 values
@@ -93,7 +93,7 @@ pub fn record_discriminators(document: &mut Value, report: &mut Report) {
     let mut unions: BTreeMap<String, Union> = BTreeMap::new();
     let mut tags: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut named: Vec<(String, usize, String)> = Vec::new();
-    let mut taken: BTreeSet<String> = schemas(document).map(|(name, _)| name.clone()).collect();
+    let mut taken: Names = schemas(document).map(|(name, _)| name.clone()).collect();
     for (name, schema) in schemas(document) {
         let Some(choices) = schema.get("oneOf").and_then(Value::as_array) else { continue };
         let stated = schema.pointer("/discriminator/propertyName").and_then(Value::as_str).map(str::to_owned);
@@ -101,16 +101,19 @@ pub fn record_discriminators(document: &mut Value, report: &mut Report) {
             continue;
         };
         let mapping = schema.pointer("/discriminator/mapping").and_then(Value::as_object);
-        let mapped = |component: &str| {
-            let targets =
-                mapping.into_iter().flatten().filter(|(_, target)| component_of(target) == Some(component));
-            targets.map(|(value, _)| value.clone()).collect::<Vec<_>>()
-        };
+        let mut mapped: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (value, target) in mapping.into_iter().flatten() {
+            if let Some(component) = component_of(target) {
+                mapped.entry(component).or_default().push(value.clone());
+            }
+        }
         let mut union = Union { tag: property.clone(), choices: Vec::new() };
+        let mut known = BTreeSet::new();
         let mut inline = Vec::new();
         for (index, choice) in choices.iter().enumerate() {
             let component = only_refers(choice);
-            let mut values = component.map(mapped).unwrap_or_default();
+            let mut values =
+                component.and_then(|component| mapped.get(component).cloned()).unwrap_or_default();
             // Without a mapping, the tag value is the component's name. An enumeration of the tag is more
             // reliable.
             if values.is_empty() {
@@ -120,7 +123,7 @@ pub fn record_discriminators(document: &mut Value, report: &mut Report) {
                 Some(component) => component.to_owned(),
                 None => {
                     let Some(value) = values.first() else { break };
-                    let own = free(&format!("{name}{}", type_name(value)), &mut taken);
+                    let own = taken.free(&format!("{name}{}", type_name(value)));
                     inline.push((name.clone(), index, own.clone()));
                     own
                 }
@@ -129,7 +132,7 @@ pub fn record_discriminators(document: &mut Value, report: &mut Report) {
                 values.push(component.clone());
             }
             // A value that occurs twice belongs to the first choice.
-            values.retain(|value| !union.choices.iter().any(|(known, _)| known == value));
+            values.retain(|value| known.insert(value.clone()));
             union.choices.extend(values.into_iter().map(|value| (value, component.clone())));
         }
         let covered: BTreeSet<&String> = union.choices.iter().map(|(_, component)| component).collect();
@@ -200,7 +203,7 @@ pub(super) fn component_of(target: &Value) -> Option<&str> {
 
 /// Returns the enumerated values of a choice's property, if any.
 fn tag_values(document: &Value, choice: &Value, property: &str) -> Option<Vec<String>> {
-    let values = enumerated(document, choice, property, &mut Vec::new())?;
+    let values = enumerated(document, choice, property, &mut HashSet::new())?;
     let text = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
@@ -210,26 +213,26 @@ fn tag_values(document: &Value, choice: &Value, property: &str) -> Option<Vec<St
     (!values.is_empty()).then_some(values)
 }
 
+/// The most parts of a composition that are searched for the values of a tag.
+const MOST_PARTS: usize = 256;
+
 /// Returns the values of a property's enumeration. In a composition, the last part with one counts.
 fn enumerated<'d>(
     document: &'d Value,
     schema: &'d Value,
     property: &str,
-    within: &mut Vec<&'d Value>,
+    seen: &mut HashSet<*const Value>,
 ) -> Option<&'d Vec<Value>> {
     let schema = resolved(document, schema);
-    if within.iter().any(|other| std::ptr::eq(*other, schema)) {
+    if seen.len() == MOST_PARTS || !seen.insert(schema) {
         return None;
     }
-    within.push(schema);
     let own = schema.get("properties").and_then(|properties| properties.get(property)).and_then(|own| {
         let own = resolved(document, own);
         own.get("enum").or_else(|| own.get(ENUMERATED))?.as_array()
     });
     let parts = schema.get("allOf").and_then(Value::as_array).into_iter().flatten().rev();
-    let values = own.or_else(|| parts.filter_map(|part| enumerated(document, part, property, within)).next());
-    within.pop();
-    values
+    own.or_else(|| parts.filter_map(|part| enumerated(document, part, property, seen)).next())
 }
 
 /// Returns a property that is required in each choice, and has different values in each.

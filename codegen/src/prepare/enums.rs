@@ -1,6 +1,6 @@
 //! Enumerations that the generator rejects, or whose code doesn't compile.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 
@@ -70,12 +70,8 @@ pub fn deduplicate_enum_values(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) else { return };
         let before = values.len();
-        let mut seen = Vec::new();
-        values.retain(|value| {
-            let is_new = !seen.contains(value);
-            seen.push(value.clone());
-            is_new
-        });
+        let mut seen = HashSet::new();
+        values.retain(|value| seen.insert(value.clone()));
         if values.len() < before {
             report.add(
                 "deduplicate_enum_values",

@@ -1,6 +1,8 @@
 //! Length limits of texts in bodies. The server enforces them. The client checks them before an upload, so
 //! that an invalid body doesn't waste a file transfer.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::walk::{for_schemas, reachable_from_requests, schemas_mut};
@@ -41,12 +43,11 @@ pub fn record_text_lengths(document: &mut Value, report: &mut Report) {
         else {
             continue;
         };
-        let renamed = report.notes.properties.get(component).cloned().unwrap_or_default();
+        let renamed = report.notes.properties.get(component).into_iter().flatten();
+        let renamed: BTreeMap<String, String> =
+            renamed.map(|renamed| (renamed.wire.clone(), renamed.from.clone())).collect();
         for (property, length) in lengths.iter().filter(|_| sent.contains(component)) {
-            let property = renamed
-                .iter()
-                .find(|renamed| renamed.wire == *property)
-                .map_or(property, |renamed| &renamed.from);
+            let property = renamed.get(property).unwrap_or(property);
             let is_text = schema
                 .pointer("/properties")
                 .and_then(|properties| properties.get(property))

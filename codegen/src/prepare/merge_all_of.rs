@@ -1,13 +1,14 @@
 //! The algorithm of the rule `merge_all_of`: merges the parts of an `allOf` into one object, or into a choice
 //! between objects.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
-use super::components::free;
-use super::naming::type_name;
-use super::walk::{for_children, only_refers, reference, referred};
+use super::extensions::Extensions;
+use super::naming::{Names, type_name};
+use super::walk::{Copies, for_children, only_refers, reference, referred, size};
 use super::{OWN_TYPES, Report};
 
 /// Returns the number of parts of a composition. Its own properties and its own choices count as one part
@@ -26,34 +27,83 @@ fn parts(schema: &Value) -> Option<usize> {
 /// callers.
 const MAX_CHOICES: usize = 64;
 
+/// How many schemas may extend or contain one another. Each one has the fields of those that it extends, so
+/// a chain of them becomes larger with the square of its length.
+const MAX_DEPTH: usize = 256;
+
 /// Merges compositions, and collects the components of their choices.
 pub(super) struct AllOfMerger<'d> {
     /// The components of the original document.
-    pub(super) known: &'d Map<String, Value>,
+    known: &'d Map<String, Value>,
+    extensions: Extensions<'d>,
+    /// Whether a base lists components that extend it as choices.
+    lists_extensions: BTreeMap<String, bool>,
+    /// The merged components, so that each is merged once.
+    merged: BTreeMap<String, Rc<MergedObject>>,
+    /// How many parts were left out because they lead back to the composition.
+    left_out: usize,
+    /// How many more values may be merged.
+    copies: Copies,
+    /// The first limit that the document exceeds.
+    problem: Option<String>,
     /// The names of the types.
-    pub(super) taken: BTreeSet<String>,
+    taken: Names,
     /// The components made from choices.
     pub(super) made: Map<String, Value>,
-    pub(super) report: &'d mut Report,
+    report: &'d mut Report,
 }
 
-impl AllOfMerger<'_> {
+/// The components that contributed fields, and how many schemas contain the current one.
+#[derive(Default)]
+struct Within {
+    names: BTreeSet<String>,
+    depth: usize,
+}
+
+impl<'d> AllOfMerger<'d> {
+    pub(super) fn new(known: &'d Map<String, Value>, report: &'d mut Report) -> Self {
+        AllOfMerger {
+            known,
+            extensions: Extensions::new(known),
+            lists_extensions: BTreeMap::new(),
+            merged: BTreeMap::new(),
+            left_out: 0,
+            copies: Copies::of(known.values().map(size).sum()),
+            problem: None,
+            taken: known.keys().map(|name| type_name(name)).collect(),
+            made: Map::new(),
+            report,
+        }
+    }
+
+    /// Merges the component `name` and its inner schemas.
+    pub(super) fn merge_component(&mut self, name: &str, schema: &mut Value) -> Result<(), String> {
+        let mut within = Within { names: BTreeSet::from([name.to_owned()]), depth: 0 };
+        self.merge_within(name, schema, true, &mut within);
+        self.problem.take().map_or(Ok(()), |problem| Err(format!("components.schemas.{name}: {problem}")))
+    }
+
+    /// Merges a schema of an operation and its inner schemas.
+    pub(super) fn merge(&mut self, place: &str, schema: &mut Value) -> Result<(), String> {
+        self.merge_within(place, schema, false, &mut Within::default());
+        self.problem.take().map_or(Ok(()), |problem| Err(format!("{place}: {problem}")))
+    }
+
     /// Merges a schema and then its inner schemas. `within` lists the components that contributed fields,
     /// so that recursion ends. A recursive component omits its own fields. A recursive schema within
     /// another one becomes a reference to the component, because otherwise each copy would contain the
     /// next.
-    pub(super) fn merge(
-        &mut self,
-        place: &str,
-        schema: &mut Value,
-        is_component: bool,
-        within: &mut Vec<String>,
-    ) {
-        let outside = within.len();
+    fn merge_within(&mut self, place: &str, schema: &mut Value, is_component: bool, within: &mut Within) {
+        within.depth += 1;
+        if !self.is_within_depth(within.depth) {
+            return;
+        }
+        let mut added = Vec::new();
         let parts = parts(schema).or_else(|| (is_component && self.is_all_of_its_base(schema)).then_some(1));
         if let Some(parts) = parts {
             let mut object = MergedObject::default();
-            let taken = object.take(self.known, schema, within);
+            self.take(&mut object, schema, false, within);
+            let taken = !object.is_none && self.problem.is_none();
             if let Some(component) = object.leads_to.take().filter(|_| taken && !is_component) {
                 self.report.add("merge_all_of", place, format!("`{component}`, which it is part of"));
                 if let Some(schema) = schema.as_object_mut() {
@@ -64,19 +114,189 @@ impl AllOfMerger<'_> {
                 }
             } else if taken {
                 self.report.add("merge_all_of", place, format!("{parts} parts"));
-                within.append(&mut object.from);
+                added.extend(object.from.difference(&within.names).cloned());
+                within.names.extend(added.iter().cloned());
                 self.put(place, schema, object, is_component, within);
             }
         }
-        for_children(place, schema, &mut |place, child| self.merge(place, child, false, within));
-        within.truncate(outside);
+        for_children(place, schema, &mut |place, child| self.merge_within(place, child, false, within));
+        within.depth -= 1;
+        for name in &added {
+            within.names.remove(name);
+        }
+    }
+
+    fn is_within_depth(&mut self, depth: usize) -> bool {
+        if depth > MAX_DEPTH && self.problem.is_none() {
+            self.problem = Some(format!("more than {MAX_DEPTH} schemas extend one another"));
+        }
+        self.problem.is_none()
+    }
+
+    /// Counts values of merged schemas. Returns false if they are too many.
+    fn spend(&mut self, values: usize) -> bool {
+        if !self.copies.spend(values) && self.problem.is_none() {
+            let problem = "too many schemas extend large ones: merged, they would be many times the document";
+            self.problem = Some(problem.to_owned());
+        }
+        self.problem.is_none()
     }
 
     /// Returns whether a component is only an alias of its base, and the base lists it as a choice. As an
     /// alias of the base, it would be a choice of itself.
-    fn is_all_of_its_base(&self, schema: &Value) -> bool {
-        let base = only_refers(schema).and_then(|name| Some((name, self.known.get(name)?)));
-        base.is_some_and(|(name, base)| as_base(self.known, name, base) != *base)
+    fn is_all_of_its_base(&mut self, schema: &Value) -> bool {
+        only_refers(schema).is_some_and(|name| self.lists_extensions(name))
+    }
+
+    /// Returns whether the choices of a component extend it. They are no parts of it as a base: each of
+    /// them would otherwise become a choice between all.
+    fn lists_extensions(&mut self, name: &str) -> bool {
+        if let Some(known) = self.lists_extensions.get(name) {
+            return *known;
+        }
+        let choices = self.known.get(name).and_then(|target| target.get("oneOf")?.as_array());
+        let listed: BTreeSet<&str> = choices.into_iter().flatten().filter_map(referred).collect();
+        let lists = !listed.is_empty() && self.extensions.of(name).any(|other| listed.contains(other));
+        self.lists_extensions.insert(name.to_owned(), lists);
+        lists
+    }
+
+    /// Adds a part, including its own parts. The choices of a base aren't parts (`as_base`).
+    fn take(&mut self, into: &mut MergedObject, part: &Value, as_base: bool, within: &mut Within) {
+        if into.is_none || !self.spend(1) {
+            return;
+        }
+        if let Some(name) = referred(part) {
+            if within.names.contains(name) {
+                into.leads_to = Some(name.to_owned());
+                self.left_out += 1;
+                return;
+            }
+            let merged = self.merged(name, within);
+            self.absorb(into, &merged);
+            return;
+        }
+        let is_object = |part: &&Map<String, Value>| {
+            part.get("type").is_none_or(|kind| kind == "object")
+                && ["anyOf", "enum", "items", "$ref"].iter().all(|key| !part.contains_key(*key))
+        };
+        let Some(part) = part.as_object().filter(is_object) else {
+            into.is_none = true;
+            return;
+        };
+        let list = |key: &str| part.get(key).and_then(Value::as_array).into_iter().flatten();
+        for inner in list("allOf") {
+            self.take(into, inner, false, within);
+        }
+        if part.contains_key("oneOf") && !as_base {
+            self.take_choices(into, part, within);
+        }
+        let empty = Map::new();
+        let own = part.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+        if into.is_none || !self.spend(own.values().map(size).sum()) {
+            return;
+        }
+        let more = part
+            .get("additionalProperties")
+            .filter(|more| more.as_object().is_some_and(|more| !more.is_empty()));
+        into.add(own, list("required"), more);
+    }
+
+    /// Returns a merged component. It is kept, unless it depends on the schemas that contain it.
+    fn merged(&mut self, name: &str, within: &mut Within) -> Rc<MergedObject> {
+        if let Some(merged) = self.merged.get(name).filter(|merged| merged.from.is_disjoint(&within.names)) {
+            let merged = Rc::clone(merged);
+            self.is_within_depth(within.depth + merged.depth);
+            return merged;
+        }
+        let mut merged = MergedObject::default();
+        let Some(target) = self.known.get(name).filter(|_| !OWN_TYPES.contains(&name)) else {
+            merged.is_none = true;
+            return Rc::new(merged);
+        };
+        if !self.is_within_depth(within.depth + 1) {
+            return Rc::new(merged);
+        }
+        let before = self.left_out;
+        let as_base = self.lists_extensions(name);
+        within.depth += 1;
+        within.names.insert(name.to_owned());
+        self.take(&mut merged, target, as_base, within);
+        within.names.remove(name);
+        within.depth -= 1;
+        merged.from.insert(name.to_owned());
+        merged.depth += 1;
+        let merged = Rc::new(merged);
+        if self.left_out == before {
+            self.merged.insert(name.to_owned(), Rc::clone(&merged));
+        }
+        merged
+    }
+
+    /// Adds a merged component.
+    fn absorb(&mut self, into: &mut MergedObject, part: &MergedObject) {
+        into.from.extend(part.from.iter().cloned());
+        into.depth = into.depth.max(part.depth);
+        into.is_none |= part.is_none;
+        if into.is_none || !self.spend(part.all_values()) {
+            return;
+        }
+        if part.leads_to.is_some() {
+            into.leads_to = part.leads_to.clone();
+        }
+        if let Some(choices) = part.choices.clone() {
+            self.add_choices(into, choices, part.discriminator.clone());
+        }
+        into.add(&part.properties, &part.required, part.more.as_ref());
+    }
+
+    /// Adds the choices of a part.
+    fn take_choices(&mut self, into: &mut MergedObject, part: &Map<String, Value>, within: &mut Within) {
+        let mut choices = Vec::new();
+        for choice in part.get("oneOf").and_then(Value::as_array).into_iter().flatten() {
+            let mut one = MergedObject::default();
+            self.take(&mut one, choice, false, within);
+            into.from.append(&mut one.from);
+            into.depth = into.depth.max(one.depth);
+            let leads_to = referred(choice).is_some_and(|name| within.names.contains(name));
+            into.is_none |= leads_to || one.is_none;
+            let name = referred(choice).map(str::to_owned);
+            match one.choices.take() {
+                None => {
+                    into.is_none |= one.properties.is_empty();
+                    choices.push((name, one));
+                }
+                Some(inner) if self.spend(one.values * inner.len()) => {
+                    choices.extend(inner.iter().map(|(inner, more)| joint(&name, &one, inner, more)));
+                }
+                Some(_) => return,
+            }
+            into.is_none |= choices.len() > MAX_CHOICES;
+            if into.is_none {
+                return;
+            }
+        }
+        self.add_choices(into, choices, part.get("discriminator").cloned());
+    }
+
+    /// Adds choices. Two choices are combined pairwise. The result has no tag.
+    fn add_choices(&mut self, into: &mut MergedObject, choices: Vec<Choice>, discriminator: Option<Value>) {
+        let others = into.choices.take();
+        into.is_none |= choices.len() * others.as_ref().map_or(1, Vec::len) > MAX_CHOICES;
+        let values = |choices: &[Choice]| choices.iter().map(|(_, one)| one.values).sum::<usize>();
+        (into.choices, into.discriminator) = match others {
+            _ if into.is_none => return,
+            None => (Some(choices), discriminator),
+            Some(others) => {
+                if !self.spend(values(&others) * choices.len() + others.len() * values(&choices)) {
+                    return;
+                }
+                let each = |(name, one): &Choice| {
+                    choices.iter().map(|(inner, more)| joint(name, one, inner, more)).collect::<Vec<_>>()
+                };
+                (Some(others.iter().flat_map(each).collect()), None)
+            }
+        };
     }
 
     fn put(
@@ -85,7 +305,7 @@ impl AllOfMerger<'_> {
         schema: &mut Value,
         mut object: MergedObject,
         is_component: bool,
-        within: &mut Vec<String>,
+        within: &mut Within,
     ) {
         let Some(schema) = schema.as_object_mut() else { return };
         for key in
@@ -97,29 +317,32 @@ impl AllOfMerger<'_> {
             schema.extend(object.written());
             return;
         };
+        if !self.spend(object.values * choices.len()) {
+            return;
+        }
+        let of_choices: BTreeSet<&str> = choices.iter().filter_map(|(name, _)| name.as_deref()).collect();
+        let extending: BTreeSet<&str> =
+            self.extensions.of(place).filter(|name| of_choices.contains(name)).collect();
         let mut names = Vec::new();
         let mut listed = Vec::new();
-        for (name, choice) in choices {
+        for (name, choice) in &choices {
             // A choice that extends this component already has all its fields.
-            if let Some(name) = name
-                .as_deref()
-                .filter(|name| self.known.get(*name).is_some_and(|it| extends(self.known, it, place)))
-            {
+            if let Some(name) = name.as_deref().filter(|name| extending.contains(name)) {
                 listed.push(reference(name));
                 continue;
             }
             let mut one = object.clone();
-            one.add(choice);
+            one.add(&choice.properties, &choice.required, choice.more.as_ref());
             let mut one = Value::Object(one.written());
-            let Some(name) = name.filter(|_| is_component) else {
+            let Some(name) = name.as_ref().filter(|_| is_component) else {
                 listed.push(one);
                 continue;
             };
-            let own = free(&format!("{place}{}", type_name(&name)), &mut self.taken);
-            for_children(&own, &mut one, &mut |place, child| self.merge(place, child, false, within));
+            let own = self.taken.free(&format!("{place}{}", type_name(name)));
+            for_children(&own, &mut one, &mut |place, child| self.merge_within(place, child, false, within));
             listed.push(reference(&own));
             self.made.insert(own.clone(), one);
-            names.push((name, own));
+            names.push((name.clone(), own));
         }
         schema.insert("oneOf".to_owned(), Value::Array(listed));
         let Some(mut discriminator) = object.discriminator else { return };
@@ -135,137 +358,62 @@ impl AllOfMerger<'_> {
     }
 }
 
+/// A choice, with the name of its component.
+type Choice = (Option<String>, MergedObject);
+
 /// The result of merging parts.
 #[derive(Default, Clone)]
 struct MergedObject {
     properties: Map<String, Value>,
     required: Vec<Value>,
+    /// The same, to find one.
+    is_required: HashSet<Value>,
     /// The schema of additional fields, if any part states it.
     more: Option<Value>,
-    /// The choices, each with the name of its component.
-    choices: Option<Vec<(Option<String>, MergedObject)>>,
+    choices: Option<Vec<Choice>>,
     discriminator: Option<Value>,
     /// The components that the parts came from.
-    from: Vec<String>,
+    from: BTreeSet<String>,
     /// A component of the parts that contains this composition.
     leads_to: Option<String>,
-}
-
-/// Returns whether a component extends another, directly or indirectly.
-pub(super) fn extends(known: &Map<String, Value>, component: &Value, base: &str) -> bool {
-    let bases = |schema: &Value| -> Vec<String> {
-        let parts = schema.get("allOf").and_then(Value::as_array).into_iter().flatten();
-        parts.filter_map(referred).map(str::to_owned).collect()
-    };
-    let mut seen = BTreeSet::new();
-    let mut open = bases(component);
-    while let Some(name) = open.pop() {
-        if name == base {
-            return true;
-        }
-        if let Some(next) = known.get(&name).filter(|_| seen.insert(name.clone())) {
-            open.extend(bases(next));
-        }
-    }
-    false
-}
-
-/// Returns a base without its list of extending components. A base with a tag lists them as choices. Each
-/// of them would otherwise become a choice between all.
-fn as_base(known: &Map<String, Value>, name: &str, target: &Value) -> Value {
-    let mut base = target.clone();
-    let listed = target.get("oneOf").and_then(Value::as_array).into_iter().flatten().filter_map(referred);
-    let is_base = listed.filter_map(|choice| known.get(choice)).any(|choice| extends(known, choice, name));
-    if let Some(base) = base.as_object_mut().filter(|_| is_base) {
-        base.remove("oneOf");
-        base.remove("discriminator");
-    }
-    base
+    /// Whether a part isn't an object.
+    is_none: bool,
+    /// The number of values in the properties.
+    values: usize,
+    /// How many schemas extend one another.
+    depth: usize,
 }
 
 impl MergedObject {
-    /// Adds a part, including its own parts. Returns false if the part isn't an object.
-    fn take(&mut self, known: &Map<String, Value>, part: &Value, within: &mut Vec<String>) -> bool {
-        if let Some(name) = referred(part) {
-            if within.iter().any(|other| other == name) {
-                self.leads_to = Some(name.to_owned());
-                return true;
-            }
-            let Some(target) = known.get(name).filter(|_| !OWN_TYPES.contains(&name)) else { return false };
-            within.push(name.to_owned());
-            let taken = self.take(known, &as_base(known, name, target), within);
-            within.pop();
-            self.from.push(name.to_owned());
-            return taken;
-        }
-        let Some(part) = part.as_object() else { return false };
-        let is_object = part.get("type").is_none_or(|kind| kind == "object")
-            && ["anyOf", "enum", "items", "$ref"].iter().all(|key| !part.contains_key(*key));
-        if !is_object {
-            return false;
-        }
-        let list = |key: &str| part.get(key).and_then(Value::as_array).into_iter().flatten();
-        for inner in list("allOf") {
-            if !self.take(known, inner, within) {
-                return false;
-            }
-        }
-        if part.contains_key("oneOf") {
-            let mut choices = Vec::new();
-            for choice in list("oneOf") {
-                let mut one = MergedObject::default();
-                let leads_to = referred(choice).is_some_and(|name| within.iter().any(|other| other == name));
-                if leads_to || !one.take(known, choice, within) {
-                    return false;
-                }
-                self.from.append(&mut one.from);
-                let name = referred(choice).map(str::to_owned);
-                match one.choices.take() {
-                    None if one.properties.is_empty() => return false,
-                    None => choices.push((name, one)),
-                    Some(inner) => choices
-                        .extend(inner.into_iter().map(|(inner, more)| joint(&name, &one, &inner, &more))),
+    /// Adds fields. A later definition of a property replaces the earlier one, unless it states no type.
+    fn add<'v>(
+        &mut self,
+        properties: &Map<String, Value>,
+        required: impl IntoIterator<Item = &'v Value>,
+        more: Option<&Value>,
+    ) {
+        const SHAPE: [&str; 5] = ["type", "$ref", "allOf", "oneOf", "enum"];
+        for (name, property) in properties {
+            let has_shape = SHAPE.iter().any(|key| property.get(*key).is_some());
+            if has_shape || !self.properties.contains_key(name) {
+                self.values += size(property);
+                if let Some(replaced) = self.properties.insert(name.clone(), property.clone()) {
+                    self.values -= size(&replaced);
                 }
             }
-            // Two choices are combined pairwise. The result has no tag.
-            (self.choices, self.discriminator) = match self.choices.take() {
-                None => (Some(choices), part.get("discriminator").cloned()),
-                Some(others) => {
-                    let each = |(name, one): &(Option<String>, MergedObject)| {
-                        choices.iter().map(|(inner, more)| joint(name, one, inner, more)).collect::<Vec<_>>()
-                    };
-                    (Some(others.iter().flat_map(each).collect()), None)
-                }
-            };
-            if self.choices.as_ref().is_some_and(|choices| choices.len() > MAX_CHOICES) {
-                return false;
+        }
+        self.more = more.cloned().or(self.more.take());
+        for name in required {
+            if self.is_required.insert(name.clone()) {
+                self.required.push(name.clone());
             }
         }
-        let own = part.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
-        let more = part
-            .get("additionalProperties")
-            .filter(|more| more.as_object().is_some_and(|more| !more.is_empty()));
-        let required = list("required").cloned().collect();
-        self.add(MergedObject { properties: own, required, more: more.cloned(), ..MergedObject::default() });
-        true
     }
 
-    /// Adds the fields of a part. A later definition of a property replaces the earlier one, unless it
-    /// states no type.
-    fn add(&mut self, part: MergedObject) {
-        const SHAPE: [&str; 5] = ["type", "$ref", "allOf", "oneOf", "enum"];
-        for (name, property) in part.properties {
-            let has_shape = SHAPE.iter().any(|key| property.get(*key).is_some());
-            if has_shape || !self.properties.contains_key(&name) {
-                self.properties.insert(name, property);
-            }
-        }
-        self.more = part.more.or(self.more.take());
-        for name in part.required {
-            if !self.required.contains(&name) {
-                self.required.push(name);
-            }
-        }
+    /// Returns the number of values, with those of the choices.
+    fn all_values(&self) -> usize {
+        let choices = self.choices.iter().flatten().map(|(_, one)| one.all_values()).sum::<usize>();
+        self.values + self.required.len() + self.from.len() + choices
     }
 
     fn written(self) -> Map<String, Value> {
@@ -285,14 +433,9 @@ impl MergedObject {
 }
 
 /// Combines two choices, and their names.
-fn joint(
-    name: &Option<String>,
-    one: &MergedObject,
-    inner: &Option<String>,
-    more: &MergedObject,
-) -> (Option<String>, MergedObject) {
+fn joint(name: &Option<String>, one: &MergedObject, inner: &Option<String>, more: &MergedObject) -> Choice {
     let mut both = one.clone();
-    both.add(more.clone());
+    both.add(&more.properties, &more.required, more.more.as_ref());
     let names: Vec<&str> = [name, inner].into_iter().filter_map(Option::as_deref).collect();
     ((!names.is_empty()).then(|| names.join("_")), both)
 }

@@ -6,6 +6,7 @@ mod choices;
 mod components;
 mod discriminators;
 mod enums;
+mod extensions;
 mod lengths;
 mod merge_all_of;
 #[doc(hidden)]
@@ -60,8 +61,9 @@ pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", 
 ///
 /// # Errors
 ///
-/// Returns an error if a reference points to nothing, a media type isn't an object, or the document has no
-/// operation. The error is one line with place and reason.
+/// Returns an error if a reference points to nothing, a media type isn't an object, the document has no
+/// operation, or the document would become many times larger: its schemas extend or contain one another too
+/// deeply or too often, or its operations share large parts. The error is one line with place and reason.
 pub fn prepare(document: &mut Value) -> Result<Report, String> {
     let mut report = Report::default();
     let report_to = &mut report;
@@ -84,11 +86,11 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     all_of::merge_shapeless_parts(document, report_to);
     choices::any_of_to_one_of(document, report_to);
     choices::drop_null_and_blank_choices(document, report_to);
-    choices::flatten_nested_choices(document, report_to);
+    choices::flatten_nested_choices(document, report_to)?;
     nullable::move_nullable_to_references(document, report_to);
     all_of::drop_required_only_choices(document, report_to);
     all_of::hoist_compositions_with_choices(document, report_to);
-    all_of::merge_all_of(document, report_to);
+    all_of::merge_all_of(document, report_to)?;
     // Operations.
     operations::keep_one_success(document, report_to);
     operations::keep_one_request_type(document, report_to)?;

@@ -1,5 +1,7 @@
 //! The Rust names that the generator makes of a document's names. The rules use them to detect clashes.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use heck::{ToPascalCase, ToSnakeCase};
 use unicode_ident::{is_xid_continue, is_xid_start};
 
@@ -26,6 +28,48 @@ pub fn parameter_name(name: &str) -> String {
 pub fn is_nameable(value: &str) -> bool {
     value.chars().any(char::is_alphanumeric)
         && value.chars().all(|letter| is_xid_continue(letter) || !letter.is_alphanumeric())
+}
+
+/// Names that are taken. Each wanted name has one counter, so that many equal names need one step each.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    taken: BTreeSet<String>,
+    /// The next number to try, by wanted name.
+    next: BTreeMap<String, usize>,
+}
+
+impl Names {
+    /// Marks a name as taken. Returns false if it was taken before.
+    pub(super) fn take(&mut self, name: String) -> bool {
+        self.taken.insert(name)
+    }
+
+    /// Returns the wanted name, with the first free number if the name is taken, and marks the result as
+    /// taken.
+    pub(super) fn free(&mut self, wanted: &str) -> String {
+        self.free_after(wanted, "")
+    }
+
+    /// Returns the same as [`Names::free`], with `separator` before the number.
+    pub(super) fn free_after(&mut self, wanted: &str, separator: &str) -> String {
+        if self.taken.insert(wanted.to_owned()) {
+            return wanted.to_owned();
+        }
+        let number = self.next.entry(wanted.to_owned()).or_insert(2);
+        loop {
+            let candidate = format!("{wanted}{separator}{number}");
+            *number += 1;
+            if self.taken.insert(candidate.clone()) {
+                return candidate;
+            }
+        }
+    }
+}
+
+impl FromIterator<String> for Names {
+    fn from_iter<I: IntoIterator<Item = String>>(names: I) -> Self {
+        Names { taken: names.into_iter().collect(), next: BTreeMap::new() }
+    }
 }
 
 fn plain(name: &str) -> String {

@@ -1,6 +1,6 @@
 //! Operations: callable names, one request body and one response.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -53,6 +53,8 @@ pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
     let mut methods: BTreeSet<String> =
         ["new", "option", "result", "string", "vec"].map(str::to_owned).into();
     let mut builders: BTreeSet<String> = BTreeSet::new();
+    // The next number to try. Ids that clash have the same type.
+    let mut next: BTreeMap<String, usize> = BTreeMap::new();
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
@@ -60,10 +62,10 @@ pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
             operation.get("operationId").and_then(Value::as_str).map(str::trim).filter(|id| !id.is_empty());
         let name = given.map_or_else(|| format!("{method}_{}", parameter_name(path)), str::to_owned);
         let mut candidate = name.clone();
-        let mut number = 2;
         while methods.contains(&parameter_name(&candidate)) || builders.contains(&type_name(&candidate)) {
+            let number = next.entry(type_name(&name)).or_insert(2);
             candidate = format!("{name}_{number}");
-            number += 1;
+            *number += 1;
         }
         methods.insert(parameter_name(&candidate));
         builders.insert(type_name(&candidate));
@@ -140,8 +142,9 @@ pub fn keep_one_success(document: &mut Value, report: &mut Report) {
             let empty = beside.iter().any(|status| !has_body(status));
             let shape = |status: &str| json_schema(&responses[status]).cloned();
             let mut shapes: Vec<Value> = shape(kept).into_iter().collect();
+            let mut known: HashSet<Value> = shapes.iter().cloned().collect();
             for other in beside.iter().filter_map(|status| shape(status)) {
-                if !shapes.is_empty() && !shapes.contains(&other) {
+                if !shapes.is_empty() && known.insert(other.clone()) {
                     shapes.push(other);
                 }
             }
@@ -369,32 +372,44 @@ fn is_text_of(schema: &Value, format: &str) -> bool {
 
 /// Returns whether a body's schema is a file, or has a file among its fields.
 fn holds_a_file(document: &Value, schema: &Value) -> bool {
-    has_a_field(document, schema, 0, &is_binary)
+    has_a_field(document, schema, &is_binary)
 }
 
 /// Returns whether a field of a body may be a file. A response has the file's URL instead, and a schema for
 /// both requests and responses declares a URL.
 fn may_be_a_file(document: &Value, schema: &Value) -> bool {
-    has_a_field(document, schema, 0, &|field| is_binary(field) || is_text_of(field, "uri"))
+    has_a_field(document, schema, &|field| is_binary(field) || is_text_of(field, "uri"))
 }
 
-fn has_a_field(document: &Value, schema: &Value, depth: usize, is: &dyn Fn(&Value) -> bool) -> bool {
-    if depth > 8 {
-        return false;
+/// Searches a body's schema for a field, to a depth of 8.
+fn has_a_field(document: &Value, schema: &Value, is: &dyn Fn(&Value) -> bool) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![schema];
+    for _ in 0..=8 {
+        let mut below = Vec::new();
+        for schema in open {
+            let target = only_refers(schema)
+                .and_then(|name| Some((name, document.pointer("/components/schemas")?.get(name)?)));
+            if let Some((name, target)) = target {
+                // A component has the same fields everywhere.
+                if seen.insert(name) {
+                    below.push(target);
+                }
+                continue;
+            }
+            // A request body has no read-only fields.
+            if is(schema) && !says(schema, "readOnly") {
+                return true;
+            }
+            below.extend(
+                schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::values),
+            );
+            for key in ["allOf", "oneOf", "anyOf"] {
+                below.extend(schema.get(key).and_then(Value::as_array).into_iter().flatten());
+            }
+            below.extend(schema.get("items"));
+        }
+        open = below;
     }
-    let target = only_refers(schema).and_then(|name| document.pointer("/components/schemas")?.get(name));
-    if let Some(target) = target {
-        return has_a_field(document, target, depth + 1, is);
-    }
-    // A request body has no read-only fields.
-    if is(schema) && !says(schema, "readOnly") {
-        return true;
-    }
-    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::values);
-    let parts =
-        ["allOf", "oneOf", "anyOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
-    properties
-        .chain(parts)
-        .chain(schema.get("items"))
-        .any(|child| has_a_field(document, child, depth + 1, is))
+    false
 }

@@ -1,10 +1,10 @@
 //! Parameters that the generator rejects, and clashing names of parameters.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::naming::parameter_name;
+use super::naming::{Names, parameter_name};
 use super::walk::{entry, for_operations, only_refers, place_of, reference, resolved};
 use super::{Renamed, Report};
 
@@ -18,6 +18,7 @@ pub fn make_parameters_sendable(document: &mut Value, report: &mut Report) {
         let place = place_of(path, method, operation);
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
         let in_path: Vec<&str> = path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
+        let of_path: BTreeSet<&str> = in_path.iter().copied().collect();
         let mut seen = BTreeSet::new();
         let mut note = |what: String| report.add("make_parameters_sendable", &place, what);
         if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
@@ -28,7 +29,7 @@ pub fn make_parameters_sendable(document: &mut Value, report: &mut Report) {
                 let (name, holder) = (text("name"), text("in"));
                 let dropped = match holder.as_str() {
                     _ if !parameter.get("name").is_some_and(Value::is_string) => Some("it has no name"),
-                    "path" if !in_path.contains(&name.as_str()) => Some("the path has no such part"),
+                    "path" if !of_path.contains(name.as_str()) => Some("the path has no such part"),
                     "header"
                         if ["accept", "content-type", "authorization"]
                             .contains(&name.to_ascii_lowercase().as_str()) =>
@@ -253,10 +254,10 @@ pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
         let place = place_of(path, method, operation);
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
         // The generator reserves `new`, `send`, `stream` and the variable that holds the headers.
-        let mut taken: BTreeSet<String> = ["new", "send", "stream", "header_map"].map(str::to_owned).into();
-        if operation.get("requestBody").is_some() {
-            taken.extend(["body", "body_map", "body_is_set", "form"].map(str::to_owned));
-        }
+        let of_body = operation.get("requestBody").map(|_| ["body", "body_map", "body_is_set", "form"]);
+        let reserved =
+            ["new", "send", "stream", "header_map"].into_iter().chain(of_body.into_iter().flatten());
+        let mut taken: Names = reserved.map(str::to_owned).collect();
         let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) else {
             return Ok(());
         };
@@ -264,18 +265,15 @@ pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
         parameters.sort_by_key(|parameter| parameter["in"] != "path");
         for parameter in parameters {
             let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-            if taken.insert(parameter_name(&name)) {
+            if taken.take(parameter_name(&name)) {
                 continue;
             }
             let holder = parameter["in"].as_str().unwrap_or_default().to_owned();
-            let mut candidate = format!("{name}_{holder}");
-            while !taken.insert(parameter_name(&candidate)) {
-                candidate.push_str("_too");
-            }
+            let candidate = taken.free_after(&parameter_name(&format!("{name}_{holder}")), "_");
             report.add(
                 "make_parameter_names_unique",
                 &place,
-                format!("`{name}` in the {holder} is set by `{}`", parameter_name(&candidate)),
+                format!("`{name}` in the {holder} is set by `{candidate}`"),
             );
             parameter["name"] = json!(candidate);
             match holder.as_str() {
@@ -291,14 +289,17 @@ pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
         Ok(())
     });
     // A path parameter is identified by its position, so the template may use any name.
+    let Some(all) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
+    // Where an operation is after its earlier parameters were renamed.
+    let mut moved: BTreeMap<(String, String), String> = BTreeMap::new();
     for (path, method, name, renamed) in paths {
-        let Some(all) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
-        let Some(operation) = all.get_mut(&path).and_then(|item| item.as_object_mut()?.remove(&method))
-        else {
+        let now = moved.get(&(path.clone(), method.clone())).unwrap_or(&path);
+        let Some(operation) = all.get_mut(now).and_then(|item| item.as_object_mut()?.remove(&method)) else {
             continue;
         };
-        let other = path.replacen(&format!("{{{name}}}"), &format!("{{{renamed}}}"), 1);
-        all.entry(other).or_insert_with(|| json!({}))[method] = operation;
+        let other = now.replacen(&format!("{{{name}}}"), &format!("{{{renamed}}}"), 1);
+        all.entry(other.clone()).or_insert_with(|| json!({}))[&method] = operation;
+        moved.insert((path, method), other);
     }
 }
 

@@ -7,29 +7,31 @@ use serde_json::Value;
 use super::choices::choices_differ;
 use super::components::needs_a_name;
 use super::walk::{
-    for_children, for_operation_schemas, for_operations, only_refers, reach, references, schemas, schemas_mut,
+    for_children, for_operation_schemas, for_operations, in_order_of_references, only_refers, schemas,
+    schemas_mut, size,
 };
 use super::{OWN_TYPES, Report};
 
+/// How many values a plain type may have that contains others. Named lists may contain each other to any
+/// depth.
+const LARGEST: usize = 128;
+
 /// Replaces references to a component that only names a plain type by that type. The generator makes a
-/// struct with one field of it, which accepts neither `5` nor `"x"`.
+/// struct with one field of it, which accepts neither `5` nor `"x"`. A recursive list stays a component.
 ///
 /// `UserId: {type: integer}`, `owner: {$ref: UserId}` -> `owner: {type: integer}`
 pub fn inline_plain_types(document: &mut Value, report: &mut Report) {
-    let mut plain: BTreeMap<String, Value> = schemas(document)
-        .filter(|(name, schema)| !OWN_TYPES.contains(&name.as_str()) && is_plain(schema))
-        // A recursive list can't be inlined.
-        .filter(|(name, schema)| !reach(document, references(schema)).contains(*name))
-        .map(|(name, schema)| (name.clone(), schema.clone()))
-        .collect();
-    // A plain type may contain others. Recursive types were excluded, so this loop ends.
-    loop {
-        let before = plain.clone();
-        for schema in plain.values_mut() {
-            put_within(schema, &before);
-        }
-        if plain == before {
-            break;
+    let by_name: BTreeMap<&str, &Value> =
+        schemas(document).map(|(name, schema)| (name.as_str(), schema)).collect();
+    let mut plain = BTreeMap::new();
+    let (order, recursive) = in_order_of_references(document);
+    for name in order.iter().filter(|name| !OWN_TYPES.contains(&name.as_str()) && !recursive.contains(*name))
+    {
+        let Some(schema) = by_name.get(name.as_str()).filter(|schema| is_plain(schema)) else { continue };
+        let mut whole = (*schema).clone();
+        put_within(&mut whole, &plain);
+        if whole == **schema || size(&whole) <= LARGEST {
+            plain.insert(name.clone(), whole);
         }
     }
     for (_, schema) in

@@ -1,19 +1,16 @@
 //! References: shared parts are inlined, and schemas refer only to components. The generator panics on
 //! other references and doesn't name them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Map, Value, json};
 
 use super::Report;
-use super::naming::{parameter_name, type_name};
+use super::naming::{Names, parameter_name, type_name};
 use super::walk::{
-    SCHEMAS, entry, for_all_children, for_operation_schemas, for_operations, operations, place_of,
-    reference as reference_to, references, schemas, schemas_mut,
+    Copies, SCHEMAS, entry, for_all_children, for_operation_schemas, for_operations, operations, place_of,
+    reference as reference_to, references, schemas, schemas_mut, size,
 };
-
-/// The longest chain of references. A longer one is a cycle.
-const LONGEST: usize = 16;
 
 /// Copies shared path items, parameters, bodies and responses to the operations that use them, so that a
 /// rule can change one operation without changing another. The parameters of a path become those of its
@@ -22,15 +19,34 @@ const LONGEST: usize = 16;
 /// `parameters: [{$ref: "#/components/parameters/Id"}]` -> `parameters: [{name: id, in: path, …}]`
 pub fn inline_shared_parts(document: &mut Value) -> Result<(), String> {
     let whole = document.clone();
-    let resolve = |part: &mut Value, place: &str| -> Result<(), String> {
-        for _ in 0..LONGEST {
-            let Some(reference) = part.get("$ref").and_then(Value::as_str) else { return Ok(()) };
-            *part = pointer(reference)
-                .and_then(|at| whole.pointer(&at))
-                .cloned()
-                .ok_or_else(|| not_found(place, reference))?;
+    let mut copies = Copies::of(size(&whole));
+    // What a reference leads to, after all references in between.
+    let mut ends: BTreeMap<String, &Value> = BTreeMap::new();
+    let mut resolve = |part: &mut Value, place: &str| -> Result<(), String> {
+        let Some(mut reference) = part.get("$ref").and_then(Value::as_str) else { return Ok(()) };
+        let mut followed = BTreeSet::new();
+        let end = loop {
+            if let Some(end) = ends.get(reference) {
+                break *end;
+            }
+            if !followed.insert(reference.to_owned()) {
+                return Err(format!("{place}: a reference leads to itself"));
+            }
+            let target = pointer(reference).and_then(|at| whole.pointer(&at));
+            let target = target.ok_or_else(|| not_found(place, reference))?;
+            match target.get("$ref").and_then(Value::as_str) {
+                Some(next) => reference = next,
+                None => break target,
+            }
+        };
+        ends.extend(followed.into_iter().map(|reference| (reference, end)));
+        if !copies.spend(size(end)) {
+            return Err(format!(
+                "{place}: too many operations share large parts: copied to each, they would be many times the document"
+            ));
         }
-        Err(format!("{place}: a reference leads to itself"))
+        *part = end.clone();
+        Ok(())
     };
     let mut shared: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for (path, item) in document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten() {
@@ -67,14 +83,10 @@ pub fn inline_shared_parts(document: &mut Value) -> Result<(), String> {
         if let Some(above) = shared.get(path)
             && let Some(own) = operation.entry("parameters").or_insert_with(|| json!([])).as_array_mut()
         {
-            let is = |one: &Value, other: &Value| {
-                one.get("name") == other.get("name") && one.get("in") == other.get("in")
-            };
-            let inherited: Vec<Value> = above
-                .iter()
-                .filter(|parameter| !own.iter().any(|other| is(other, parameter)))
-                .cloned()
-                .collect();
+            let key = |parameter: &Value| ["name", "in"].map(|key| parameter.get(key).cloned());
+            let known: HashSet<_> = own.iter().map(key).collect();
+            let inherited: Vec<Value> =
+                above.iter().filter(|parameter| !known.contains(&key(parameter))).cloned().collect();
             own.extend(inherited);
         }
         Ok(())
@@ -89,7 +101,14 @@ pub fn inline_shared_parts(document: &mut Value) -> Result<(), String> {
 pub fn point_references_to_components(document: &mut Value, report: &mut Report) -> Result<(), String> {
     let whole = document.clone();
     let taken = schemas(&whole).map(|(name, _)| type_name(name)).collect();
-    let mut following = Following { whole: &whole, taken, made: BTreeMap::new(), open: Vec::new(), report };
+    let mut following = Following {
+        whole: &whole,
+        taken,
+        made: BTreeMap::new(),
+        ends: BTreeMap::new(),
+        open: Vec::new(),
+        report,
+    };
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
         following.follow(
             &format!("components.schemas.{name}"),
@@ -150,9 +169,11 @@ pub fn check_references(document: &mut Value) -> Result<(), String> {
 struct Following<'d> {
     whole: &'d Value,
     /// The names of types.
-    taken: BTreeSet<String>,
+    taken: Names,
     /// The names of the components, by the place of their original schema.
     made: BTreeMap<String, String>,
+    /// The references that stand for a place within a root, after all references in between.
+    ends: BTreeMap<(String, String), String>,
     /// Places whose component isn't made yet.
     open: Vec<String>,
     report: &'d mut Report,
@@ -195,35 +216,37 @@ impl Following<'_> {
     /// Returns the reference to the component. A target that isn't a component becomes one.
     fn component(&mut self, place: &str, root: &str, reference: &str) -> Result<String, String> {
         let mut at = pointer(reference).ok_or_else(|| not_found(place, reference))?;
-        for _ in 0..LONGEST {
+        let mut followed = BTreeSet::new();
+        let end = loop {
             if at.is_empty() {
                 at = root.to_owned();
             }
+            if let Some(end) = self.ends.get(&(root.to_owned(), at.clone())) {
+                break end.clone();
+            }
+            if !followed.insert(at.clone()) {
+                return Err(format!("{place}: `{reference}` leads to itself"));
+            }
             if let Some(name) = at.strip_prefix("/components/schemas/").filter(|name| !name.contains('/')) {
-                return Ok(format!("{SCHEMAS}{}", unescaped(name)));
+                break format!("{SCHEMAS}{}", unescaped(name));
             }
             let places = [at.clone(), format!("{root}{at}")].into_iter().filter(|at| !at.is_empty());
             let found = places.filter_map(|at| self.whole.pointer(&at).map(|target| (at, target))).next();
             let Some((found, target)) = found else { return Err(not_found(place, reference)) };
             match target.get("$ref").and_then(Value::as_str) {
                 Some(next) => at = pointer(next).ok_or_else(|| not_found(place, next))?,
-                None => return Ok(format!("{SCHEMAS}{}", self.name(found))),
+                None => break format!("{SCHEMAS}{}", self.name(found)),
             }
-        }
-        Err(format!("{place}: `{reference}` leads to itself"))
+        };
+        self.ends.extend(followed.into_iter().map(|at| ((root.to_owned(), at), end.clone())));
+        Ok(end)
     }
 
     fn name(&mut self, at: String) -> String {
         if let Some(name) = self.made.get(&at) {
             return name.clone();
         }
-        let wanted = component_name(&at, self.whole);
-        let mut name = wanted.clone();
-        let mut number = 2;
-        while !self.taken.insert(name.clone()) {
-            name = format!("{wanted}{number}");
-            number += 1;
-        }
+        let name = self.taken.free(&component_name(&at, self.whole));
         self.made.insert(at.clone(), name.clone());
         self.open.push(at);
         name

@@ -1,5 +1,7 @@
 //! Repairs invalid OpenAPI that occurs in real documents: values of the wrong type.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::Report;
@@ -95,12 +97,8 @@ fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut
     }
     if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
         let before = required.len();
-        let mut seen = Vec::new();
-        required.retain(|name| {
-            let kept = name.is_string() && !seen.contains(name);
-            seen.push(name.clone());
-            kept
-        });
+        let mut seen = HashSet::new();
+        required.retain(|name| name.is_string() && seen.insert(name.clone()));
         if required.len() < before {
             note(report, place, "`required`: doubled, or no names");
         }

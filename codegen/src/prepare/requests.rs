@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::components::free;
+use super::naming::Names;
 use super::walk::{
     descend, each_operation, reachable_from_answers, reachable_from_requests, references, rename_references,
     resolved, says, schemas, schemas_mut,
@@ -22,7 +22,7 @@ pub fn split_request_schemas(document: &mut Value, report: &mut Report) {
     let received = reachable_from_answers(document);
     let both: BTreeSet<String> = sent.intersection(&received).cloned().collect();
     let differs = |schema: &Value| {
-        let required: Vec<&str> = schema
+        let required: BTreeSet<&str> = schema
             .get("required")
             .and_then(Value::as_array)
             .into_iter()
@@ -32,7 +32,7 @@ pub fn split_request_schemas(document: &mut Value, report: &mut Report) {
         schema.get("properties").and_then(Value::as_object).into_iter().flatten().any(|(name, property)| {
             let is = |key: &str| says(property, key);
             let can_be_cleared = is("nullable") || is_collection(resolved(document, property));
-            is("readOnly") || is("writeOnly") || (can_be_cleared && !required.contains(&name.as_str()))
+            is("readOnly") || is("writeOnly") || (can_be_cleared && !required.contains(name.as_str()))
         })
     };
     let mut split: BTreeSet<String> = schemas(document)
@@ -40,23 +40,24 @@ pub fn split_request_schemas(document: &mut Value, report: &mut Report) {
         .map(|(name, _)| name.clone())
         .collect();
     // A component that refers to a split one is split, too.
-    loop {
-        let before = split.len();
-        let more: Vec<String> = schemas(document)
-            .filter(|(name, schema)| {
-                both.contains(*name) && references(schema).iter().any(|other| split.contains(other))
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        split.extend(more);
-        if split.len() == before {
-            break;
+    let mut referring: BTreeMap<String, Vec<&String>> = BTreeMap::new();
+    for (name, schema) in schemas(document).filter(|(name, _)| both.contains(*name)) {
+        for other in references(schema) {
+            referring.entry(other).or_default().push(name);
         }
     }
-    let mut taken: BTreeSet<String> = schemas(document).map(|(name, _)| name.clone()).collect();
+    let mut open: Vec<String> = split.iter().cloned().collect();
+    while let Some(other) = open.pop() {
+        for name in referring.remove(&other).into_iter().flatten() {
+            if split.insert(name.clone()) {
+                open.push(name.clone());
+            }
+        }
+    }
+    let mut taken: Names = schemas(document).map(|(name, _)| name.clone()).collect();
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     for name in &split {
-        let candidate = free(&format!("{name}Request"), &mut taken);
+        let candidate = taken.free(&format!("{name}Request"));
         report.add("split_request_schemas", name, format!("in a body it is `{candidate}`"));
         names.insert(name.clone(), candidate);
     }
@@ -116,16 +117,17 @@ fn one_direction_each(document: &mut Value, report: &mut Report) {
             let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
                 return;
             };
-            let mut here = Vec::new();
+            let mut here = BTreeSet::new();
             properties.retain(|property, value| {
                 let kept = !says(value, key);
                 if !kept {
-                    here.push(property.clone());
+                    here.insert(property.clone());
                 }
                 kept
             });
             if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
-                required.retain(|property| !here.iter().any(|gone| property == gone));
+                required
+                    .retain(|property| !property.as_str().is_some_and(|property| here.contains(property)));
             }
             gone.extend(here.into_iter().map(|property| format!("{place}.{property}")));
         });
@@ -147,7 +149,7 @@ pub fn allow_clearing_fields(document: &mut Value, report: &mut Report) {
     for (name, schema) in
         schemas.iter_mut().filter(|(name, _)| sent.contains(*name) && !received.contains(*name))
     {
-        let required: Vec<String> = schema
+        let required: BTreeSet<String> = schema
             .get("required")
             .and_then(Value::as_array)
             .into_iter()

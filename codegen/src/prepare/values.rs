@@ -1,5 +1,7 @@
 //! Values: free-form ones, times, links, unknown fields, constraints and defaults.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::Report;
@@ -134,14 +136,14 @@ pub fn drop_undescribed_required(document: &mut Value, report: &mut Report) {
     for_schemas(document, &mut |place, schema| {
         let Some(object) = schema.as_object_mut() else { return };
         let Some(properties) = object.get("properties").and_then(Value::as_object) else { return };
-        let known: Vec<String> = properties.keys().cloned().collect();
+        let known: BTreeSet<String> = properties.keys().cloned().collect();
         // In a composition, another part may describe it.
         if object.contains_key("allOf") {
             return;
         }
         let Some(required) = object.get_mut("required").and_then(Value::as_array_mut) else { return };
         required.retain(|name| {
-            let kept = known.iter().any(|known| name == known);
+            let kept = name.as_str().is_some_and(|name| known.contains(name));
             if !kept {
                 report.add(
                     "drop_undescribed_required",

@@ -1,6 +1,6 @@
 //! Walks a document: its operations, its schemas and their references.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -268,6 +268,38 @@ pub fn rename_references(value: &mut Value, rename: &dyn Fn(&str) -> Option<Stri
     }
 }
 
+/// How many values a rule may copy: a constant, and a multiple of the document's values. A small document
+/// can refer to a large part very often.
+pub struct Copies {
+    left: usize,
+}
+
+impl Copies {
+    const CONSTANT: usize = 500_000;
+    const MULTIPLE: usize = 16;
+
+    /// Returns what a rule may copy of a document with this many values.
+    pub fn of(values: usize) -> Self {
+        Copies { left: Self::CONSTANT + Self::MULTIPLE * values }
+    }
+
+    /// Counts copied values. Returns false if they are too many.
+    pub fn spend(&mut self, values: usize) -> bool {
+        let left = self.left.checked_sub(values);
+        self.left = left.unwrap_or_default();
+        left.is_some()
+    }
+}
+
+/// Returns the number of values in a value, including itself.
+pub fn size(value: &Value) -> usize {
+    1 + match value {
+        Value::Object(object) => object.values().map(size).sum(),
+        Value::Array(items) => items.iter().map(size).sum(),
+        _ => 0,
+    }
+}
+
 /// Returns the names of all schemas that are reachable from `roots`, including these.
 pub fn reach(document: &Value, roots: impl IntoIterator<Item = String>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -281,6 +313,49 @@ pub fn reach(document: &Value, roots: impl IntoIterator<Item = String>) -> BTree
         }
     }
     found
+}
+
+/// Returns the names of all schemas, each after those that it refers to, and the names of those that lead
+/// to themselves.
+pub fn in_order_of_references(document: &Value) -> (Vec<String>, BTreeSet<String>) {
+    type Graph = BTreeMap<String, Vec<String>>;
+    /// Adds the names that are reachable from `root` and not seen yet, each after those that it leads to.
+    fn add(graph: &Graph, root: &str, seen: &mut BTreeSet<String>, order: &mut Vec<String>) {
+        let mut open = vec![(root.to_owned(), false)];
+        while let Some((name, is_left)) = open.pop() {
+            if is_left {
+                order.push(name);
+            } else if seen.insert(name.clone()) {
+                let next = graph.get(&name).into_iter().flatten().map(|next| (next.clone(), false));
+                let next: Vec<_> = next.collect();
+                open.push((name, true));
+                open.extend(next);
+            }
+        }
+    }
+    let graph: Graph = schemas(document).map(|(name, schema)| (name.clone(), references(schema))).collect();
+    let mut reversed = Graph::new();
+    for (name, next) in &graph {
+        for next in next {
+            reversed.entry(next.clone()).or_default().push(name.clone());
+        }
+    }
+    let mut order = Vec::new();
+    let mut seen = BTreeSet::new();
+    for name in graph.keys() {
+        add(&graph, name, &mut seen, &mut order);
+    }
+    // Kosaraju's algorithm: backwards, a name leads only to those of its own cycles.
+    let mut recursive = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    for name in order.iter().rev() {
+        let mut cycle = Vec::new();
+        add(&reversed, name, &mut seen, &mut cycle);
+        if cycle.len() > 1 || graph.get(name).is_some_and(|next| next.contains(name)) {
+            recursive.extend(cycle);
+        }
+    }
+    (order, recursive)
 }
 
 /// Returns the names of the schemas that are reachable from request bodies.

@@ -247,17 +247,17 @@ async fn tables(client: &BackendClient) -> Outcome {
 
 async fn choices(client: &BackendClient) -> Outcome {
     let mut shapes = client.call(|raw| raw.shapes_list().page_size(5)).list_all();
-    let mut told = Vec::new();
+    let mut described = Vec::new();
     while let Some(shape) = shapes.next().await {
-        told.push(match shape? {
+        described.push(match shape? {
             Shape::Box(shape) => format!("{} {:?}", shape.kind, shape.width),
             Shape::Circle(shape) => format!("{} {:?}", shape.kind, shape.radius),
             Shape::Unrecognized(shape) => format!("? {}", shape["kind"]),
             _ => "another".to_owned(),
         });
     }
-    assert_eq!(told.len(), 12);
-    assert_eq!(told[..4], ["box Some(1)", "circle Some(1.0)", "circle Some(1.5)", "? \"torus\""]);
+    assert_eq!(described.len(), 12);
+    assert_eq!(described[..4], ["box Some(1)", "circle Some(1.0)", "circle Some(1.5)", "? \"torus\""]);
     println!("shapes by their tag");
 
     let shape = client.call(|raw| raw.bare_shapes_retrieve(5)).await?;

@@ -252,8 +252,8 @@ async fn bodies(server: &Server, client: &BackendClient) {
 
 async fn read(mut stream: ByteStream) -> Vec<u8> {
     let mut bytes = Vec::new();
-    while let Some(piece) = stream.next().await {
-        bytes.extend_from_slice(&piece.unwrap());
+    while let Some(chunk) = stream.next().await {
+        bytes.extend_from_slice(&chunk.unwrap());
     }
     bytes
 }

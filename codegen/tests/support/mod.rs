@@ -64,7 +64,7 @@ pub fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
-pub fn told(report: &Report, rule: &str) -> Vec<String> {
+pub fn reported(report: &Report, rule: &str) -> Vec<String> {
     report
         .changes
         .iter()

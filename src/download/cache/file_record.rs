@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_are_read_as_written() {
+    fn record_is_read_as_written() {
         let date = "Sun, 06 Nov 1994 08:49:37 GMT";
         let mut file_record = FileRecord {
             stored_size: Some(u64::MAX),

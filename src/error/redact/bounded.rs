@@ -72,13 +72,13 @@ mod tests {
         let long =
             format!("invalid type: string \"{}\", expected i64 at line 1 column 7", "한".repeat(1_000_000));
         assert_eq!(bounded(&long, 1_000), "invalid type: string \"…\", expected i64 at line 1 column 7");
-        let pieces: Vec<String> = (0..100_000).map(|n| format!("[{n}] ")).collect();
-        let pieces = bounded(&format_args!("{pieces:?}"), 500);
+        let parts: Vec<String> = (0..100_000).map(|n| format!("[{n}] ")).collect();
+        let parts = bounded(&format_args!("{parts:?}"), 500);
         assert!(
-            pieces.len() < 500 + 2 * END_LENGTH
-                && pieces.starts_with("[\"[0] \"")
-                && pieces.ends_with(" \"[99999] \"]"),
-            "{pieces}"
+            parts.len() < 500 + 2 * END_LENGTH
+                && parts.starts_with("[\"[0] \"")
+                && parts.ends_with(" \"[99999] \"]"),
+            "{parts}"
         );
         assert_eq!(shortened("x".repeat(10), 10), "x".repeat(10));
         assert!(!bounded(&format!("{}https://user:pass@h/", "x".repeat(80)), 95).contains("us"));

@@ -11,7 +11,7 @@ use crate::error::redact::secrets::Secrets;
 
 /// Returns whether a character ends a URL in other text: white space, and the characters around a URL in JSON
 /// and in markup. All others may be part of a file's name.
-pub(crate) fn ends_word(character: char) -> bool {
+fn ends_word(character: char) -> bool {
     character.is_whitespace() || matches!(character, '"' | '<' | '>')
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn redact(text: &str) -> Cow<'_, str> {
 /// Returns `text` without the escapes that JSON doesn't require but some servers write: `\/`, and `\u0026`
 /// for `&`. White space, quotes and backslashes stay escaped, since unescaped they would end the string
 /// around them.
-pub(crate) fn unescaped(text: &str) -> Cow<'_, str> {
+fn unescaped(text: &str) -> Cow<'_, str> {
     let mut plain = String::new();
     let mut copied = 0;
     for (at, _) in text.match_indices('\\') {
@@ -260,7 +260,7 @@ fn is_invisible(character: char) -> bool {
 
 /// Returns `text` in one line: its trimmed lines, joined with `between`, with spaces in place of invisible
 /// characters.
-pub(crate) fn one_line<'t>(text: &'t str, between: &str) -> Cow<'t, str> {
+fn one_line<'t>(text: &'t str, between: &str) -> Cow<'t, str> {
     // Fast path: most texts are printable ASCII.
     let plain = |byte: u8| (b' '..=b'~').contains(&byte);
     if text.bytes().all(plain) || !text.contains(is_invisible) {
@@ -373,7 +373,7 @@ mod tests {
     /// Quadratic cost would make this test run practically forever.
     #[test]
     fn redacting_megabyte_stays_bounded() {
-        for piece in [
+        for part in [
             r"\",
             "\"",
             "\\\"",
@@ -395,9 +395,9 @@ mod tests {
             "?\"&",
             "\"/?\\\"x",
         ] {
-            let text = piece.repeat((1 << 20) / piece.len());
+            let text = part.repeat((1 << 20) / part.len());
             let shown = redact(&text).len();
-            assert!(shown <= 3 * text.len(), "{piece}: {shown}");
+            assert!(shown <= 3 * text.len(), "{part}: {shown}");
             assert!(excerpt(&text, 1_000).len() < 1_010);
             assert!(cut(&text, 1_000).len() <= 1_000);
         }

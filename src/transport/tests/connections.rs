@@ -85,7 +85,7 @@ async fn post_on_broken_connection_is_unknown() {
 }
 
 #[tokio::test]
-async fn each_retry_opens_fresh_connection() {
+async fn each_retry_opens_new_connection() {
     for act in [Act::Close(Vec::new()), Act::Hold(Vec::new()), Act::Close(json(200, r#"{"id": 1, "na"#))] {
         let server = Server::of([act]).await;
         let (builder, _) = builder(&server.url);
@@ -203,7 +203,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Runs `work` on its own thread and runtime, which then end.
-fn elsewhere<T: Send + 'static>(
+fn on_own_runtime<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> std::thread::JoinHandle<T> {
     std::thread::spawn(|| runtime().block_on(work))
@@ -227,7 +227,7 @@ fn client_outlives_first_runtime() {
     let client = client_of(&backend);
     for _ in 0..12 {
         let client = client.clone();
-        let used = elsewhere(async move {
+        let used = on_own_runtime(async move {
             client.get_model(Backend::FIRST_MODEL).await.unwrap();
             client.get_model(Backend::FIRST_MODEL).await.unwrap();
             let models: Vec<crate::types::Model> =
@@ -269,7 +269,7 @@ fn retry_works_on_another_runtime() {
         backend.inject(synapse_test_backend::Fault::close().on("GET", "/models/"));
         let client = client.clone();
         let policy = RetryPolicy::new().initial_backoff(Duration::from_millis(1));
-        elsewhere(async move { client.get_model(Backend::FIRST_MODEL).retry(policy).await.unwrap() })
+        on_own_runtime(async move { client.get_model(Backend::FIRST_MODEL).retry(policy).await.unwrap() })
             .join()
             .unwrap();
     }

@@ -156,7 +156,7 @@ async fn foreign_file_redirect_is_anonymous() {
 }
 
 #[tokio::test]
-async fn foreign_files_get_no_secret_header() {
+async fn foreign_files_get_no_sensitive_header() {
     let other = Server::of([Act::Keep(response(200, "", "12345"))]).await;
     let url = format!("{}/file", other.url);
     let home = Server::with(move |which| match which.line.starts_with("GET /media/") {

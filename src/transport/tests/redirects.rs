@@ -247,8 +247,8 @@ async fn list_refuses_cross_origin_redirect() {
     let nothing = r#"{"count": null, "next": null, "results": []}"#;
     for status in STATUSES {
         let other = Server::of([Act::Keep(json(200, nothing))]).await;
-        let elsewhere = redirect(status, &format!("{}/models/?cursor=b&sig={MARKER}", other.url));
-        let server = Server::of([Act::Keep(elsewhere.clone())]).await;
+        let redirected = redirect(status, &format!("{}/models/?cursor=b&sig={MARKER}", other.url));
+        let server = Server::of([Act::Keep(redirected.clone())]).await;
         let (client, clock) = client(&server.url);
         let error = client.list_models().await.failure();
         assert_eq!(
@@ -262,7 +262,7 @@ async fn list_refuses_cross_origin_redirect() {
         );
 
         let page = format!(r#"{{"next": "/models/?cursor=b", "results": [{MODEL}]}}"#);
-        let server = Server::of([Act::Keep(json(200, page)), Act::Keep(elsewhere)]).await;
+        let server = Server::of([Act::Keep(json(200, page)), Act::Keep(redirected)]).await;
         let mut models = super::client(&server.url).0.list_models().list_all();
         assert_eq!(models.next().await.unwrap().unwrap().id, 1);
         assert_eq!(models.next().await.unwrap().failure().kind(), ErrorKind::CrossOrigin);
@@ -307,13 +307,13 @@ async fn chunks_follow_same_origin_redirect() {
 async fn upload_state_refuses_cross_origin() {
     let done = r#"{"id": "u", "offset": 4, "completed_at": "2024-01-01T00:00:00Z"}"#;
     let other = Server::of([Act::Keep(json(200, done))]).await;
-    let elsewhere = format!("{}/chunked_upload/u/", other.url);
+    let target = format!("{}/chunked_upload/u/", other.url);
     let server = Server::with(move |which| match (which.number, which.line.starts_with("GET")) {
         (0, _) => Act::Keep(json(
             200,
             r#"{"id": "u", "url": "/chunked_upload/u/", "offset": 2, "completed_at": null}"#,
         )),
-        (_, true) => Act::Keep(redirect(302, &elsewhere)),
+        (_, true) => Act::Keep(redirect(302, &target)),
         _ => Act::Close(Vec::new()),
     })
     .await;

@@ -98,7 +98,6 @@ async fn strike_before(
     }
     if let Outcome::Close { after } = fault.outcome {
         body.drain(after).await;
-        wait_after(standing).await;
         return Err(connection.hang_up(fault.reset));
     }
     Ok(())
@@ -110,7 +109,9 @@ async fn strike_after(
     connection: &Arc<Connection>,
     response: Response,
 ) -> Result<Response, HungUp> {
-    wait_after(standing).await;
+    if standing.fault.hold_after {
+        standing.released().await;
+    }
     match &standing.fault.outcome {
         Outcome::Act | Outcome::Response { .. } | Outcome::Close { .. } => Ok(response),
         Outcome::LoseResponse => Err(connection.hang_up(standing.fault.reset)),
@@ -134,15 +135,6 @@ async fn strike_after(
             parts.headers.remove(CONTENT_LENGTH);
             Ok(Response::from_parts(parts, Body::from(value.to_string())))
         }
-    }
-}
-
-async fn wait_after(standing: &Standing) {
-    if !standing.fault.later.is_zero() {
-        tokio::time::sleep(standing.fault.later).await;
-    }
-    if standing.fault.hold_after {
-        standing.released().await;
     }
 }
 

@@ -38,7 +38,7 @@ pub enum Act {
     /// Like `Early`, but closes the connection with the body unread.
     EarlyClose(Vec<u8>),
     /// Sends these bytes, and then performs the act that `Next` decides on.
-    Then(Vec<u8>, Next),
+    Sequence(Vec<u8>, Next),
 }
 
 /// Decides on an act, once the whole request has arrived.
@@ -52,7 +52,7 @@ pub fn then<F>(response: impl Into<Vec<u8>>, next: impl Fn(Seen) -> F + Send + S
 where
     F: Future<Output = Act> + Send + 'static,
 {
-    Act::Then(response.into(), Next(Arc::new(move |seen| Box::pin(next(seen)))))
+    Act::Sequence(response.into(), Next(Arc::new(move |seen| Box::pin(next(seen)))))
 }
 
 /// A request as received.
@@ -242,7 +242,7 @@ async fn serve(mut stream: TcpStream, connection: usize, script: Arc<Script>, lo
 
 /// Performs `act`. Returns whether the connection stays open.
 async fn respond(stream: &mut TcpStream, mut act: Act, seen: &Seen, log: &Log) -> bool {
-    while let Act::Then(response, Next(next)) = &act {
+    while let Act::Sequence(response, Next(next)) = &act {
         if stream.write_all(response).await.is_err() {
             return false;
         }
@@ -280,7 +280,7 @@ async fn respond(stream: &mut TcpStream, mut act: Act, seen: &Seen, log: &Log) -
             }
             return true;
         }
-        Act::Then(..) => unreachable!("performed above"),
+        Act::Sequence(..) => unreachable!("performed above"),
     }
     false
 }

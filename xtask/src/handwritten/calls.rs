@@ -12,7 +12,8 @@ use syn::{
 };
 use syn::{Signature, Stmt, Visibility};
 
-use super::modules::{SourceFile, attributes, is_built};
+use super::built::is_built;
+use super::modules::SourceFile;
 
 /// A function or macro of the crate, with the names that it calls.
 #[derive(Default)]
@@ -60,7 +61,7 @@ impl Functions {
     }
 
     fn add_items(&mut self, file: &str, items: &[Item], operations: &BTreeSet<&str>) {
-        for item in items.iter().filter(|item| is_built(attributes(item))) {
+        for item in items {
             match item {
                 Item::Fn(item) => {
                     self.add_function(file, None, &item.vis, &item.sig, &item.block, operations)
@@ -68,9 +69,7 @@ impl Functions {
                 Item::Impl(block) => {
                     let owner = type_name(&block.self_ty);
                     for member in &block.items {
-                        if let ImplItem::Fn(method) = member
-                            && is_built(&method.attrs)
-                        {
+                        if let ImplItem::Fn(method) = member {
                             self.add_function(
                                 file,
                                 owner.clone(),
@@ -283,9 +282,9 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         self.read_tokens(called.tokens.clone());
     }
 
-    /// Skips items that aren't built, such as tests within a function.
+    /// Skips items within a macro's tokens that aren't built.
     fn visit_item(&mut self, item: &'ast Item) {
-        if is_built(attributes(item)) {
+        if is_built(item) {
             syn::visit::visit_item(self, item);
         }
     }

@@ -13,6 +13,7 @@
 //!
 //! This follows names, not types. So it may report a method too many, or miss one with a common name.
 
+mod built;
 mod calls;
 pub mod modules;
 mod touches;

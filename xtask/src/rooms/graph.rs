@@ -2,43 +2,65 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use syn::{Item, UseTree};
-
+use super::directory;
 use super::paths::paths;
+use super::root::Root;
 use crate::handwritten::modules::SourceFile;
 
 /// The rooms, and for each dependency the files that contain it.
 pub struct Graph {
     rooms: BTreeSet<String>,
     arrows: BTreeMap<(String, String), BTreeSet<String>>,
+    unclear: BTreeSet<String>,
 }
 
 impl Graph {
     pub fn of(files: &[SourceFile]) -> Self {
         let rooms: BTreeSet<String> =
             files.iter().map(|file| directory(&file.name)).filter(|room| !room.is_empty()).collect();
-        let public = files.first().map(|root| reexports(&root.items)).unwrap_or_default();
-        let mut arrows: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
-        for file in files.iter().skip(1) {
-            let from = directory(&file.name);
-            if from.is_empty() {
-                continue;
-            }
+        let root = Root::of(files, &rooms);
+        let mut graph = Graph { rooms, arrows: BTreeMap::new(), unclear: BTreeSet::new() };
+        for file in files {
             for path in paths(file) {
-                let path = match path.first().and_then(|first| public.get(first)) {
-                    Some(resolved) => resolved,
-                    None => &path,
-                };
-                let Some(to) = room_of(path, &rooms) else { continue };
-                let is_own = to == from
-                    || (file.name.ends_with("/mod.rs")
-                        && to.strip_prefix(&from).is_some_and(|rest| rest.starts_with('/')));
-                if !is_own {
-                    arrows.entry((from.clone(), to)).or_default().insert(file.name.clone());
-                }
+                graph.add(file, &path, &root);
             }
         }
-        Graph { rooms, arrows }
+        graph
+    }
+
+    /// Adds the dependencies of a path in a file.
+    fn add(&mut self, file: &SourceFile, path: &[String], root: &Root) {
+        let name = &file.name;
+        if path.is_empty() {
+            self.unclear.insert(format!(
+                "{name} has a path that ends at the crate's root (such as `use crate::*`): name the item"
+            ));
+            return;
+        }
+        let from = directory(name);
+        if from.is_empty() {
+            return;
+        }
+        let Some(rooms) = root.rooms_of(path) else {
+            self.unclear.insert(format!(
+                "{name} uses crate::{}, and it isn't clear which folder that leads to: use the path of the \
+                 folder, or a re-export",
+                path.join("::")
+            ));
+            return;
+        };
+        for to in rooms {
+            let is_declared_here =
+                name.ends_with("/mod.rs") && to.strip_prefix(&from).is_some_and(|rest| rest.starts_with('/'));
+            if to != from && !is_declared_here {
+                self.arrows.entry((from.clone(), to)).or_default().insert(name.clone());
+            }
+        }
+    }
+
+    /// Returns the paths that the check can't follow.
+    pub fn problems(&self) -> Vec<String> {
+        self.unclear.iter().cloned().collect()
     }
 
     pub fn rooms(&self) -> usize {
@@ -96,7 +118,7 @@ impl Graph {
         None
     }
 
-    fn evidence(&self, circle: &str) -> String {
+    pub fn evidence(&self, circle: &str) -> String {
         let rooms: Vec<&str> = circle.split(" > ").collect();
         let arrows = rooms.iter().enumerate().filter_map(|(at, from)| {
             let to = rooms[(at + 1) % rooms.len()];
@@ -118,6 +140,9 @@ impl Graph {
                 problems.push(format!("src/{room} is not in the order of the rooms: add it to ORDER"));
             }
         }
+        for folder in order.iter().copied().flatten().filter(|folder| !self.rooms.contains(**folder)) {
+            problems.push(format!("ORDER has `{folder}`, but src/{folder} doesn't exist"));
+        }
         for ((from, to), files) in &self.arrows {
             let (Some((above, from_top)), Some((below, to_top))) = (floor(from), floor(to)) else { continue };
             if from_top == to_top
@@ -130,102 +155,5 @@ impl Graph {
             problems.push(format!("{from} uses {to}, which is not on a lower floor: {}", files.join(", ")));
         }
         problems
-    }
-}
-
-/// Returns the folder of a file below `src/`; empty for files in `src/` itself.
-fn directory(name: &str) -> String {
-    let path = name.strip_prefix("src/").unwrap_or(name);
-    path.rsplit_once('/').map(|(directory, _)| directory.to_owned()).unwrap_or_default()
-}
-
-/// Returns the innermost folder on a path.
-fn room_of(path: &[String], rooms: &BTreeSet<String>) -> Option<String> {
-    (1..=path.len()).rev().map(|length| path[..length].join("/")).find(|room| rooms.contains(room))
-}
-
-/// Returns the re-exports of the crate's root: the original path of each name.
-fn reexports(items: &[Item]) -> BTreeMap<String, Vec<String>> {
-    let mut found = BTreeMap::new();
-    for item in items {
-        if let Item::Use(item) = item {
-            exported(&item.tree, Vec::new(), &mut found);
-        }
-    }
-    found
-}
-
-fn exported(tree: &UseTree, path: Vec<String>, found: &mut BTreeMap<String, Vec<String>>) {
-    let with = |name: String| path.iter().cloned().chain([name]).collect::<Vec<_>>();
-    match tree {
-        UseTree::Path(tree) => exported(&tree.tree, with(tree.ident.to_string()), found),
-        UseTree::Name(tree) => _ = found.insert(tree.ident.to_string(), with(tree.ident.to_string())),
-        UseTree::Rename(tree) => _ = found.insert(tree.rename.to_string(), with(tree.ident.to_string())),
-        UseTree::Group(group) => group.items.iter().for_each(|tree| exported(tree, path.clone(), found)),
-        UseTree::Glob(_) => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::paths::module_of;
-    use super::*;
-
-    fn file(name: &str, text: &str) -> SourceFile {
-        SourceFile { name: name.to_owned(), items: syn::parse_file(text).unwrap().items, lines: 0 }
-    }
-
-    fn graph(files: &[(&str, &str)]) -> Graph {
-        Graph::of(&files.iter().map(|(name, text)| file(name, text)).collect::<Vec<_>>())
-    }
-
-    const ROOT: (&str, &str) = ("src/lib.rs", "pub use low::deep::Thing as Public;");
-
-    #[test]
-    fn cycle_is_reported_once() {
-        let circle = graph(&[
-            ROOT,
-            ("src/high/x.rs", "use crate::{middle::A, std};"),
-            ("src/middle/mod.rs", "fn f() { crate::low::g() }"),
-            ("src/low/y.rs", "type T = super::super::high::X;"),
-        ]);
-        let circles = circle.circles();
-        assert_eq!(circles.len(), 1);
-        assert!(
-            circles[0].starts_with("a cycle: high > middle > low; middle is used by src/high/x.rs"),
-            "{circles:?}"
-        );
-    }
-
-    #[test]
-    fn order_resolves_reexports() {
-        let order: [&[&str]; 2] = [&["high"], &["low"]];
-        let right = graph(&[
-            ROOT,
-            ("src/high/x.rs", "use crate::Public;"),
-            ("src/low/deep/mod.rs", ""),
-            ("src/low/mod.rs", "use crate::low::deep::T;"),
-        ]);
-        assert_eq!((right.rooms(), right.arrows(), right.out_of_order(&order, &[])), (3, 1, Vec::new()));
-        let wrong = graph(&[
-            ROOT,
-            ("src/low/x.rs", "macro_rules! m { () => { $crate::high::f() } }"),
-            ("src/high/mod.rs", ""),
-            ("src/other/z.rs", ""),
-        ]);
-        let problems = wrong.out_of_order(&order, &[]);
-        assert_eq!(problems.len(), 2, "{problems:?}");
-        assert!(
-            problems[0].contains("src/other") && problems[1].starts_with("low uses high"),
-            "{problems:?}"
-        );
-        assert_eq!(wrong.out_of_order(&order, &[("low", "high")]).len(), 1);
-    }
-
-    #[test]
-    fn module_path_from_file_name() {
-        assert_eq!(module_of("src/a/mod.rs"), ["a"]);
-        assert_eq!(module_of("src/a/b.rs"), ["a", "b"]);
-        assert!(module_of("src/lib.rs").is_empty());
     }
 }

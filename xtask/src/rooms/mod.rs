@@ -5,9 +5,14 @@
 //! Paths of a `mod.rs` to its own subfolders don't count, because it declares them.
 
 mod graph;
+mod layers;
 mod lines;
 mod paths;
+mod root;
+mod sources;
 mod test_names;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::path::Path;
@@ -42,8 +47,11 @@ const EXCEPTIONS: [(&str, &str); 0] = [];
 /// The crate that generates the raw client. Its folders aren't rooms, but its files have the same limit.
 const CODEGEN: &str = "codegen/src/lib.rs";
 
+/// The document with a table of the floors, called layers.
+const ARCHITECTURE: &str = "docs/architecture.md";
+
 /// Checks the rooms, and prints the number of lines of each. For the project's own layer, also checks and
-/// prints those of the code generator.
+/// prints those of the code generator, and checks the document's table.
 pub fn run(root: Option<&Path>) -> Result<Outcome, String> {
     let own = root.is_none();
     let default = project::root().join("src/lib.rs");
@@ -59,15 +67,21 @@ pub fn run(root: Option<&Path>) -> Result<Outcome, String> {
         ));
     }
     let graph = Graph::of(&files);
+    problems.extend(graph.problems());
     problems.extend(graph.circles());
     problems.extend(graph.out_of_order(&ORDER, &EXCEPTIONS));
     let lines = Lines::of(&files);
     problems.extend(lines.long_files());
-    problems.extend(words::problems(&files));
-    problems.extend(test_names::problems(directory.parent().unwrap_or(Path::new(".")))?);
+    let sources = sources::sources(directory.parent().unwrap_or(Path::new(".")))?;
+    problems.extend(words::problems(&sources));
+    problems.extend(test_names::problems(&sources));
     println!("{entries} entries, {} rooms, {} dependencies", graph.rooms(), graph.arrows());
     print!("{lines}");
     if own {
+        let document = project::root().join(ARCHITECTURE);
+        let document =
+            std::fs::read_to_string(&document).map_err(|error| format!("{}: {error}", document.display()))?;
+        problems.extend(layers::problems(&document, &ORDER));
         let lines = Lines::of(&modules::files(&project::root().join(CODEGEN))?);
         problems.extend(lines.long_files().into_iter().map(|problem| format!("codegen/{problem}")));
         print!("codegen\n{lines}");
@@ -76,4 +90,10 @@ pub fn run(root: Option<&Path>) -> Result<Outcome, String> {
         println!("error: {problem}");
     }
     Ok(if problems.is_empty() { Outcome::Well } else { Outcome::Findings })
+}
+
+/// Returns the folder of a file below `src/`; empty for files in `src/` itself.
+fn directory(name: &str) -> String {
+    let path = name.strip_prefix("src/").unwrap_or(name);
+    path.rsplit_once('/').map(|(directory, _)| directory.to_owned()).unwrap_or_default()
 }

@@ -1,51 +1,24 @@
-//! Checks the names of tests: each states its scenario in a few words.
+//! Checks the names of tests: each states its scenario in a few words. The names that a macro's invocation
+//! lists (`hostile! { long_keys … }`) are exempt, because they name inputs or fuzz targets.
 
 use std::ops::RangeInclusive;
-use std::path::Path;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
+
+use super::sources::Source;
 
 /// Length of a test's name, in characters.
 const LENGTH: RangeInclusive<usize> = 15..=40;
 
-/// Folders of the project that hold tests.
-const FOLDERS: [&str; 5] = ["src", "tests", "codegen", "xtask", "benches"];
-
 /// Lists the tests of the project whose names are too short or too long.
-///
-/// # Errors
-/// Returns an error if a file can't be read or isn't Rust code.
-pub fn problems(root: &Path) -> Result<Vec<String>, String> {
+pub fn problems(sources: &[Source]) -> Vec<String> {
     let mut problems = Vec::new();
-    for folder in FOLDERS {
-        visit(root, &root.join(folder), &mut problems)?;
+    for source in sources {
+        let mut names = Vec::new();
+        collect(source.code.clone(), &mut names);
+        problems.extend(names.iter().filter_map(|name| problem(&source.name, name)));
     }
-    Ok(problems)
-}
-
-fn visit(root: &Path, directory: &Path, problems: &mut Vec<String>) -> Result<(), String> {
-    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", directory.display());
-    let Ok(entries) = std::fs::read_dir(directory) else { return Ok(()) };
-    let mut paths = Vec::new();
-    for entry in entries {
-        paths.push(entry.map_err(|error| failed(&error))?.path());
-    }
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            if !path.ends_with("target") {
-                visit(root, &path, problems)?;
-            }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&path).map_err(|error| failed(&error))?;
-            let tokens: TokenStream = text.parse().map_err(|error| format!("{}: {error}", path.display()))?;
-            let mut names = Vec::new();
-            collect(tokens, &mut names);
-            let file = path.strip_prefix(root).unwrap_or(&path).display().to_string();
-            problems.extend(names.iter().filter_map(|name| problem(&file, name)));
-        }
-    }
-    Ok(())
+    problems
 }
 
 fn problem(file: &str, name: &str) -> Option<String> {
@@ -82,13 +55,21 @@ fn collect(tokens: TokenStream, names: &mut Vec<String>) {
     }
 }
 
+/// Returns whether an attribute is `test`, `tokio::test(…)` or `cfg_attr(…, test)`.
 fn is_test_attribute(attribute: TokenStream) -> bool {
-    let path: Vec<String> = attribute
-        .into_iter()
-        .take_while(|token| !matches!(token, TokenTree::Group(_)))
-        .map(|token| token.to_string())
-        .collect();
-    path.last().is_some_and(|last| last == "test") && path.first().is_some_and(|first| first != "cfg")
+    let tokens: Vec<TokenTree> = attribute.into_iter().collect();
+    if let [TokenTree::Ident(first), TokenTree::Group(arguments)] = &tokens[..]
+        && first == "cfg_attr"
+    {
+        let arguments: Vec<TokenTree> = arguments.stream().into_iter().collect();
+        let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
+        let attributes = arguments.split(is_comma).skip(1);
+        return attributes
+            .into_iter()
+            .any(|attribute| is_test_attribute(attribute.iter().cloned().collect()));
+    }
+    let path = tokens.iter().take_while(|token| !matches!(token, TokenTree::Group(_)));
+    path.last().is_some_and(|last| last.to_string() == "test")
 }
 
 #[cfg(test)]
@@ -98,10 +79,11 @@ mod tests {
     #[test]
     fn tests_are_found_within_macros_too() {
         let text = "fn no_test() {}\n#[cfg(test)] mod tests { #[test] fn short() {}\n\
-                    #[tokio::test(flavor = \"x\")] async fn of_tokio() {} proptest! { #[test] fn in_macro(x in 0..1) {} } }";
+                    #[tokio::test(flavor = \"x\")] async fn of_tokio() {} #[cfg_attr(unix, ignore, tokio::test)] fn by_condition() {}
+                    #[cfg_attr(test, inline)] fn no_test_either() {} proptest! { #[test] fn in_macro(x in 0..1) {} } }";
         let mut names = Vec::new();
         collect(text.parse().unwrap(), &mut names);
-        assert_eq!(names, ["short", "of_tokio", "in_macro"]);
+        assert_eq!(names, ["short", "of_tokio", "by_condition", "in_macro"]);
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub fn undone(change: impl FnOnce(&mut Value)) -> (Vec<String>, i32) {
 }
 
 #[track_caller]
-pub fn assert_told((lines, code): (Vec<String>, i32), expected: &[&str]) {
+pub fn assert_reported((lines, code): (Vec<String>, i32), expected: &[&str]) {
     let (counts, message) = lines.split_last().unwrap();
     assert_eq!(message, expected);
     let breaking = expected.iter().filter(|line| line.starts_with("breaking ")).count();
@@ -80,5 +80,5 @@ pub fn with(lines: &[(&str, &str)]) -> Vec<String> {
 #[track_caller]
 pub fn assert_lines(message: (Vec<String>, i32), expected: &[(&str, &str)]) {
     let expected = with(expected);
-    assert_told(message, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_reported(message, &expected.iter().map(String::as_str).collect::<Vec<_>>());
 }

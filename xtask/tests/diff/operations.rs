@@ -6,8 +6,8 @@ use crate::changes::*;
 
 #[test]
 fn description_changes_are_ignored() {
-    assert_told(diff(&document(), &document()), &[]);
-    assert_told(
+    assert_reported(diff(&document(), &document()), &[]);
+    assert_reported(
         changed(|new| {
             set(new, "/info/title", json!("another"));
             set(new, format!("{LIST}/summary"), json!("another"));
@@ -270,7 +270,7 @@ fn lines_are_aligned_and_sorted() {
     let (old, new) = (files.document("old.json", &old), files.document("new.json", &new));
     let ended = xtask(&["spec", "diff", &old, &new, "--src", &layer()]);
     let expected = format!(
-        "breaking  renamed  parameter     list_models?project -> project_id  maybe renamed     {LISTED}\n\
+        "breaking  renamed  parameter       list_models?project -> project_id  maybe renamed     {LISTED}\n\
          ok        added    response-field  Model.owner                        string, optional  {ALL}\n\
          2 changes, 1 breaking\n"
     );

@@ -59,27 +59,27 @@ fn planted_control_files_are_refused() {
 fn planted_directories_are_refused() {
     for name in [".cache", ".cache/holders", ".cache/parts"] {
         let dir = directory();
-        let elsewhere = dir.path().join("elsewhere");
-        fs::create_dir(&elsewhere).unwrap();
+        let outside = dir.path().join("elsewhere");
+        fs::create_dir(&outside).unwrap();
         let path = dir.path().join("cache").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        symlink(&elsewhere, &path).unwrap();
+        symlink(&outside, &path).unwrap();
         let error = FileCache::open(dir.path().join("cache")).unwrap_err();
         assert!(error.is_file() && error.to_string().contains("symbolic link"), "{name}: {error}");
-        assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
     }
     // A planted shard: no file is stored there or removed from there.
     let dir = directory();
     let cache = FileCache::open(dir.path().join("cache")).unwrap();
     let path = fill(&cache, 1, 5);
-    let (shard, elsewhere) = (path.parent().unwrap(), dir.path().join("elsewhere"));
-    fs::rename(shard, &elsewhere).unwrap();
-    symlink(&elsewhere, shard).unwrap();
+    let (shard, outside) = (path.parent().unwrap(), dir.path().join("elsewhere"));
+    fs::rename(shard, &outside).unwrap();
+    symlink(&outside, shard).unwrap();
     assert_eq!(hit(&cache, &url(1)), None);
     let error = cache.prepare(&key(&cache, &url(1)), None, &cache.waiting()).unwrap_err();
     assert!(error.is_file() && error.to_string().contains("symbolic link"), "{error}");
     assert!(cache.clear().unwrap_err().to_string().contains("symbolic link"));
-    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
 }
 
 #[test]

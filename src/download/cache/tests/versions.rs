@@ -170,7 +170,7 @@ fn verified_digest_is_remembered() {
 }
 
 #[test]
-fn facts_apply_only_to_own_file() {
+fn record_applies_only_to_own_file() {
     let dir = directory();
     let cache = FileCache::open(dir.path()).unwrap();
     let other = FileCache::open(dir.path()).unwrap();

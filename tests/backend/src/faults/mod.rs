@@ -48,7 +48,6 @@ pub struct Fault {
     pub(crate) times: u64,
     pub(crate) after: u64,
     pub(crate) before: Duration,
-    pub(crate) later: Duration,
     pub(crate) hold_before: bool,
     pub(crate) hold_after: bool,
     pub(crate) reset: bool,
@@ -88,7 +87,6 @@ impl Fault {
             times: 1,
             after: 0,
             before: Duration::ZERO,
-            later: Duration::ZERO,
             hold_before: false,
             hold_after: false,
             reset: false,
@@ -219,19 +217,7 @@ impl Fault {
     /// # }
     /// ```
     pub fn delay_before(delay: Duration) -> Self {
-        Self::new(Outcome::Act).waiting_before(delay)
-    }
-
-    /// Processes the request, then waits before the response.
-    ///
-    /// ```
-    /// # fn example(backend: &synapse_test_backend::Backend) {
-    /// use std::time::Duration;
-    /// backend.inject(synapse_test_backend::Fault::delay_after(Duration::from_secs(30)).on("POST", "/models/"));
-    /// # }
-    /// ```
-    pub fn delay_after(delay: Duration) -> Self {
-        Self::new(Outcome::Act).waiting_after(delay)
+        Self { before: delay, ..Self::new(Outcome::Act) }
     }
 
     /// Holds the request before it is processed, until [`Injected::release`].
@@ -333,30 +319,6 @@ impl Fault {
     /// ```
     pub fn after(mut self, requests: u64) -> Self {
         self.after = requests;
-        self
-    }
-
-    /// Adds a delay before the request is processed. Combines with any fault.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use synapse_test_backend::Fault;
-    /// let fault = Fault::lose_answer().waiting_before(Duration::from_millis(10));
-    /// ```
-    pub fn waiting_before(mut self, delay: Duration) -> Self {
-        self.before = delay;
-        self
-    }
-
-    /// Adds a delay before the response, or before the connection is closed instead of a response.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use synapse_test_backend::Fault;
-    /// let fault = Fault::lose_answer().waiting_after(Duration::from_millis(10));
-    /// ```
-    pub fn waiting_after(mut self, delay: Duration) -> Self {
-        self.later = delay;
         self
     }
 

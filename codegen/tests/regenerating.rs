@@ -3,73 +3,163 @@
 
 mod support;
 
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
 use support::crate_copy::CrateCopy;
 
+/// What the document gains after each of these texts: operations, a filter, fields and a type.
+const GAINS: [(&str, &str); 5] = [
+    (
+        "paths:\n",
+        r#"  /projects/{id}/:
+    get:
+      operationId: get_project
+      parameters:
+        - $ref: '#/components/parameters/Id'
+      responses:
+        '200':
+          description: The project.
+          content:
+            application/json:
+              schema: { $ref: '#/components/schemas/Json' }
+  /projects/{id}/tags/:
+    put:
+      operationId: set_project_tags
+      tags: [projects]
+      summary: Set the tags of a project
+      description: Replaces all tags of a project.
+      parameters:
+        - $ref: '#/components/parameters/Id'
+        - name: create_missing
+          in: query
+          description: Whether unknown tags are created.
+          schema: { type: boolean }
+      requestBody:
+        required: true
+        content:
+          application/json:
+            schema: { $ref: '#/components/schemas/ProjectTags' }
+      responses:
+        '200':
+          description: The new tags.
+          content:
+            application/json:
+              schema: { $ref: '#/components/schemas/ProjectTags' }
+        '404': { $ref: '#/components/responses/NotFound' }
+"#,
+    ),
+    (
+        "      description: Returns one page of the models that the caller may see and that match the filters.\n      parameters:\n",
+        "        - name: framework\n          in: query\n          schema: { type: string }\n",
+    ),
+    (
+        "      required: [id, name, model_type]\n      properties:\n",
+        "        license: { type: string, nullable: true }\n",
+    ),
+    (
+        "      required: [name, model_type, project, chunked_upload]\n      properties:\n",
+        "        license: { type: string }\n",
+    ),
+    (
+        "\n  schemas:\n",
+        r#"    ProjectTags:
+      type: object
+      required: [tags]
+      properties:
+        tags: { type: array, items: { type: string } }
+        note: { type: string }
+"#,
+    ),
+];
+
 const PROBE: &str = r#"//! Uses what the document gained.
-use synapse_backend_client::BackendClient;
-use synapse_backend_client::types::Model;
+use synapse_backend_client::{BackendClient, Error};
 
 fn main() {
     let client = BackendClient::builder("http://localhost").build().unwrap();
-    // A new filter, a new field of a request, and a new operation.
+    // New operations.
+    let project = client.get_project(7).request().unwrap();
+    println!("{} {}", project.method(), project.url());
+    let tagged = client.set_project_tags(7, |body| body.tags(["a", "b"]).note("n"));
+    let tagged = tagged.params(|p| p.create_missing(true)).request().unwrap();
+    let body = String::from_utf8_lossy(tagged.body().unwrap().as_bytes().unwrap()).into_owned();
+    println!("{} {} {body}", tagged.method(), tagged.url());
+    // A new filter, and a new field of a request.
     let listed = client.list_models().params(|p| p.framework("pytorch")).request().unwrap();
     println!("{}", listed.url());
-    let project = client.call(|raw| raw.get_project(7)).request().unwrap();
-    println!("{} {}", project.method(), project.url());
     let created = client.call(|raw| raw.create_model(|m| {
         m.name("n").model_type("detection").project(1).chunked_upload(1).license("MIT")
     }));
     println!("{}", String::from_utf8_lossy(created.request().unwrap().body().unwrap().as_bytes().unwrap()));
-    // A new field of an answer.
-    let model = |model: &Model| model.license.clone();
-    let _ = model;
+    let _ = responses(&client);
+}
+
+// New fields of responses.
+async fn responses(client: &BackendClient) -> Result<(Option<String>, Vec<String>), Error> {
+    let license = client.get_model(1).await?.license;
+    Ok((license, client.set_project_tags(7, |body| body.tags(["a"])).await?.tags))
 }
 "#;
+
+/// Returns the documentation and the signature of a method that the build of the copy generated.
+fn generated_method(copy: &CrateCopy, name: &str) -> String {
+    let (out, _) = copy.succeed(&["build", "-q", "--lib", "--message-format=json"]);
+    let executed = out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|message| {
+        message["reason"] == "build-script-executed"
+            && message["package_id"].as_str().unwrap().contains("synapse-backend-client")
+    });
+    let out_dir = executed.unwrap()["out_dir"].as_str().unwrap().to_owned();
+    let methods = fs::read_to_string(Path::new(&out_dir).join("methods.rs")).unwrap();
+    let (before, signature) = methods.split_once(&format!("pub fn {name}(")).unwrap();
+    let docs = before.rsplit("pub fn ").next().unwrap();
+    format!("{docs}{}", signature.split('{').next().unwrap())
+}
 
 #[test]
 fn added_fields_compile_removed_are_named() {
     let copy = CrateCopy::new();
-    copy.edit(|document| {
+    copy.edit(|mut document| {
+        for (before, gain) in GAINS {
+            assert!(document.contains(before), "the document has changed: so must this test: {before}");
+            document = document.replacen(before, &format!("{before}{gain}"), 1);
+        }
         document
-            .replacen(
-                "        - name: is_active\n          in: query\n",
-                "        - name: framework\n          in: query\n          schema: { type: string }\n        - name: is_active\n          in: query\n",
-                1,
-            )
-            .replacen(
-                "    Model:\n      type: object\n      description: A trained model.\n      required: [id, name, model_type]\n      properties:\n",
-                "    Model:\n      type: object\n      description: A trained model.\n      required: [id, name, model_type]\n      properties:\n        license: { type: string, nullable: true }\n",
-                1,
-            )
-            .replacen(
-                "      required: [name, model_type, project, chunked_upload]\n      properties:\n",
-                "      required: [name, model_type, project, chunked_upload]\n      properties:\n        license: { type: string }\n",
-                1,
-            )
-            .replacen(
-                "paths:\n",
-                "paths:\n  /projects/{id}/:\n    get:\n      operationId: get_project\n      parameters:\n        - $ref: '#/components/parameters/Id'\n      responses:\n        '200':\n          description: The project.\n          content:\n            application/json:\n              schema: { $ref: '#/components/schemas/Json' }\n",
-                1,
-            )
     });
     copy.example("probe", PROBE);
-    let output = copy.cargo(&["run", "-q", "--example", "probe"]);
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{err}");
+    let (out, _) = copy.succeed(&["run", "-q", "--example", "probe"]);
     assert_eq!(
         out.lines().collect::<Vec<_>>(),
         [
-            "http://localhost/models/?framework=pytorch",
             "GET http://localhost/projects/7/",
+            r#"PUT http://localhost/projects/7/tags/?create_missing=true {"note":"n","tags":["a","b"]}"#,
+            "http://localhost/models/?framework=pytorch",
             r#"{"chunked_upload":1,"license":"MIT","model_type":"detection","name":"n","project":1}"#,
         ]
     );
 
-    // A renamed operation fails the build. The error names the operation and the code that needs it.
-    copy.edit(|document| document.replacen("operationId: get_model\n", "operationId: read_model\n", 1));
+    // The method's documentation is the document's.
+    let method = generated_method(&copy, "set_project_tags");
+    for part in [
+        "Set the tags of a project\n\nReplaces all tags of a project.\n",
+        "`set_project_tags` of the API's document: `PUT /projects/{id}/tags/`.",
+        "# Parameters\n- `id` (`i64`, argument): The id.\n",
+        "- `create_missing` (`bool`, query): Whether unknown tags are created.\n",
+        "# Body\n`ProjectTags` as JSON.\n",
+        "# Statuses\n- 200: The new tags.\n- 404: The object or the page doesn't exist.\n",
+        "let response = client.set_project_tags(1, |body| body)",
+        "-> Call<builder::SetProjectTags>",
+    ] {
+        assert!(method.contains(part), "{part}\n{method}");
+    }
+
+    // A renamed operation that handwritten code calls fails the build. The error names the operation and the
+    // code that needs it.
+    copy.edit(|document| document.replacen("operationId: create_model\n", "operationId: add_model\n", 1));
     let output = copy.cargo(&["build", "-q", "--lib"]);
     let err = String::from_utf8_lossy(&output.stderr);
-    let line = "openapi/synapse-v1.yaml: the document no longer has what `models` in src/ needs: the operation `get_model`";
+    let line = "openapi/synapse-v1.yaml: the document no longer has what `models` in src/ needs: the operation `create_model`";
     assert!(!output.status.success() && err.contains(line), "{err}");
 
     // An invalid document fails the build with one line: file, operation, reason.
@@ -77,7 +167,7 @@ fn added_fields_compile_removed_are_named() {
     let output = copy.cargo(&["build", "-q", "--lib"]);
     let err = String::from_utf8_lossy(&output.stderr);
     let line =
-        "openapi/synapse-v1.yaml: POST /models/ (create_model): `#/components/schemas/Modell` leads nowhere";
+        "openapi/synapse-v1.yaml: POST /models/ (add_model): `#/components/schemas/Modell` leads nowhere";
     assert!(!output.status.success() && err.contains(line), "{err}");
     assert!(!err.contains("panicked"), "{err}");
 }

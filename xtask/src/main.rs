@@ -1,5 +1,5 @@
-//! The maintainers' commands: the effects of a changed API document, the coverage of the document, and the
-//! crate's public API.
+//! The maintainers' commands: the effects of a changed API document, the checks of a document, and the crate's
+//! public API.
 
 mod check;
 mod diff;
@@ -51,8 +51,8 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Spec {
-    /// Lists the differences between two documents, which of them break users of the crate, and which
-    /// handwritten methods they touch.
+    /// Lists the differences between two documents, which of them break users of the crate, and which methods
+    /// they touch.
     ///
     /// Exit codes: 0 no breaking change, 1 a breaking change, 2 the comparison failed.
     Diff {
@@ -66,8 +66,8 @@ enum Spec {
         #[arg(long, value_name = "FILE")]
         src: Option<PathBuf>,
     },
-    /// Checks a document: with the linter, that the handwritten layer calls each operation, and that the test
-    /// backend implements each.
+    /// Checks a document: with the linter, that each operation can have a method, and that the test backend
+    /// implements each.
     ///
     /// Exit codes: 0 no findings, 1 findings, 2 the check failed.
     Check {
@@ -77,13 +77,6 @@ enum Spec {
         /// Skips the linter, which needs npm.
         #[arg(long)]
         no_lint: bool,
-        /// The root of the handwritten layer [default: src/lib.rs].
-        #[arg(long, value_name = "FILE")]
-        src: Option<PathBuf>,
-        /// The file with the operations that no handwritten code calls, and the reasons [default:
-        /// xtask/uncovered.toml].
-        #[arg(long, value_name = "FILE")]
-        uncovered: Option<PathBuf>,
     },
 }
 
@@ -99,9 +92,7 @@ fn main() -> ExitCode {
     }
     let outcome = match Arguments::parse().command {
         Command::Spec(Spec::Diff { old, new, src }) => diff::run(&old, &new, src.as_deref()),
-        Command::Spec(Spec::Check { document, no_lint, src, uncovered }) => {
-            check::run(&document, no_lint, src.as_deref(), uncovered.as_deref())
-        }
+        Command::Spec(Spec::Check { document, no_lint }) => check::run(&document, no_lint),
         Command::Rooms { src } => rooms::run(src.as_deref()),
         Command::PublicApi { bless, file } => public_api::run(bless, file),
     };

@@ -8,24 +8,19 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use small::{document, layer};
+use small::document;
 use support::{Files, xtask};
 
-const NONE_LISTED: &str = "[operations]\n";
-
 /// Returns the output without the summaries, and the exit code.
-fn check(document: &Value, listed: &str) -> (Vec<String>, i32) {
+fn check(document: &Value) -> (Vec<String>, i32) {
     let files = Files::new();
-    let (document, listed) =
-        (files.document("document.json", document), files.write("uncovered.toml", listed));
-    let ended = xtask(&["spec", "check", &document, "--no-lint", "--src", &layer(), "--uncovered", &listed]);
+    let ended = xtask(&["spec", "check", &files.document("document.json", document), "--no-lint"]);
     assert_eq!(ended.err, "");
-    let summaries = ["lint: skipped", "coverage: ", "test backend: "];
-    let findings = ended.out.lines().filter(|line| {
-        let summary = line.contains(" operations are ") || line.starts_with(summaries[0]);
-        !(summary && summaries.iter().any(|start| line.starts_with(start)))
-    });
-    (findings.map(str::to_owned).collect(), ended.code)
+    let (summaries, findings): (Vec<&str>, Vec<&str>) =
+        ended.out.lines().partition(|line| line.starts_with("lint: ") || line.contains(" operations"));
+    let starts = summaries.iter().map(|line| line.split(':').next().unwrap());
+    assert_eq!(starts.collect::<Vec<_>>(), ["lint", "reserved names", "test backend"]);
+    (findings.into_iter().map(str::to_owned).collect(), ended.code)
 }
 
 /// Returns the small document with the paths of the test backend.
@@ -41,59 +36,31 @@ fn operation(id: &str) -> Value {
 }
 
 #[test]
-fn project_document_is_covered() {
+fn project_document_passes() {
     let ended = xtask(&["spec", "check", "--no-lint"]);
     assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
-    let mut lines = ended.out.lines();
-    assert_eq!(lines.next(), Some("lint: skipped (--no-lint)"));
-    assert!(lines.next().unwrap().ends_with("operations are called by the handwritten layer"));
-    assert!(lines.next().unwrap().ends_with("operations are implemented"));
-    assert_eq!(lines.next(), None);
-}
-
-#[test]
-fn fully_covered_document_passes() {
-    assert_eq!(check(&served(), NONE_LISTED), (Vec::new(), 0));
-}
-
-#[test]
-fn operation_must_be_called_or_listed() {
-    let mut document = served();
-    document["paths"]["/ground_truths/"] = json!({"get": operation("list_ground_truths")});
-    let message = "uncovered: list_ground_truths (GET /ground_truths/): no handwritten code calls it, and no reason is listed";
-    assert_eq!(check(&document, NONE_LISTED), (vec![message.to_owned()], 1));
-    assert_eq!(
-        check(&document, "[operations]\nlist_ground_truths = \"nobody asks for them\"\n"),
-        (Vec::new(), 0)
-    );
-    let message = "uncovered: list_ground_truths: uncovered.toml gives no reason";
-    assert_eq!(check(&document, "[operations]\nlist_ground_truths = \" \"\n"), (vec![message.to_owned()], 1));
-}
-
-#[test]
-fn stale_listed_operation_is_reported() {
-    let listed = "[operations]\nlist_models = \"a reason\"\nlist_nothing = \"another\"\n";
-    let message = [
-        "uncovered: list_models: uncovered.toml lists it, but handwritten code calls it",
-        "uncovered: list_nothing: uncovered.toml lists it, but the document has no such operation",
+    let expected = [
+        "lint: skipped (--no-lint)",
+        "reserved names: 0 of 13 operations",
+        "test backend: 13 of 13 operations are implemented",
     ];
-    assert_eq!(check(&served(), listed), (message.map(str::to_owned).to_vec(), 1));
+    assert_eq!(ended.out.lines().collect::<Vec<_>>(), expected);
 }
 
 #[test]
-fn tests_and_comments_are_not_calls() {
-    for id in ["only_in_tests", "only_in_words"] {
+fn served_document_passes() {
+    assert_eq!(check(&served()), (Vec::new(), 0));
+}
+
+#[test]
+fn reserved_names_are_reported() {
+    for (id, name) in [("download", "download"), ("typeId", "type_id")] {
         let mut document = served();
         document["paths"]["/models/"]["get"]["operationId"] = json!(id);
-        let message =
-            format!("uncovered: {id} (GET /models/): no handwritten code calls it, and no reason is listed");
-        assert_eq!(check(&document, NONE_LISTED), (vec![message], 1));
-    }
-    // Calls in a macro's body, in a macro's argument, and in an uncalled function count.
-    for id in ["list_tags", "describe_model", "only_hidden"] {
-        let mut document = served();
-        document["paths"]["/models/"]["get"]["operationId"] = json!(id);
-        assert_eq!(check(&document, NONE_LISTED), (Vec::new(), 0), "{id}");
+        let message = format!(
+            "reserved: {id} (GET /models/): its method's name is reserved: call it by `client.call(|raw| raw.{name}(…))`"
+        );
+        assert_eq!(check(&document), (vec![message], 1));
     }
 }
 
@@ -119,28 +86,22 @@ fn test_backend_must_have_each_route() {
         ("/models", "get", "GET /models): the route redirects to another path (301 Moved Permanently)"),
     ] {
         let message = format!("test backend: describe_model ({message}");
-        assert_eq!(check(&with(path, method), NONE_LISTED), (vec![message], 1));
+        assert_eq!(check(&with(path, method)), (vec![message], 1));
     }
     // A missing object is not a missing route.
     for (path, method) in [("/ground_truth_dataset_versions/{id}/", "get"), ("/chunked_upload/{id}/", "post")]
     {
-        assert_eq!(check(&with(path, method), NONE_LISTED), (Vec::new(), 0));
+        assert_eq!(check(&with(path, method)), (Vec::new(), 0));
     }
 }
 
 #[test]
 fn unreadable_input_is_an_error() {
     let files = Files::new();
-    let document = files.document("document.json", &served());
-    let listed = files.write("uncovered.toml", "[operations]\nlist_models = 1\n");
-    for arguments in [
-        vec!["spec", "check", "missing.yaml", "--no-lint"],
-        vec!["spec", "check", &document, "--no-lint", "--uncovered", "missing.toml"],
-        vec!["spec", "check", &document, "--no-lint", "--uncovered", &listed],
-        vec!["spec", "check", &document, "--no-lint", "--src", "missing.rs"],
-    ] {
-        let ended = xtask(&arguments);
-        assert_eq!(ended.code, 2, "{arguments:?}");
+    let broken = files.write("broken.yaml", "a: [\n");
+    for document in ["missing.yaml", &broken] {
+        let ended = xtask(&["spec", "check", document, "--no-lint"]);
+        assert_eq!(ended.code, 2, "{document}");
         assert!(ended.err.starts_with("xtask: "), "{}", ended.err);
     }
 }
@@ -166,8 +127,7 @@ fn missing_npm_is_reported_by_lint() {
     if Command::new("npm").arg("--version").output().is_err() {
         return;
     }
-    let listed = files.write("uncovered.toml", NONE_LISTED);
-    let ended = xtask(&["spec", "check", &document, "--src", &layer(), "--uncovered", &listed]);
+    let ended = xtask(&["spec", "check", &document]);
     assert_eq!(ended.code, 1, "{}{}", ended.out, ended.err);
     let name = Path::new(&document).display();
     let found = ended.out.lines().any(|line| {

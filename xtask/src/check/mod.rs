@@ -1,20 +1,13 @@
-//! `spec check`: checks every operation with the linter, against the handwritten layer and against the test
-//! backend.
+//! `spec check`: checks a document with the linter, that no operation has a reserved name, and that the test
+//! backend implements each.
 
 mod backend;
-mod coverage;
 mod lint;
-
-use std::path::Path;
+mod names;
 
 use crate::{Outcome, document};
 
-pub fn run(
-    source: &str,
-    no_lint: bool,
-    src: Option<&Path>,
-    uncovered: Option<&Path>,
-) -> Result<Outcome, String> {
+pub fn run(source: &str, no_lint: bool) -> Result<Outcome, String> {
     let document = document::read(source)?;
     let operations = document::operations(&document);
     let mut found = false;
@@ -30,8 +23,8 @@ pub fn run(
         report(format!("lint: {} findings by redocly {}", findings.len(), lint::VERSION), findings);
     }
     let all = operations.len();
-    let (called, findings) = coverage::findings(&operations, src, uncovered)?;
-    report(format!("coverage: {called} of {all} operations are called by the handwritten layer"), findings);
+    let findings = names::findings(&operations);
+    report(format!("reserved names: {} of {all} operations", findings.len()), findings);
     let (answered, findings) = backend::findings(&document, &operations)?;
     report(format!("test backend: {answered} of {all} operations are implemented"), findings);
     Ok(if found { Outcome::Findings } else { Outcome::Well })

@@ -84,7 +84,7 @@ impl Report {
 }
 
 fn row(change: &Change, touches: &Touches) -> [String; 6] {
-    let methods: Vec<&str> = touches.methods(&change.operations).into_iter().collect();
+    let methods: Vec<String> = touches.methods(&change.operations).into_iter().collect();
     let touched = if methods.is_empty() { "nothing".to_owned() } else { methods.join(", ") };
     [
         change.verdict.to_string(),

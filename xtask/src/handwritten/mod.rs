@@ -1,7 +1,11 @@
 //! Reads the handwritten layer to find which public methods use which operation.
 //!
-//! A function *calls* an operation if it calls a method of that name on a closure's parameter (`|raw|
-//! raw.list_models()`). It *touches* the operations that it calls, and those that the following touch:
+//! An operation that no handwritten function calls has a generated method, which touches it, unless the
+//! method's name is reserved.
+//!
+//! A handwritten function *calls* an operation if it calls a method of that name on a closure's parameter
+//! (`|raw| raw.create_model(…)`). It *touches* the operations that it calls, and those that the following
+//! touch:
 //!
 //! - functions that it calls by path (`upload(..)`, `Engine::new(..)`), and methods of its own type that it
 //!   calls on `self`;
@@ -40,11 +44,6 @@ impl Handwritten {
             functions.add(&file, operations);
         }
         Ok(Handwritten { functions })
-    }
-
-    /// Returns the operations that any function calls.
-    pub fn called(&self) -> BTreeSet<&str> {
-        self.functions.all.iter().flat_map(|function| &function.operations).map(String::as_str).collect()
     }
 
     /// Returns which public methods touch which operation.

@@ -1,40 +1,56 @@
-//! Follows calls between functions to find the public methods that touch an operation.
+//! Follows calls between functions to find the public methods that touch an operation. An operation that no
+//! function calls touches its generated method.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use synapse_codegen::generate::can_have_method;
+use synapse_codegen::prepare::naming::parameter_name;
 
 use super::calls::{Called, Function, Functions};
 
 /// Almost everything is a method of the client, so a function that returns one touches nothing because of it.
 const CLIENT: &str = "BackendClient";
 
-/// The public methods that touch each operation, as shown to people: `BackendClient::list_models
-/// (src/models.rs)`.
+/// The public methods that touch each operation, as shown to people: `BackendClient::create_model
+/// (src/api/models.rs)`, `BackendClient::get_model (generated)`.
 #[derive(Default)]
-pub struct Touches(BTreeMap<String, BTreeSet<String>>);
+pub struct Touches {
+    /// By operation, those that handwritten code calls.
+    handwritten: BTreeMap<String, BTreeSet<String>>,
+}
 
 impl Touches {
     pub(super) fn of(functions: &Functions) -> Self {
         let touched = reached(functions, &leads(functions));
-        let mut touches: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let called = functions.all.iter().flat_map(|function| &function.operations);
+        let mut handwritten: BTreeMap<String, BTreeSet<String>> =
+            called.map(|operation| (operation.clone(), BTreeSet::new())).collect();
         for (function, operations) in functions.all.iter().zip(&touched) {
             if is_reported(functions, function) {
                 for operation in operations {
-                    touches.entry(operation.clone()).or_default().insert(label(function));
+                    handwritten.entry(operation.clone()).or_default().insert(label(function));
                 }
             }
         }
-        Touches(touches)
+        Touches { handwritten }
     }
 
     /// Returns the methods that touch any of the operations.
-    pub fn methods<'a>(&self, operations: impl IntoIterator<Item = &'a String>) -> BTreeSet<&str> {
-        operations
-            .into_iter()
-            .filter_map(|operation| self.0.get(operation))
-            .flatten()
-            .map(String::as_str)
-            .collect()
+    pub fn methods<'a>(&self, operations: impl IntoIterator<Item = &'a String>) -> BTreeSet<String> {
+        operations.into_iter().flat_map(|operation| self.methods_of(operation)).collect()
     }
+
+    fn methods_of(&self, operation: &str) -> BTreeSet<String> {
+        match self.handwritten.get(operation) {
+            Some(methods) => methods.clone(),
+            None => generated_method(operation).into_iter().collect(),
+        }
+    }
+}
+
+/// Returns the generated method of an operation, unless its name is reserved.
+fn generated_method(operation: &str) -> Option<String> {
+    can_have_method(operation).then(|| format!("{CLIENT}::{} (generated)", parameter_name(operation)))
 }
 
 fn label(function: &Function) -> String {

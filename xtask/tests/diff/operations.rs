@@ -22,18 +22,47 @@ fn description_changes_are_ignored() {
 
 #[test]
 fn operation_added_and_removed() {
-    let more = json!({"operationId": "list_tags", "responses": {"200": {"description": ""}}});
-    let tags = "touches BackendClient::list_tags (src/lib.rs)";
-    let change = |new: &mut Value| set(new, "/paths/~1tags~1", json!({"get": more}));
-    assert_lines(changed(change), &[("ok added operation list_tags GET /tags/", tags)]);
-    assert_lines(undone(change), &[("breaking removed operation list_tags GET /tags/", tags)]);
+    let more = json!({"operationId": "get_project", "responses": {"200": {"description": ""}}});
+    let touches = "touches BackendClient::get_project (generated)";
+    let change = |new: &mut Value| set(new, "/paths/~1projects~1", json!({"get": more}));
+    assert_lines(changed(change), &[("ok added operation get_project GET /projects/", touches)]);
+    assert_lines(undone(change), &[("breaking removed operation get_project GET /projects/", touches)]);
+}
+
+#[test]
+fn touched_method_is_named() {
+    for (id, touches) in [
+        // Calls in a macro's body, in a macro's argument, and of a closure's typed parameter count.
+        ("list_tags", "BackendClient::list_tags (src/lib.rs)"),
+        ("describe_model", "BackendClient::describe_model (src/lib.rs)"),
+        ("get_tag", "BackendClient::get_tag (src/lib.rs)"),
+        // A private function that nothing calls takes the operation over.
+        ("only_hidden", "nothing"),
+        // Tests and comments are not calls.
+        ("only_in_tests", "BackendClient::only_in_tests (generated)"),
+        ("only_in_words", "BackendClient::only_in_words (generated)"),
+        // The method has the operation's name in Rust.
+        ("tagsPartialUpdate", "BackendClient::tags_partial_update (generated)"),
+        ("type", "BackendClient::type_ (generated)"),
+        // The name is reserved.
+        ("download", "nothing"),
+    ] {
+        let operation = json!({"operationId": id, "responses": {"200": {"description": ""}}});
+        let message = format!("ok added operation {id} GET /tags/");
+        assert_lines(
+            changed(|new| set(new, "/paths/~1tags~1", json!({"get": operation}))),
+            &[(&message, &format!("touches {touches}"))],
+        );
+    }
 }
 
 #[test]
 fn operation_renamed_or_moved() {
+    // The method has a new name, too.
+    let both = "touches BackendClient::get_model (generated), BackendClient::models_retrieve (generated)";
     assert_lines(
         changed(|new| set(new, format!("{GET}/operationId"), json!("models_retrieve"))),
-        &[("breaking renamed operation get_model -> models_retrieve GET /models/{id}/", GOT)],
+        &[("breaking renamed operation get_model -> models_retrieve GET /models/{id}/", both)],
     );
     assert_lines(
         changed(|new| {
@@ -251,10 +280,8 @@ fn security_added_and_removed() {
         set(new, "/components/securitySchemes/other", key("X-Other"));
         set(new, "/security/-", json!({"other": []}));
     };
-    let all = "touches BackendClient::create_model (src/lib.rs), BackendClient::get_model (src/lib.rs), \
-               BackendClient::list_models (src/lib.rs)";
-    assert_lines(changed(more), &[("ok added security document apiKey header X-Other", all)]);
-    assert_lines(undone(more), &[("breaking removed security document apiKey header X-Other", all)]);
+    assert_lines(changed(more), &[("ok added security document apiKey header X-Other", ALL)]);
+    assert_lines(undone(more), &[("breaking removed security document apiKey header X-Other", ALL)]);
     assert_lines(
         changed(|new| set(new, format!("{GET}/security"), json!([{"token": []}, {}]))),
         &[("ok added security get_model none", GOT)],

@@ -1,13 +1,6 @@
-//! A small document, and a small handwritten layer for it.
-
-use std::path::Path;
+//! A small document.
 
 use serde_json::Value;
-
-/// Returns the path of the small handwritten layer's root.
-pub fn layer() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/layer/src/lib.rs").display().to_string()
-}
 
 /// Returns a small document.
 pub fn document() -> Value {

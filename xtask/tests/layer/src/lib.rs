@@ -13,20 +13,16 @@ macro_rules! listing {
 }
 
 impl BackendClient {
-    pub fn list_models(&self) -> Call {
-        self.call(|raw| raw.list_models())
-    }
-
-    pub fn get_model(&self, pk: i64) -> Call {
-        self.call(|raw: &raw::Client| raw.get_model().id(pk))
-    }
-
     pub fn create_model(&self) -> CreateModel {
         CreateModel
     }
 
     pub fn list_tags(&self) -> Call {
         listing!(self => Call)
+    }
+
+    pub fn get_tag(&self, id: i64) -> Call {
+        self.call(|raw: &raw::Client| raw.get_tag(id))
     }
 
     pub fn describe_model(&self) -> String {

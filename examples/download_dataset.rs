@@ -60,7 +60,7 @@ pub async fn download(client: &BackendClient, version: i64, directory: &Path) ->
     let beside = directory.join("events.jsonl.new");
     let mut out = BufWriter::new(File::create(&beside)?);
     let list = client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([version]));
-    let mut list = list.url_conversion_with("files", files).list_all_raw();
+    let mut list = list.url_conversion_with("files", files).list_all_raw().stream();
     while let Some(event) = list.next().await {
         out.write_all(event?.as_bytes())?;
         out.write_all(b"\n")?;

@@ -130,7 +130,7 @@ async fn events(client: &BackendClient) -> Result<(), Box<dyn Error>> {
     let bar = ProgressBar::no_length().with_style(ProgressStyle::with_template(
         "  ground truth {wide_bar} {human_pos}/{human_len} {per_sec}",
     )?);
-    let mut events = client.list_ground_truth_events().list_all_as::<Event>().concurrency(8);
+    let mut events = client.list_ground_truth_events().list_all_as::<Event>().concurrency(8).stream();
     let mut by_type: BTreeMap<String, u64> = BTreeMap::new();
     let mut count: u64 = 0;
     while let Some(event) = events.next().await {

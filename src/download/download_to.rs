@@ -110,7 +110,8 @@ impl BackendClient {
     ///     .list_ground_truth_events()
     ///     .params(|p| p.ground_truth_dataset_versions([123]))
     ///     .url_conversion_with("files", client.download_to("/data/cache").concurrency(16))
-    ///     .list_all();
+    ///     .list_all()
+    ///     .stream();
     /// while let Some(event) = events.next().await {
     ///     for file in event?.files.files() {
     ///         println!("{:?}: {:?}", file.name, file.path());

@@ -15,16 +15,16 @@ const VERSION: u32 = 1;
 
 /// A position in a list: what has been returned, and what comes next.
 ///
-/// [`ListAll::checkpoint`](crate::ListAll::checkpoint) creates one at any time, also after an error. Save it
-/// with serde, and pass it to [`resume`](crate::ListAll::resume) of the same query, in this process or
-/// another one. The [`partitions`](crate::Call::partitions) of a list are checkpoints that also have an end.
+/// [`ListStream::checkpoint`](crate::ListStream::checkpoint) creates one at any time, also after an error. Save
+/// it with serde, and pass it to [`resume`](crate::ListAll::resume) of the same query, in this process or
+/// another one. The checkpoint of a [part](crate::ListPart::checkpoint) of a list also has an end.
 ///
 /// The serialized form contains the list's parameters and links as they are, and up to 1,000 item ids as
 /// numbers, about 20 KB. `Debug` shows no parameter values. A modified checkpoint is refused if it doesn't
 /// match the list: no other host or path is requested.
 ///
 /// ```
-/// # fn example(events: &synapse_backend_client::ListAll<synapse_backend_client::Json>) -> Result<(), Box<dyn std::error::Error>> {
+/// # fn example(events: &synapse_backend_client::ListStream<synapse_backend_client::Json>) -> Result<(), Box<dyn std::error::Error>> {
 /// std::fs::write("events.checkpoint", serde_json::to_vec(&events.checkpoint())?)?;
 /// # Ok(())
 /// # }

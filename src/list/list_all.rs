@@ -27,15 +27,15 @@ const MAX_CONCURRENCY: usize = 64;
 /// set after reading began.
 ///
 /// The length of the list is known after the first page. From then on, up to
-/// [`concurrency`](ListStream::concurrency) pages are prefetched; prefetching pauses when you stop reading. A
+/// [`concurrency`](ListAll::concurrency) pages are prefetched; prefetching pauses when you stop reading. A
 /// list without page numbers (a cursor list) is read link by link, one page ahead. If a link lacks a
 /// parameter of the call, such as a filter, that parameter is added. The link alone decides `page`,
 /// `page_size`, `cursor`, `limit` and `offset`, and its own parameters are sent as the server wrote them. The
 /// list ends when the server says that there is no next page, whatever the sizes of the pages before.
 ///
-/// A list that changes while it is read can lose or repeat items. The [`policy`](ListStream::policy) decides
+/// A list that changes while it is read can lose or repeat items. The [`policy`](ListAll::policy) decides
 /// whether such an anomaly ends the list with an error or is only reported. A list is complete if it has as
-/// many different items as its count; the [`identity`](ListStream::identity) field tells items apart. A list
+/// many different items as its count; the [`identity`](ListAll::identity) field tells items apart. A list
 /// that makes no progress (a hundred pages in a row without a new item) ends with an error. Any error ends
 /// the stream; it can be resumed from its [`checkpoint`](ListStream::checkpoint). Dropping the stream cancels
 /// its requests.

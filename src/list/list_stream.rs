@@ -169,8 +169,9 @@ impl<T: Send + 'static> ListStream<T> {
         &self.report
     }
 
-    /// Returns the current position. A list of the same query that [resumes](ListAll::resume) from it begins with the item that this stream would return next. After an error it points at what failed. If
-    /// the list was short, it points at the end, and resuming there is an error again unless the policy is
+    /// Returns the current position. A list of the same query that [resumes](ListAll::resume) from it begins
+    /// with the item that this stream would return next. After an error it points at what failed. If the list
+    /// was short, it points at the end, and resuming there is an error again unless the policy is
     /// [`Lenient`](ListPolicy::Lenient).
     pub fn checkpoint(&self) -> Checkpoint {
         let page = &self.page;

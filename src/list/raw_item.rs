@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// ```
 /// # async fn example(client: synapse_backend_client::BackendClient, mut file: impl std::io::Write) -> Result<(), Box<dyn std::error::Error>> {
-/// let mut events = client.list_ground_truth_events().list_all_raw();
+/// let mut events = client.list_ground_truth_events().list_all_raw().stream();
 /// while let Some(event) = events.next().await {
 ///     file.write_all(event?.as_bytes())?;
 ///     file.write_all(b"\n")?;

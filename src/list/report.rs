@@ -22,10 +22,10 @@ pub enum ListPolicy {
     Strict,
     /// A list that contradicts its count ends with an error, which contains the [`ListAnomaly`]: it has fewer
     /// items, fewer different items, or a page less, or it continues after its end. An anomaly that only may
-    /// have lost or repeated items is added to the [report](crate::ListAll::report), and the list continues.
+    /// have lost or repeated items is added to the [report](crate::ListStream::report), and the list continues.
     #[default]
     Complete,
-    /// All these anomalies are added to the [report](crate::ListAll::report), and the list continues.
+    /// All these anomalies are added to the [report](crate::ListStream::report), and the list continues.
     Lenient,
 }
 
@@ -41,7 +41,7 @@ pub struct PageFailure {
     pub error: Error,
 }
 
-/// What happened while a list was read: see [`ListAll::report`](crate::ListAll::report).
+/// What happened while a list was read: see [`ListStream::report`](crate::ListStream::report).
 ///
 /// The first 100 entries of each kind are kept, and at most 1 MiB of all kinds together.
 #[derive(Debug, Default)]

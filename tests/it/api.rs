@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::support::backend::backend;
 use futures_util::{Stream, StreamExt};
 use serde::Deserialize;
-use synapse_backend_client::reqwest::StatusCode;
+use synapse_backend_client::reqwest::{Method, StatusCode};
 use synapse_backend_client::types::{GroundTruthEvent, Model};
 use synapse_backend_client::{BackendClient, Error, Json, ListAll, ModelFile, UploadPhase, json};
 use synapse_test_backend::Backend;
@@ -56,7 +56,8 @@ async fn every_line_compiles(token: String, bar: &'static Bar) -> Result<(), Err
         .list_ground_truth_events()
         .params(|p| p.ground_truth_dataset_versions([123]).created_after(month_ago))
         .list_all()
-        .concurrency(8);
+        .concurrency(8)
+        .stream();
     while let Some(event) = events.next().await {
         let event = event?;
         println!("{}", event.id);
@@ -96,6 +97,12 @@ fn is_send_and_static<T: Send + 'static>(_: &T) {}
 fn is_a_shared_handle<T: Clone + Send + Sync + 'static>(_: &T) {}
 fn is_an_unpin_stream<T: Stream + Unpin + Send + 'static>(_: &T) {}
 
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "only decoded")]
+struct NotClone {
+    id: i64,
+}
+
 fn client(backend: &Backend) -> BackendClient {
     BackendClient::builder(backend.url()).access_token(backend.token()).build().unwrap()
 }
@@ -108,13 +115,29 @@ async fn clients_shared_and_futures_spawned() {
     let sending = client.get_model(Backend::FIRST_MODEL).send();
     is_send_and_static(&sending);
     let events: ListAll<GroundTruthEvent> = client.list_ground_truth_events().list_all();
+    let events = events.stream();
     is_an_unpin_stream(&events);
     let creating = client
         .create_model(vec![0; 10], |m| m.name("x").model_type("detection").project(Backend::FIRST_PROJECT))
         .send();
     is_send_and_static(&creating);
-    let parted = client.clone();
-    is_send_and_static(&async move { parted.list_ground_truth_events().partitions(2).await });
+    is_send_and_static(&client.list_ground_truth_events().list_all().partitions(2));
+    // Calls and lists own the client.
+    let call = client.clone().list_ground_truth_events();
+    is_send_and_static(&call);
+    is_send_and_static(&call.clone().into_future());
+    is_send_and_static(&call.clone().send_as::<Json>());
+    let own = call.list_all_as::<NotClone>();
+    is_a_shared_handle(&own);
+    is_send_and_static(&own.clone().try_collect::<Vec<_>>());
+    is_send_and_static(&own.clone().partitions(2));
+    is_an_unpin_stream(&own.clone().pages());
+    is_an_unpin_stream(&own.clone().stream());
+    let mut stream = own.stream();
+    is_send_and_static(&async move { stream.next().await });
+    let custom = client.clone().request(Method::GET, "/tags/");
+    is_send_and_static(&custom);
+    is_a_shared_handle(&custom.list_all());
     let (model, events, created) = tokio::join!(
         tokio::spawn(sending),
         tokio::spawn(events.map(|event| event.unwrap().id).collect::<Vec<_>>()),

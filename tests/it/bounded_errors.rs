@@ -236,8 +236,8 @@ async fn page_memory_as_documented() {
         let before = allocated();
         let events = client.list_ground_truth_events();
         match raw {
-            true => assert!(events.list_all_raw().next().await.unwrap().is_ok()),
-            false => assert!(events.list_all().next().await.unwrap().is_ok()),
+            true => assert!(events.list_all_raw().stream().next().await.unwrap().is_ok()),
+            false => assert!(events.list_all().stream().next().await.unwrap().is_ok()),
         }
         let cost = (allocated() - before).saturating_sub(exchange);
         println!("{item}: {cost} bytes for {}", body.len());
@@ -265,11 +265,11 @@ async fn conversion_memory_as_documented() {
         let body = format!("{{\"results\":{results}}}");
         let (_server, client) = serving(200, &body).await;
         let before = allocated();
-        assert!(client.list_ground_truth_events().list_all_raw().next().await.unwrap().is_ok());
+        assert!(client.list_ground_truth_events().list_all_raw().stream().next().await.unwrap().is_ok());
         let plain = allocated() - before;
         let before = allocated();
         let events = client.list_ground_truth_events().url_conversion("files", |_| String::new());
-        assert!(events.list_all_raw().next().await.unwrap().is_ok());
+        assert!(events.list_all_raw().stream().next().await.unwrap().is_ok());
         let cost = (allocated() - before).saturating_sub(plain);
         println!("{cost} bytes for {}", body.len());
         assert!(cost <= CONVERTED * body.len() && cost > body.len(), "{cost} bytes for {}", body.len());

@@ -416,7 +416,7 @@ async fn wrong_type_reports_json_path() {
 async fn list_all_reports_page_and_index() {
     let body = r#"{"count": 2, "next": null, "results": [{"id": 1}, {"id": "x"}]}"#;
     let (server, client) = serving("GET", "/sdk/ground_truth_events/", json(200, body)).await;
-    let mut events = client.list_ground_truth_events().list_all();
+    let mut events = client.list_ground_truth_events().list_all().stream();
     assert_eq!(events.next().await.unwrap().unwrap().id, 1);
     let error = events.next().await.unwrap().failure();
     assert_unusable(&error, StatusCode::OK, Some("results[1].id"), "`results[1].id`");
@@ -692,7 +692,7 @@ async fn interrupted_page_is_never_the_last() {
     let response = "HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n{\"count\": 1, \"next\": null, \"results\": [{\"id\": 1}]}";
     let server = Server::of([Act::Close(response.into())]).await;
     let client = client(&server.url);
-    let mut events = client.list_ground_truth_events().list_all();
+    let mut events = client.list_ground_truth_events().list_all().stream();
     let error = events.next().await.unwrap().failure();
     assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error:?}");
     assert!(events.next().await.is_none());
@@ -742,7 +742,7 @@ async fn call_hits_its_own_timeouts() {
     assert!(error.is_timeout() && error.to_string().contains("read time-out"), "{error}");
     let error = client.get_model(1).timeout(SHORT).await.failure();
     assert!(error.is_timeout() && error.to_string().contains("whole request"), "{error}");
-    let mut events = client.list_ground_truth_events().timeout(SHORT).list_all();
+    let mut events = client.list_ground_truth_events().timeout(SHORT).list_all().stream();
     assert!(events.next().await.unwrap().failure().is_timeout());
     let whole = BackendClient::builder(&server.url).timeout(SHORT).build().unwrap();
     assert!(whole.get_model(1).await.failure().is_timeout());

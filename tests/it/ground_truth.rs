@@ -273,7 +273,7 @@ async fn list_all_yields_pages_in_order() {
     let server = pages("", &[2, 2, 2, 2, 1]).await;
     let client = server::client_of(&server);
     let call = client.list_ground_truth_events().params(|p| p.page_size(2)).param("x", 1);
-    let mut events = call.list_all();
+    let mut events = call.list_all().stream();
     let mut ids = Vec::new();
     while let Some(event) = events.next().await {
         ids.push(event.unwrap().id);
@@ -359,7 +359,7 @@ async fn list_all_follows_cursors() {
         .await;
     Mock::given(path(EVENTS)).respond_with(page(&next, 1)).mount(&server).await;
     let client = server::client_of(&server);
-    let mut events = client.list_ground_truth_events().params(|p| p.page_size(1)).list_all();
+    let mut events = client.list_ground_truth_events().params(|p| p.page_size(1)).list_all().stream();
     let mut ids = Vec::new();
     while let Some(event) = events.next().await {
         ids.push(event.unwrap().id);
@@ -375,7 +375,7 @@ async fn list_all_follows_cursors() {
 async fn list_all_invalid_filter_sends_nothing() {
     let server = pages("", &[1]).await;
     let client = server::client_of(&server);
-    let mut events = client.list_ground_truth_events().params(|p| p.project(u64::MAX)).list_all();
+    let mut events = client.list_ground_truth_events().params(|p| p.project(u64::MAX)).list_all().stream();
     let error = events.next().await.unwrap().failure();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(events.next().await.is_none());
@@ -393,7 +393,7 @@ async fn list_all_ends_with_page_error() {
     );
     Mock::given(path(EVENTS)).respond_with(json(200, first)).with_priority(2).mount(&server).await;
     let client = server::client_of(&server);
-    let mut events = client.list_ground_truth_events().list_all().concurrency(1);
+    let mut events = client.list_ground_truth_events().list_all().concurrency(1).stream();
     assert_eq!(events.next().await.unwrap().unwrap().id, 1);
     assert_eq!(events.next().await.unwrap().unwrap().id, 2);
     assert!(events.next().await.unwrap().failure().is_not_found());

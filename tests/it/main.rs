@@ -29,6 +29,7 @@ mod pagination_ends;
 mod pagination_identity;
 mod pagination_model;
 mod pagination_progress;
+mod pagination_requests;
 mod pagination_responses;
 mod raw_bodies;
 mod secrets;

@@ -94,8 +94,8 @@ fn every_entry_point_needs_a_runtime() {
     assert_needs_runtime("download", block_on(client.download("/media/1").to(&target)));
     assert_needs_runtime("download of a data URI", block_on(client.download("data:,x").to(&target)));
     assert_needs_runtime("download_all", block_on(client.download_all([("/media/1", &target)])));
-    assert_needs_runtime("partitions", block_on(client.list_models().partitions(2)));
-    assert_needs_runtime("list_all", block_on(client.list_models().list_all().next()).unwrap());
+    assert_needs_runtime("partitions", block_on(client.list_models().list_all().partitions(2)));
+    assert_needs_runtime("list_all", block_on(client.list_models().list_all().stream().next()).unwrap());
     assert_needs_runtime(
         "list_all_as",
         block_on(client.list_models().list_all_as::<Json>().try_collect::<Vec<_>>()),
@@ -138,7 +138,7 @@ fn future_polled_outside_runtime_fails() {
         .block_on(async { std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await });
     assert!(polled.is_pending(), "{polled:?}");
     assert_needs_runtime("moved out", block_on(call));
-    let partitions = client.list_models().partitions(2);
+    let partitions = client.list_models().list_all().partitions(2);
     let mut partitions = Box::pin(partitions);
     let polled = runtime.block_on(async {
         std::future::poll_fn(|context| Poll::Ready(partitions.as_mut().poll(context))).await
@@ -151,7 +151,7 @@ fn future_polled_outside_runtime_fails() {
 fn list_started_in_runtime_ends_outside() {
     let (runtime, server) = serving(PAGE);
     let client = client(&server);
-    let mut models = client.list_models().list_all();
+    let mut models = client.list_models().list_all().stream();
     let first: Model = runtime.block_on(models.next()).unwrap().unwrap();
     assert_eq!(first.id, 1);
     assert!(block_on(models.next()).is_none());
@@ -164,7 +164,7 @@ fn drop_outside_runtime_does_not_panic() {
     let mut call = Box::pin(client.list_models().send());
     let mut upload = Box::pin(client.create_chunked_upload(Bytes::from_static(b"1")).send());
     let mut all = Box::pin(client.upload_all([Bytes::from_static(b"1")]).send());
-    let mut list = client.list_models().list_all();
+    let mut list = client.list_models().list_all().stream();
     let mut next = Box::pin(list.next());
     runtime.block_on(std::future::poll_fn(|context| {
         assert!(call.as_mut().poll(context).is_pending());

@@ -11,7 +11,7 @@ use crate::support::server;
 use futures_core::Stream;
 use synapse_backend_client::types::GroundTruthEvent;
 use synapse_backend_client::{
-    BackendClient, Checkpoint, ErrorKind, Json, ListAll, ListAnomaly, ListPolicy, RawItem, RetryPolicy,
+    BackendClient, Checkpoint, ErrorKind, Json, ListAnomaly, ListPolicy, ListStream, RawItem, RetryPolicy,
 };
 use synapse_test_backend::{Backend, BackendBuilder, Fault};
 use wiremock::matchers::any;
@@ -50,8 +50,12 @@ async fn three_thousand_pages_in_order() {
     assert_eq!(expected.len(), 30_000);
     backend.clear_requests();
     // The server caps the page size below the requested one.
-    let mut events =
-        client.list_ground_truth_events().params(|p| p.page_size(1_000)).list_all_as::<Id>().concurrency(8);
+    let mut events = client
+        .list_ground_truth_events()
+        .params(|p| p.page_size(1_000))
+        .list_all_as::<Id>()
+        .concurrency(8)
+        .stream();
     let mut ids = Vec::new();
     while let Some(event) = events.next().await {
         ids.push(event.unwrap().id);
@@ -108,7 +112,7 @@ async fn limit_fetches_no_extra_page() {
 #[tokio::test]
 async fn cursor_list_followed_link_by_link() {
     let (backend, client) = start(backend().ground_truth_events(250).cursor_pagination(true)).await;
-    let mut events = client.list_ground_truth_events().list_all();
+    let mut events = client.list_ground_truth_events().list_all().stream();
     let mut ids = Vec::new();
     while let Some(event) = events.next().await {
         ids.push(event.unwrap().id);
@@ -134,7 +138,7 @@ async fn foreign_links_followed_at_base_url() {
 async fn client_usable_after_dropped_list() {
     let (backend, client) = start(backend().ground_truth_events(10_000)).await;
     for _ in 0..20 {
-        let mut events = client.list_ground_truth_events().list_all_as::<Id>().concurrency(8);
+        let mut events = client.list_ground_truth_events().list_all_as::<Id>().concurrency(8).stream();
         assert!(events.next().await.unwrap().is_ok());
         drop(events);
     }
@@ -148,7 +152,7 @@ async fn client_usable_after_dropped_list() {
 async fn failed_page_ends_stream_with_error() {
     let (backend, client) = start(backend().ground_truth_events(1_000)).await;
     backend.clear_requests();
-    let mut events = client.list_ground_truth_events().params(|p| p.page(11)).list_all_as::<Id>();
+    let mut events = client.list_ground_truth_events().params(|p| p.page(11)).list_all_as::<Id>().stream();
     let error = events.next().await.unwrap().failure();
     assert!(error.is_not_found(), "{error}");
     assert!(events.next().await.is_none());
@@ -228,21 +232,21 @@ async fn list_yields_page_by_page() {
 #[tokio::test]
 async fn size_hint_reports_certain_bounds() {
     let (_backend, client) = start(backend().ground_truth_events(250)).await;
-    let mut events = client.list_ground_truth_events().list_all_as::<Id>().limit(120);
+    let mut events = client.list_ground_truth_events().list_all_as::<Id>().limit(120).stream();
     assert_eq!(events.size_hint(), (0, Some(120)));
     events.next().await.unwrap().unwrap();
     assert_eq!(events.size_hint(), (99, Some(119)));
     while events.next().await.is_some() {}
     assert_eq!(events.size_hint(), (0, Some(0)));
-    let mut events = client.list_ground_truth_events().list_all_as::<Id>();
+    let mut events = client.list_ground_truth_events().list_all_as::<Id>().stream();
     events.next().await.unwrap().unwrap();
     assert_eq!(events.size_hint(), (99, None));
     // Any item may be dropped as a duplicate, so the lower bound is zero.
-    let mut events = client.list_ground_truth_events().list_all_as::<Id>().deduplicate(true);
+    let mut events = client.list_ground_truth_events().list_all_as::<Id>().deduplicate(true).stream();
     events.next().await.unwrap().unwrap();
     assert_eq!(events.size_hint(), (0, None));
     // The upper bound isn't zero while an error is still to come.
-    let refused = client.list_models().list_all_as::<Id>().resume(events.checkpoint());
+    let refused = client.list_models().list_all_as::<Id>().resume(events.checkpoint()).stream();
     assert_ne!(refused.size_hint().1, Some(0));
 }
 
@@ -250,8 +254,12 @@ async fn size_hint_reports_certain_bounds() {
 async fn dropped_list_stops_its_requests() {
     let (backend, client) = start(backend().ground_truth_events(1_000)).await;
     let held = backend.inject(Fault::hold_before().method("GET").after(1).always());
-    let mut events =
-        client.list_ground_truth_events().params(|p| p.page_size(10)).list_all_as::<Id>().concurrency(6);
+    let mut events = client
+        .list_ground_truth_events()
+        .params(|p| p.page_size(10))
+        .list_all_as::<Id>()
+        .concurrency(6)
+        .stream();
     events.next().await.unwrap().unwrap();
     held.wait_for_hits(6).await;
     drop(events);
@@ -267,8 +275,12 @@ async fn dropped_list_stops_its_requests() {
 #[tokio::test]
 async fn prefetch_is_bounded_by_concurrency() {
     let (backend, client) = start(backend().ground_truth_events(100)).await;
-    let mut events =
-        client.list_ground_truth_events().params(|p| p.page_size(10)).list_all_as::<Id>().concurrency(2);
+    let mut events = client
+        .list_ground_truth_events()
+        .params(|p| p.page_size(10))
+        .list_all_as::<Id>()
+        .concurrency(2)
+        .stream();
     events.next().await.unwrap().unwrap();
     backend.wait_for_requests(1 + 3).await;
     // Further prefetch requests would arrive during these calls.
@@ -302,13 +314,13 @@ async fn resumed_list_keeps_promised_total() {
     let client = server::client_of(&server);
     let list = || client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).concurrency(1);
     for read in 0..6 {
-        let mut first = list();
+        let mut first = list().stream();
         for id in 1..=read {
             assert_eq!(id_of(&mut first).await, id);
         }
         // Resumed twice. The first time, nothing is read.
-        let again = list().resume(sent_over(&first.checkpoint()));
-        let mut rest = list().resume(sent_over(&again.checkpoint()));
+        let again = list().resume(sent_over(&first.checkpoint())).stream();
+        let mut rest = list().resume(sent_over(&again.checkpoint())).stream();
         assert_eq!(
             (again.total(), rest.checkpoint().total()),
             ((read > 0).then_some(7), (read > 0).then_some(7))
@@ -322,10 +334,11 @@ async fn resumed_list_keeps_promised_total() {
             .await;
     let client = server::client_of(&server);
     let list = || client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).concurrency(1);
-    let mut first = list();
+    let mut first = list().stream();
     id_of(&mut first).await;
     id_of(&mut first).await;
-    let mut rest = list().resume(sent_over(&list().resume(first.checkpoint()).checkpoint()));
+    let mut rest =
+        list().resume(sent_over(&list().resume(first.checkpoint()).stream().checkpoint())).stream();
     assert_eq!(ids_of(&mut rest).await.0, [3, 4]);
     let changed = ListAnomaly::CountChanged { page: 2, before: 4, now: 5 };
     let length = ListAnomaly::PageLength { page: 2, expected: 2, items: 1 };
@@ -336,19 +349,19 @@ async fn resumed_list_keeps_promised_total() {
 async fn limit_counts_only_yielded_items() {
     let (_server, client) = list_of(&[&[1, 2, 3], &[4, 5, 6]]).await;
     let list = || client.list_models().list_all_as::<Id>();
-    let mut first = list();
+    let mut first = list().stream();
     assert_eq!((id_of(&mut first).await, id_of(&mut first).await), (1, 2));
     for deduplicate in [false, true] {
-        let mut rest = list().deduplicate(deduplicate).resume(first.checkpoint()).limit(2);
+        let mut rest = list().deduplicate(deduplicate).resume(first.checkpoint()).limit(2).stream();
         assert_eq!(ids_of(&mut rest).await.0, [3, 4]);
     }
     // Duplicates on the same page, and on the page before.
     let (_server, client) = list_of(&[&[1, 1, 1], &[1, 2, 2], &[3, 4, 5]]).await;
-    let mut models = client.list_models().list_all_as::<Id>().deduplicate(true).limit(3);
+    let mut models = client.list_models().list_all_as::<Id>().deduplicate(true).limit(3).stream();
     assert_eq!(ids_of(&mut models).await.0, [1, 2, 3]);
     assert_eq!(models.report().duplicates, 4);
     let (_server, client) = list_of(&[&[-1, -1, 1], &[2, -1, -1], &[-1, 3, 4]]).await;
-    let mut models = client.list_models().list_all_as::<Id>().skip_failed_items(true).limit(3);
+    let mut models = client.list_models().list_all_as::<Id>().skip_failed_items(true).limit(3).stream();
     assert_eq!(ids_of(&mut models).await.0, [1, 2, 3]);
     assert_eq!(
         models.report().item_failures.iter().map(|failure| (failure.page, failure.index)).collect::<Vec<_>>(),
@@ -360,27 +373,33 @@ async fn limit_counts_only_yielded_items() {
 async fn duplicates_known_across_checkpoint() {
     let (_server, client) = list_of(&[&[1, 2, 3], &[2, 3, 4]]).await;
     let list = || client.list_models().list_all_as::<Id>();
-    let mut first = list().deduplicate(true);
+    let mut first = list().deduplicate(true).stream();
     for id in 1..=3 {
         assert_eq!(id_of(&mut first).await, id);
     }
-    assert_eq!(ids_of(&mut list().deduplicate(true).resume(sent_over(&first.checkpoint()))).await.0, [4]);
+    assert_eq!(
+        ids_of(&mut list().deduplicate(true).resume(sent_over(&first.checkpoint())).stream()).await.0,
+        [4]
+    );
     // Items that another list yielded from this page are also known.
-    let mut first = list();
+    let mut first = list().stream();
     assert_eq!((id_of(&mut first).await, id_of(&mut first).await), (1, 2));
-    assert_eq!(ids_of(&mut list().deduplicate(true).resume(sent_over(&first.checkpoint()))).await.0, [3, 4]);
+    assert_eq!(
+        ids_of(&mut list().deduplicate(true).resume(sent_over(&first.checkpoint())).stream()).await.0,
+        [3, 4]
+    );
 }
 
 #[tokio::test]
 async fn shrunken_page_is_skipped_on_resume() {
     let (_server, client) = list_of(&[&[1, 2], &[3, 4]]).await;
-    let mut first = client.list_models().list_all_as::<Id>();
+    let mut first = client.list_models().list_all_as::<Id>().stream();
     id_of(&mut first).await;
     let mut checkpoint = serde_json::to_value(first.checkpoint()).unwrap();
     checkpoint["at"]["page"]["item"] = 9.into();
     for deduplicate in [false, true] {
         let list = client.list_models().list_all_as::<Id>().deduplicate(deduplicate);
-        let mut rest = list.resume(serde_json::from_value(checkpoint.clone()).unwrap());
+        let mut rest = list.resume(serde_json::from_value(checkpoint.clone()).unwrap()).stream();
         assert_eq!(ids_of(&mut rest).await.0, [3, 4]);
     }
 }
@@ -396,7 +415,8 @@ async fn growing_deduplicated_list_stays_strict() {
             .list_models()
             .list_all_as::<Id>()
             .policy(ListPolicy::Strict)
-            .deduplicate(true);
+            .deduplicate(true)
+            .stream();
         let (ids, error) = ids_of(&mut models).await;
         let changed = ListAnomaly::CountChanged { page: 2, before: 4, now };
         assert_eq!((error.is_some(), ids), (ends, if ends { vec![1, 2] } else { vec![1, 2, 3, 4] }));
@@ -427,7 +447,7 @@ async fn only_own_not_found_ends_list() {
             );
         let server = status.await;
         let mut models =
-            server::client_of(&server).list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
+            server::client_of(&server).list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).stream();
         let (ids, error) = ids_of(&mut models).await;
         let error = error.unwrap();
         assert_eq!((ids, error.list_anomaly(), error.is_status()), (vec![1, 2], None, true), "{error}");
@@ -442,7 +462,8 @@ async fn shortened_list_reported_once_at_end() {
         _ => server::json(404, r#"{"detail": "Invalid page."}"#),
     })
     .await;
-    let mut models = server::client_of(&server).list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
+    let mut models =
+        server::client_of(&server).list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).stream();
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!(ids, [1, 2, 3, 4]);
@@ -461,7 +482,8 @@ async fn checkpoint_lies_after_skipped_page() {
         _ => server::json(500, "{}"),
     })
     .await;
-    let mut models = server::client_of(&server).list_models().list_all_as::<Id>().skip_failed_pages(true);
+    let mut models =
+        server::client_of(&server).list_models().list_all_as::<Id>().skip_failed_pages(true).stream();
     assert_eq!(ids_of(&mut models).await.0, [1, 2]);
     assert_eq!(models.report().page_failures.len(), 1);
     assert!(models.checkpoint().is_end());
@@ -479,13 +501,13 @@ async fn checkpoint_lies_after_skipped_page() {
     .await;
     let client = server::client_of(&server);
     let list = || client.list_models().list_all_as::<Id>().policy(ListPolicy::Strict).skip_failed_pages(true);
-    let mut models = list();
+    let mut models = list().stream();
     let (ids, error) = ids_of(&mut models).await;
     assert_eq!(
         error.unwrap().list_anomaly(),
         Some(&ListAnomaly::CountChanged { page: 3, before: 8, now: 9 })
     );
-    let (rest, error) = ids_of(&mut list().resume(models.checkpoint())).await;
+    let (rest, error) = ids_of(&mut list().resume(models.checkpoint()).stream()).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!((ids, rest), (vec![1, 2], vec![5, 6, 7, 8, 9]));
 }
@@ -501,15 +523,19 @@ async fn page_yields_items_before_decode_error() {
     assert_eq!(error.item_failure().map(|failure| (failure.page, failure.index)), Some((2, 1)));
     assert!(pages.next().await.is_none());
     // The resumed list begins with the failed item.
-    let mut rest =
-        client.list_models().list_all_as::<Id>().skip_failed_items(true).resume(pages.list().checkpoint());
+    let mut rest = client
+        .list_models()
+        .list_all_as::<Id>()
+        .skip_failed_items(true)
+        .resume(pages.list().checkpoint())
+        .stream();
     assert_eq!(ids_of(&mut rest).await.0, [4]);
 }
 
 #[tokio::test]
 async fn first_hundred_failures_are_kept() {
     let (_server, client) = list_of(&[&[-1; 130]]).await;
-    let mut models = client.list_models().list_all_as::<Id>().skip_failed_items(true);
+    let mut models = client.list_models().list_all_as::<Id>().skip_failed_items(true).stream();
     assert!(models.next().await.is_none());
     assert_eq!((models.report().item_failures.len(), models.report().omitted), (100, 30));
     assert!(!models.report().is_complete());
@@ -520,7 +546,7 @@ async fn array_item_error_reports_its_index() {
     let server =
         server_of_pages(|_| r#""count": 5, "next": null, "results": [[1, 2], [3, "x"], [5, 6]]"#.to_owned())
             .await;
-    let mut pairs = server::client_of(&server).list_models().list_all_as::<[u8; 2]>();
+    let mut pairs = server::client_of(&server).list_models().list_all_as::<[u8; 2]>().stream();
     assert_eq!(pairs.next().await.unwrap().unwrap(), [1, 2]);
     let error = pairs.next().await.unwrap().failure();
     assert_eq!(error.json_path(), Some("results[1][1]"));
@@ -535,7 +561,7 @@ async fn array_item_error_reports_its_index() {
 #[tokio::test]
 async fn zero_partitions_are_refused() {
     let (server, client) = list_of(&[&[1]]).await;
-    let error = client.list_models().partitions(0).await.failure();
+    let error = client.list_models().list_all_as::<Id>().partitions(0).await.failure();
     assert!(error.is_invalid_input(), "{error}");
     server::assert_nothing_sent(&server).await;
 }
@@ -550,11 +576,17 @@ async fn last_partition_reads_grown_list() {
     })
     .await;
     let client = server::client_of(&server);
-    let partitions = client.list_models().partitions(2).await.unwrap();
-    assert_eq!(partitions.iter().map(Checkpoint::total).collect::<Vec<_>>(), [Some(6), Some(6)]);
+    let partitions = client.list_models().list_all_as::<Id>().partitions(2).await.unwrap();
+    assert_eq!(
+        partitions.iter().map(|part| part.checkpoint().total()).collect::<Vec<_>>(),
+        [Some(6), Some(6)]
+    );
     grown.store(true, Ordering::Relaxed);
     for (partition, expected) in partitions.into_iter().zip([vec![1, 2, 3, 4], vec![5, 6, 7, 8, 9]]) {
-        let (ids, error) = ids_of(&mut client.list_models().list_all_as::<Id>().resume(partition)).await;
+        let (ids, error) = ids_of(
+            &mut client.list_models().list_all_as::<Id>().resume(partition.checkpoint().clone()).stream(),
+        )
+        .await;
         assert!(error.is_none(), "{error:?}");
         assert_eq!(ids, expected);
     }
@@ -565,7 +597,7 @@ async fn partitions_know_page_length_and_start() {
     let server =
         server_of_pages(|number| page_of(&[&[1, 2], &[3], &[4, 5], &[6, 7], &[8]], number, 10)).await;
     let client = server::client_of(&server);
-    let partitions = client.list_models().partitions(5).await.unwrap();
+    let partitions = client.list_models().list_all_as::<Id>().partitions(5).await.unwrap();
     assert_eq!(partitions.len(), 5);
     for (partition, event) in partitions.into_iter().zip([
         None,
@@ -574,7 +606,12 @@ async fn partitions_know_page_length_and_start() {
         None,
         Some(ListAnomaly::Fewer { promised: 10, items: 9 }),
     ]) {
-        let mut part = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).resume(partition);
+        let mut part = client
+            .list_models()
+            .list_all_as::<Id>()
+            .policy(ListPolicy::Lenient)
+            .resume(partition.checkpoint().clone())
+            .stream();
         assert!(ids_of(&mut part).await.1.is_none());
         assert_eq!(part.report().anomalies.first(), event.as_ref());
     }
@@ -595,7 +632,7 @@ async fn unpartitionable_list_is_one_partition() {
         .await;
         let client = server::client_of(&server);
         assert_eq!(
-            client.list_models().params(|p| p.page(3)).partitions(3).await.unwrap().len(),
+            client.list_models().params(|p| p.page(3)).list_all().partitions(3).await.unwrap().len(),
             1,
             "{next}"
         );
@@ -605,14 +642,14 @@ async fn unpartitionable_list_is_one_partition() {
 #[tokio::test]
 async fn resumed_partition_stops_at_own_end() {
     let (_server, client) = list_of(&[&[1, 2], &[3, 4], &[5, 6], &[7, 8]]).await;
-    let partition = client.list_models().partitions(2).await.unwrap().remove(0);
+    let partition = client.list_models().list_all_as::<Id>().partitions(2).await.unwrap().remove(0);
     for read in 0..4 {
         let list = || client.list_models().list_all_as::<Id>();
-        let mut first = list().resume(partition.clone());
+        let mut first = list().resume(partition.checkpoint().clone()).stream();
         for id in 1..=read {
             assert_eq!(id_of(&mut first).await, id);
         }
-        let mut rest = list().resume(sent_over(&first.checkpoint()));
+        let mut rest = list().resume(sent_over(&first.checkpoint())).stream();
         assert_eq!(ids_of(&mut rest).await.0, (read + 1..=4).collect::<Vec<_>>());
     }
 }
@@ -635,7 +672,7 @@ async fn prefetched_pages_dropped_for_links() {
         )
     };
     Mock::given(any()).respond_with(response).mount(&server).await;
-    let mut models = server::client_of(&server).list_models().list_all_as::<Id>();
+    let mut models = server::client_of(&server).list_models().list_all_as::<Id>().stream();
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!(ids, [1, 2, 3, 4, 5, 6]);
@@ -646,11 +683,11 @@ async fn circular_link_is_not_prefetched() {
     let server =
         server_of_pages(|_| r#""next": "/models/", "results": [{"id": 1}, {"id": 2}]"#.to_owned()).await;
     let client = server::client_of(&server);
-    let mut models = client.list_models().list_all_as::<Id>();
+    let mut models = client.list_models().list_all_as::<Id>().stream();
     id_of(&mut models).await;
     // A prefetch request would arrive during these calls.
     for _ in 0..5 {
-        assert!(client.list_models().list_all_as::<Id>().next().await.unwrap().is_ok());
+        assert!(client.list_models().list_all_as::<Id>().stream().next().await.unwrap().is_ok());
     }
     assert_eq!(server::requests(&server).await.len(), 1 + 5);
     id_of(&mut models).await;
@@ -688,7 +725,7 @@ async fn ignored_page_number_ends_list() {
     })
     .await;
     let client = server::client_of(&server);
-    let mut models = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
+    let mut models = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).stream();
     assert_eq!((id_of(&mut models).await, id_of(&mut models).await), (1, 2));
     let error = models.next().await.unwrap().failure();
     assert_eq!(error.list_anomaly(), Some(&ListAnomaly::OutOfOrder { page: 2, next: 2 }));
@@ -701,13 +738,13 @@ async fn ignored_page_number_ends_list() {
     };
     let server = server_of_pages(counting).await;
     let client = server::client_of(&server);
-    let mut models = client.list_models().list_all_as::<Id>();
+    let mut models = client.list_models().list_all_as::<Id>().stream();
     for id in [1, 2, 1, 2] {
         assert_eq!(id_of(&mut models).await, id);
     }
     let error = models.next().await.unwrap().failure();
     assert_eq!(error.list_anomaly(), Some(&ListAnomaly::BeyondCount { page: 3, count: 4 }));
-    let mut models = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
+    let mut models = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).stream();
     let error = loop {
         if let Err(error) = models.next().await.unwrap() {
             break error;
@@ -730,7 +767,7 @@ async fn backward_or_skipping_next_ends_list() {
         .await;
         for policy in [ListPolicy::Strict, ListPolicy::Lenient] {
             let client = server::client_of(&server);
-            let mut models = client.list_models().list_all_as::<Id>().policy(policy).concurrency(1);
+            let mut models = client.list_models().list_all_as::<Id>().policy(policy).concurrency(1).stream();
             for id in [10, 11] {
                 assert_eq!(id_of(&mut models).await, id);
             }
@@ -751,7 +788,7 @@ async fn circular_cursors_end_list() {
         server::json(200, format!(r#"{{"next": "/models/?cursor={next}", "results": [{{"id": {cursor}}}]}}"#))
     };
     Mock::given(any()).respond_with(page).mount(&server).await;
-    let mut models = server::client_of(&server).list_models().list_all_as::<Id>();
+    let mut models = server::client_of(&server).list_models().list_all_as::<Id>().stream();
     for id in 0..4 {
         assert_eq!(id_of(&mut models).await, id);
     }
@@ -766,12 +803,12 @@ async fn missing_items_reported_at_list_end() {
         server_of_pages(|_| r#""count": 3, "next": null, "results": [{"id": 1}, {"id": 2}]"#.to_owned())
             .await;
     let client = server::client_of(&server);
-    let mut models = client.list_models().list_all_as::<Id>();
+    let mut models = client.list_models().list_all_as::<Id>().stream();
     assert_eq!((id_of(&mut models).await, id_of(&mut models).await), (1, 2));
     let error = models.next().await.unwrap().failure();
     assert_eq!(error.list_anomaly(), Some(&ListAnomaly::Fewer { promised: 3, items: 2 }));
     assert!(error.to_string().contains("the list ended after 2 of 3 expected items"), "{error}");
-    let mut models = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
+    let mut models = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).stream();
     assert_eq!((id_of(&mut models).await, id_of(&mut models).await), (1, 2));
     assert!(models.next().await.is_none());
     assert_eq!(models.report().anomalies, [ListAnomaly::Fewer { promised: 3, items: 2 }]);
@@ -793,7 +830,7 @@ async fn error_page_keeps_checkpoint() {
         parts.uri.query().is_some_and(|query| query.ends_with("page=3"))
     };
     backend.inject(Fault::proxy_page(502).when(third));
-    let mut events = list();
+    let mut events = list().stream();
     let mut ids = Vec::new();
     let error = loop {
         match events.next().await.unwrap() {
@@ -803,7 +840,7 @@ async fn error_page_keeps_checkpoint() {
     };
     assert!(error.to_string().starts_with("page 3: "), "{error}");
     assert_eq!((error.status().unwrap().as_u16(), ids.len()), (502, 20));
-    let mut rest = list().resume(events.checkpoint());
+    let mut rest = list().resume(events.checkpoint()).stream();
     while let Some(event) = rest.next().await {
         ids.push(event.unwrap().id);
     }
@@ -813,7 +850,7 @@ async fn error_page_keeps_checkpoint() {
 #[tokio::test]
 async fn checkpoint_keeps_cursor_hides_secret() {
     let (backend, client) = start(backend().ground_truth_events(250).cursor_pagination(true)).await;
-    let mut events = client.list_ground_truth_events().list_all_as::<Id>();
+    let mut events = client.list_ground_truth_events().list_all_as::<Id>().stream();
     let mut ids = Vec::new();
     for _ in 0..150 {
         ids.push(events.next().await.unwrap().unwrap().id);
@@ -822,8 +859,11 @@ async fn checkpoint_keeps_cursor_hides_secret() {
     let text = serde_json::to_string(&checkpoint).unwrap();
     assert!(text.contains("cursor="), "{text}");
     assert!(!format!("{checkpoint:?}").contains("cursor="), "{checkpoint:?}");
-    let mut rest =
-        client.list_ground_truth_events().list_all_as::<Id>().resume(serde_json::from_str(&text).unwrap());
+    let mut rest = client
+        .list_ground_truth_events()
+        .list_all_as::<Id>()
+        .resume(serde_json::from_str(&text).unwrap())
+        .stream();
     while let Some(event) = rest.next().await {
         ids.push(event.unwrap().id);
     }
@@ -832,14 +872,15 @@ async fn checkpoint_keeps_cursor_hides_secret() {
     assert_eq!(ids.len(), 250);
     assert!(rest.checkpoint().is_end());
     // A list that was read to its end sends no request when it is resumed.
-    let mut again = client.list_ground_truth_events().list_all_as::<Id>().resume(rest.checkpoint());
+    let mut again = client.list_ground_truth_events().list_all_as::<Id>().resume(rest.checkpoint()).stream();
     assert!(again.next().await.is_none());
     // A link to another origin isn't followed.
     let other_origin = text.replace(&client.base_url().to_string(), "http://elsewhere.example");
     let mut list = client
         .list_ground_truth_events()
         .list_all_as::<Id>()
-        .resume(serde_json::from_str(&other_origin).unwrap());
+        .resume(serde_json::from_str(&other_origin).unwrap())
+        .stream();
     let error = list.next().await.unwrap().failure();
     assert!(error.is_invalid_input(), "{error}");
     for link in ["http://elsewhere.example/sdk/ground_truth_events/?cursor=x", "/models/?cursor=x", "no URL"]
@@ -850,7 +891,8 @@ async fn checkpoint_keeps_cursor_hides_secret() {
         let mut list = client
             .list_ground_truth_events()
             .list_all_as::<Id>()
-            .resume(serde_json::from_value(value).unwrap());
+            .resume(serde_json::from_value(value).unwrap())
+            .stream();
         let error = list.next().await.unwrap().failure();
         assert!(error.is_invalid_input() && error.to_string().contains("its link"), "{error}");
     }
@@ -904,6 +946,6 @@ fn sent_over(checkpoint: &Checkpoint) -> Checkpoint {
     serde_json::from_str(&serde_json::to_string(checkpoint).unwrap()).unwrap()
 }
 
-async fn id_of(list: &mut ListAll<Id>) -> i64 {
+async fn id_of(list: &mut ListStream<Id>) -> i64 {
     list.next().await.unwrap().unwrap().id
 }

@@ -44,11 +44,11 @@ async fn deduplicate_before_or_after_resume() {
     })
     .await;
     let list = || client.list_models().list_all_as::<Id>();
-    let mut first = list().deduplicate(true);
+    let mut first = list().deduplicate(true).stream();
     assert_eq!((first.next().await.unwrap().unwrap().id, first.next().await.unwrap().unwrap().id), (1, 2));
     let checkpoint = first.checkpoint();
-    assert_eq!(ids_of(&mut list().deduplicate(true).resume(checkpoint.clone())).await.0, [3]);
-    assert_eq!(ids_of(&mut list().resume(checkpoint).deduplicate(true)).await.0, [3]);
+    assert_eq!(ids_of(&mut list().deduplicate(true).resume(checkpoint.clone()).stream()).await.0, [3]);
+    assert_eq!(ids_of(&mut list().resume(checkpoint).deduplicate(true).stream()).await.0, [3]);
 }
 
 #[tokio::test]
@@ -57,12 +57,12 @@ async fn unfollowed_next_is_not_list_end() {
         server::json(200, r#"{"count": 4, "next": "http://elsewhere.example/other/?page=2", "results": [{"id": 1}, {"id": 2}]}"#)
     })
     .await;
-    let mut models = client.list_models().list_all_as::<Id>();
+    let mut models = client.list_models().list_all_as::<Id>().stream();
     let (ids, error) = ids_of(&mut models).await;
     assert_eq!((ids, error.unwrap().kind()), (vec![1, 2], ErrorKind::CrossOrigin));
     // The unread items are reported as an error again.
     assert!(!models.checkpoint().is_end());
-    let mut rest = client.list_models().list_all_as::<Id>().resume(models.checkpoint());
+    let mut rest = client.list_models().list_all_as::<Id>().resume(models.checkpoint()).stream();
     assert_eq!(rest.next().await.unwrap().failure().kind(), ErrorKind::CrossOrigin);
 }
 
@@ -74,7 +74,7 @@ async fn empty_next_ends_list() {
     })
     .await;
     for deduplicate in [false, true] {
-        let mut models = client.list_models().list_all_as::<Id>().deduplicate(deduplicate);
+        let mut models = client.list_models().list_all_as::<Id>().deduplicate(deduplicate).stream();
         let (ids, error) = ids_of(&mut models).await;
         assert!(error.is_none() && models.report().is_complete(), "{error:?}");
         assert_eq!(ids, [1, 2]);
@@ -96,7 +96,7 @@ async fn skipped_page_does_not_use_up_limit() {
         }
     })
     .await;
-    let mut models = client.list_models().list_all_as::<Id>().skip_failed_pages(true).limit(4);
+    let mut models = client.list_models().list_all_as::<Id>().skip_failed_pages(true).limit(4).stream();
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
     // The checkpoint doesn't skip unread items.
@@ -111,10 +111,10 @@ async fn no_anomaly_reported_beyond_limit() {
         r#"{"count": 4, "next": null, "results": [{"id": 1}, {"id": 2}]}"#,
     ] {
         let (_server, client) = serving_by("page", move |_| server::json(200, page)).await;
-        let (ids, error) = ids_of(&mut client.list_models().list_all_as::<Id>().limit(1)).await;
+        let (ids, error) = ids_of(&mut client.list_models().list_all_as::<Id>().limit(1).stream()).await;
         assert_eq!(ids, [1]);
         assert!(error.is_none(), "{error:?}");
-        let mut models = client.list_models().list_all_as::<Id>().limit(2);
+        let mut models = client.list_models().list_all_as::<Id>().limit(2).stream();
         let (ids, error) = ids_of(&mut models).await;
         assert_eq!(ids, [1, 2]);
         assert!(error.is_none(), "{error:?}");
@@ -132,11 +132,11 @@ async fn offset_list_resumes_mid_page() {
     })
     .await;
     let list = || client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient);
-    let mut first = list();
+    let mut first = list().stream();
     for id in 0..3 {
         assert_eq!(first.next().await.unwrap().unwrap().id, id);
     }
-    let (ids, _) = ids_of(&mut list().resume(first.checkpoint())).await;
+    let (ids, _) = ids_of(&mut list().resume(first.checkpoint()).stream()).await;
     assert_eq!(ids, [3, 4, 5]);
 }
 
@@ -161,26 +161,25 @@ async fn list_starting_at_offset_yields_rest() {
                 .policy(ListPolicy::Strict)
         };
         let expected: Vec<i64> = (offset..7).collect();
-        let mut models = list();
+        let mut models = list().stream();
         let start = models.checkpoint();
         let (ids, error) = ids_of(&mut models).await;
         assert!(error.is_none(), "{offset}: {error:?}");
         assert_eq!(ids, expected, "{offset}");
         // A resumed list and a partition give the same items.
-        let mut partitions =
-            client.list_models().param("limit", 2).param("offset", offset).partitions(2).await.unwrap();
+        let mut partitions = list().partitions(2).await.unwrap();
         assert_eq!(partitions.len(), 1);
-        for checkpoint in [start, partitions.remove(0)] {
-            let (ids, error) = ids_of(&mut list().resume(checkpoint)).await;
+        for checkpoint in [start, partitions.remove(0).checkpoint().clone()] {
+            let (ids, error) = ids_of(&mut list().resume(checkpoint).stream()).await;
             assert!(error.is_none(), "{offset}: {error:?}");
             assert_eq!(ids, expected, "{offset}");
         }
         for read in 0..expected.len() {
-            let mut first = list();
+            let mut first = list().stream();
             for id in &expected[..read] {
                 assert_eq!(first.next().await.unwrap().unwrap().id, *id);
             }
-            let (ids, error) = ids_of(&mut list().resume(first.checkpoint())).await;
+            let (ids, error) = ids_of(&mut list().resume(first.checkpoint()).stream()).await;
             assert!(error.is_none(), "{offset}, {read}: {error:?}");
             assert_eq!(ids, expected[read..], "{offset}, {read}");
         }
@@ -194,7 +193,7 @@ async fn missing_items_after_offset_reported() {
         offset => page_at(offset, 9),
     })
     .await;
-    let mut models = client.list_models().param("offset", 3).list_all_as::<Id>();
+    let mut models = client.list_models().param("offset", 3).list_all_as::<Id>().stream();
     let (ids, error) = ids_of(&mut models).await;
     assert_eq!(
         (ids, error.unwrap().list_anomaly()),
@@ -214,17 +213,26 @@ async fn unsupported_offset_is_plain_parameter() {
     };
     for offset in [1, 3, 50] {
         let (_server, client) = serving_by("page", numbered).await;
-        let mut models =
-            client.list_models().param("offset", offset).list_all_as::<Id>().policy(ListPolicy::Strict);
+        let mut models = client
+            .list_models()
+            .param("offset", offset)
+            .list_all_as::<Id>()
+            .policy(ListPolicy::Strict)
+            .stream();
         let (ids, error) = ids_of(&mut models).await;
         assert!(error.is_none(), "{offset}: {error:?}");
         assert_eq!(ids, [10, 11, 20, 21]);
-        let mut last = client.list_models().params(|p| p.page(2)).param("offset", offset).list_all_as::<Id>();
+        let mut last =
+            client.list_models().params(|p| p.page(2)).param("offset", offset).list_all_as::<Id>().stream();
         assert!(ids_of(&mut last).await.1.is_none());
         let one = |_| server::json(200, r#"{"count": 2, "next": null, "results": [{"id": 1}, {"id": 2}]}"#);
         let (_server, client) = serving_by("page", one).await;
-        let mut models =
-            client.list_models().param("offset", offset).list_all_as::<Id>().policy(ListPolicy::Strict);
+        let mut models = client
+            .list_models()
+            .param("offset", offset)
+            .list_all_as::<Id>()
+            .policy(ListPolicy::Strict)
+            .stream();
         let (ids, error) = ids_of(&mut models).await;
         assert!(error.is_none(), "{offset}: {error:?}");
         assert_eq!(ids, [1, 2]);
@@ -250,14 +258,14 @@ async fn timed_out_list_resumes_at_checkpoint() {
     for skip in [false, true] {
         let timeout = Duration::from_millis(500);
         let list = client.list_models().timeout(timeout).list_all_as::<Id>().concurrency(1);
-        let mut models = list.skip_failed_pages(skip).policy(ListPolicy::Lenient);
+        let mut models = list.skip_failed_pages(skip).policy(ListPolicy::Lenient).stream();
         let (mut ids, error) = ids_of(&mut models).await;
         let error = error.expect("ten pages take longer than the timeout");
         assert!(error.is_timeout() && error.to_string().contains("500ms"), "{error}");
         // The timeout isn't reported as a failure of that page.
         assert!(models.report().page_failures.is_empty(), "{:?}", models.report());
         let (rest, error) =
-            ids_of(&mut client.list_models().list_all_as::<Id>().resume(models.checkpoint())).await;
+            ids_of(&mut client.list_models().list_all_as::<Id>().resume(models.checkpoint()).stream()).await;
         assert!(error.is_none(), "{error:?}");
         ids.extend(rest);
         assert_eq!(ids, (1..=10).collect::<Vec<_>>());
@@ -275,7 +283,7 @@ async fn client_timeout_applies_per_page() {
     let builder = BackendClient::builder(server.uri()).retry(RetryPolicy::never());
     let client = builder.timeout(Duration::from_secs(2)).build().unwrap();
     let list = client.list_models().timeout(Duration::from_secs(3_600)).list_all_as::<Id>();
-    let mut models = list.skip_failed_pages(true).policy(ListPolicy::Lenient);
+    let mut models = list.skip_failed_pages(true).policy(ListPolicy::Lenient).stream();
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
     let failures = &models.report().page_failures;
@@ -290,10 +298,10 @@ async fn bare_list_answer_is_no_page() {
         let (_server, client) = serving_by("page", move |_| server::json(200, text)).await;
         let list = || client.list_models();
         let errors = [
-            list().list_all_as::<Id>().next().await.unwrap().failure(),
-            list().list_all_as::<Id>().deduplicate(true).next().await.unwrap().failure(),
-            list().list_all_raw().next().await.unwrap().failure(),
-            list().partitions(2).await.failure(),
+            list().list_all_as::<Id>().stream().next().await.unwrap().failure(),
+            list().list_all_as::<Id>().deduplicate(true).stream().next().await.unwrap().failure(),
+            list().list_all_raw().stream().next().await.unwrap().failure(),
+            list().list_all().partitions(2).await.failure(),
         ];
         for error in errors {
             assert!(error.is_decode() && error.json_path().is_none(), "{text}: {error}");
@@ -316,7 +324,7 @@ async fn forged_checkpoint_is_refused() {
     })
     .await;
     let list = || client.list_models().list_all_as::<Id>();
-    let mut first = list();
+    let mut first = list().stream();
     first.next().await.unwrap().unwrap();
     first.next().await.unwrap().unwrap();
     let good = serde_json::to_value(first.checkpoint()).unwrap();
@@ -363,7 +371,7 @@ async fn forged_checkpoint_is_refused() {
         }
         let checkpoint = serde_json::from_value(checkpoint).unwrap();
         assert!(format!("{checkpoint:?}").len() < 2_000);
-        let error = list().resume(checkpoint).next().await.unwrap().failure();
+        let error = list().resume(checkpoint).stream().next().await.unwrap().failure();
         let message = error.to_string();
         assert!(
             error.is_invalid_input() && message.contains("read the list from its beginning"),
@@ -381,13 +389,14 @@ async fn forged_checkpoint_is_refused() {
 async fn checkpoint_mismatch_names_parameters() {
     let (server, client) = serving_by("page", |_| server::json(200, "{}")).await;
     let list = || client.list_models().params(|p| p.project(1)).param("token", secret("one"));
-    let checkpoint = list().list_all().checkpoint();
+    let checkpoint = list().list_all().stream().checkpoint();
     for (other, message) in [
         (list().param("order", "x").params(|p| p.project(2)), "without `order`, with another `project`"),
         (list().param("token", secret("two")), "with another `token`"),
         (list().param_list("token", [""; 0]).param("project", 1), "with a `token`"),
     ] {
-        let error = other.list_all_as::<Id>().resume(checkpoint.clone()).next().await.unwrap().failure();
+        let error =
+            other.list_all_as::<Id>().resume(checkpoint.clone()).stream().next().await.unwrap().failure();
         assert!(
             error.is_invalid_input()
                 && error.to_string().ends_with(&format!(
@@ -396,14 +405,14 @@ async fn checkpoint_mismatch_names_parameters() {
             "{error}"
         );
     }
-    let mut events = client.list_ground_truth_events().list_all().resume(checkpoint.clone());
+    let mut events = client.list_ground_truth_events().list_all().resume(checkpoint.clone()).stream();
     let error = events.next().await.unwrap().failure();
     assert!(
         error.to_string().ends_with("of `list_models`, but this is `list_ground_truth_events`: read the list from its beginning instead"),
         "{error}"
     );
     let other = BackendClient::builder("http://elsewhere.example/api").build().unwrap();
-    let error = other.list_models().list_all().resume(checkpoint).next().await.unwrap().failure();
+    let error = other.list_models().list_all().resume(checkpoint).stream().next().await.unwrap().failure();
     assert!(error.to_string().contains("but this is at http://elsewhere.example/api/models/"), "{error}");
     server::assert_nothing_sent(&server).await;
 }

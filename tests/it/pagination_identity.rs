@@ -5,7 +5,7 @@ use crate::support::marker::{self, Failure};
 use crate::support::server;
 use serde::Deserialize;
 use synapse_backend_client::types::GroundTruthEvent;
-use synapse_backend_client::{BackendClient, Checkpoint, ListAll, ListAnomaly, ListPolicy, RawItem};
+use synapse_backend_client::{BackendClient, Checkpoint, ListAnomaly, ListPolicy, ListStream, RawItem};
 use synapse_test_backend::Backend;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request};
@@ -53,10 +53,10 @@ const FEWER: ListAnomaly = ListAnomaly::Fewer { promised: 500, items: 493 };
 async fn shifted_page_follows_policy() {
     let (_server, client) = list_of(shifted(), |_| 500).await;
     let list = |policy| client.list_models().list_all_as::<Id>().policy(policy);
-    let mut strict = list(ListPolicy::Strict);
+    let mut strict = list(ListPolicy::Strict).stream();
     let (ids, error) = ids_of(&mut strict).await;
     assert_eq!((ids.len(), error.unwrap().list_anomaly()), (200, Some(&REPEATED)));
-    let mut complete = list(ListPolicy::Complete);
+    let mut complete = list(ListPolicy::Complete).stream();
     let (ids, error) = ids_of(&mut complete).await;
     let error = error.unwrap();
     assert_eq!(
@@ -64,7 +64,7 @@ async fn shifted_page_follows_policy() {
         (500, Some(&FEWER), &vec![REPEATED])
     );
     assert!(error.to_string().contains("the list ended after 493 of 500 expected items"), "{error}");
-    let mut lenient = list(ListPolicy::Lenient);
+    let mut lenient = list(ListPolicy::Lenient).stream();
     let (ids, error) = ids_of(&mut lenient).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!((ids.len(), &lenient.report().anomalies), (500, &vec![REPEATED, FEWER]));
@@ -75,7 +75,7 @@ async fn shifted_page_follows_policy() {
 async fn deduplicated_shifted_page_incomplete() {
     let (_server, client) = list_of(shifted(), |_| 500).await;
     for policy in [ListPolicy::Strict, ListPolicy::Complete, ListPolicy::Lenient] {
-        let mut list = client.list_models().list_all_as::<Id>().policy(policy).deduplicate(true);
+        let mut list = client.list_models().list_all_as::<Id>().policy(policy).deduplicate(true).stream();
         let (ids, error) = ids_of(&mut list).await;
         assert_eq!((ids.len(), list.report().duplicates), (493, 7));
         match error {
@@ -118,15 +118,15 @@ async fn anomalies_span_resumed_lists() {
                         .deduplicate(deduplicate)
                         .policy(ListPolicy::Lenient)
                 };
-                let mut first = list();
+                let mut first = list().stream();
                 for _ in 0..stop {
                     first.next().await.unwrap().unwrap();
                 }
-                let mut second = list().resume(sent_over(&first));
+                let mut second = list().resume(sent_over(&first)).stream();
                 for _ in stop..again {
                     second.next().await.unwrap().unwrap();
                 }
-                let mut third = list().resume(sent_over(&second));
+                let mut third = list().resume(sent_over(&second)).stream();
                 let (ids, error) = ids_of(&mut third).await;
                 assert!(error.is_none() && ids.len() == yielded - again, "{error:?}");
                 let fewer = ListAnomaly::Fewer { promised: 12, items: 9 };
@@ -138,7 +138,7 @@ async fn anomalies_span_resumed_lists() {
 }
 
 /// Returns the checkpoint as another process would read it.
-fn sent_over(list: &ListAll<Id>) -> Checkpoint {
+fn sent_over(list: &ListStream<Id>) -> Checkpoint {
     serde_json::from_str(&serde_json::to_string(&list.checkpoint()).unwrap()).unwrap()
 }
 
@@ -155,7 +155,7 @@ async fn old_release_checkpoint_is_resumed() {
             "recent": recent,
         });
         let list = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).deduplicate(true);
-        let mut rest = list.resume(serde_json::from_value(old).unwrap());
+        let mut rest = list.resume(serde_json::from_value(old).unwrap()).stream();
         let (ids, error) = ids_of(&mut rest).await;
         assert!(error.is_none(), "{error:?}");
         let (expected, events) = match recent.is_empty() {
@@ -171,14 +171,14 @@ async fn page_shifted_before_resume_is_reported() {
     // Two items of the first page were removed, and two were appended. The checkpoint's offset skips two
     // unread items.
     let before = list_of(vec![vec![1, 2, 3, 4, 5, 6], vec![7, 8, 9]], |_| 9).await;
-    let mut first = before.1.list_models().list_all_as::<Id>();
+    let mut first = before.1.list_models().list_all_as::<Id>().stream();
     for _ in 0..4 {
         first.next().await.unwrap().unwrap();
     }
     let text = serde_json::to_string(&first.checkpoint()).unwrap();
     let after = list_of(vec![vec![3, 4, 5, 6, 7, 8], vec![9, 10, 11]], |_| 9).await;
     let checkpoint = serde_json::from_str(&text.replace(&before.0.uri(), &after.0.uri())).unwrap();
-    let mut rest = after.1.list_models().list_all_as::<Id>().resume(checkpoint);
+    let mut rest = after.1.list_models().list_all_as::<Id>().resume(checkpoint).stream();
     let (ids, error) = ids_of(&mut rest).await;
     assert_eq!(ids, [7, 8, 9, 10, 11]);
     assert_eq!(error.unwrap().list_anomaly(), Some(&ListAnomaly::Fewer { promised: 9, items: 7 }));
@@ -190,21 +190,21 @@ async fn growing_list_keeps_earlier_items() {
     let (_server, client) =
         list_of(vec![vec![1, 2, 3], vec![2, 3, 4], vec![5, 6]], |page| if page == 1 { 6 } else { 8 }).await;
     let list = || client.list_models().list_all_as::<Id>();
-    let mut models = list();
+    let mut models = list().stream();
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none() && ids.len() == 8, "{error:?}");
     assert_eq!(models.report().anomalies.len(), 2);
-    let mut models = list().deduplicate(true).policy(ListPolicy::Strict);
+    let mut models = list().deduplicate(true).policy(ListPolicy::Strict).stream();
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!(ids, [1, 2, 3, 4, 5, 6]);
     // A resumed list gives the same items.
     for stop in 1..6 {
-        let mut first = list().deduplicate(true);
+        let mut first = list().deduplicate(true).stream();
         for _ in 0..stop {
             first.next().await.unwrap().unwrap();
         }
-        let (ids, error) = ids_of(&mut list().deduplicate(true).resume(sent_over(&first))).await;
+        let (ids, error) = ids_of(&mut list().deduplicate(true).resume(sent_over(&first)).stream()).await;
         assert!(error.is_none() && ids.len() == 6 - stop, "{error:?}");
     }
 }
@@ -213,18 +213,23 @@ async fn growing_list_keeps_earlier_items() {
 async fn partition_anomalies_by_own_items() {
     let (_server, client) =
         list_of(vec![vec![1, 2], vec![3, 4], vec![5, 6], vec![6, 7], vec![8, 9]], |_| 10).await;
-    let partitions = client.list_models().partitions(2).await.unwrap();
+    let partitions = client.list_models().list_all_as::<Id>().partitions(2).await.unwrap();
     let mut events = Vec::new();
     for partition in partitions {
-        let mut part = client.list_models().list_all_as::<Id>().policy(ListPolicy::Lenient).resume(partition);
+        let mut part = client
+            .list_models()
+            .list_all_as::<Id>()
+            .policy(ListPolicy::Lenient)
+            .resume(partition.checkpoint().clone())
+            .stream();
         assert!(ids_of(&mut part).await.1.is_none());
         events.push(part.report().anomalies.clone());
     }
     // Duplicates across partitions can't be detected.
     assert_eq!(events, [vec![], vec![]]);
     let (_server, client) = list_of(vec![vec![1, 2], vec![2, 3], vec![4, 5], vec![6, 7]], |_| 8).await;
-    let partition = client.list_models().partitions(2).await.unwrap().remove(0);
-    let mut part = client.list_models().list_all_as::<Id>().resume(partition);
+    let partition = client.list_models().list_all_as::<Id>().partitions(2).await.unwrap().remove(0);
+    let mut part = client.list_models().list_all_as::<Id>().resume(partition.checkpoint().clone()).stream();
     assert_eq!(
         ids_of(&mut part).await.1.unwrap().list_anomaly(),
         Some(&ListAnomaly::Fewer { promised: 4, items: 3 })
@@ -244,8 +249,12 @@ async fn events_identified_by_own_key() {
     marker::watch();
     let backend = Backend::builder().ground_truth_events(1_000).events_per_id(3).start().await.unwrap();
     let client = BackendClient::builder(backend.url()).access_token(backend.token()).build().unwrap();
-    let mut events =
-        client.list_ground_truth_events().list_all_as::<Event>().deduplicate(true).policy(ListPolicy::Strict);
+    let mut events = client
+        .list_ground_truth_events()
+        .list_all_as::<Event>()
+        .deduplicate(true)
+        .policy(ListPolicy::Strict)
+        .stream();
     let mut all = Vec::new();
     while let Some(event) = events.next().await {
         all.push(event.unwrap());
@@ -259,15 +268,19 @@ async fn events_identified_by_own_key() {
         client.list_ground_truth_events().list_all().try_collect().await.unwrap();
     assert!(typed.iter().zip(&all).all(|(typed, own)| typed.pgh_id == own.pgh_id));
     // Their data and files have no identity, so no item is dropped.
-    let mut data = client.list_ground_truth_events_data().list_all_as::<Id>().deduplicate(true);
+    let mut data = client.list_ground_truth_events_data().list_all_as::<Id>().deduplicate(true).stream();
     assert_eq!(ids_of(&mut data).await.0.len(), 1_000);
     assert!(data.report().identity.is_none() && data.report().is_complete());
-    let mut files = client.list_ground_truth_events_files().list_all_as::<Id>().deduplicate(true);
+    let mut files = client.list_ground_truth_events_files().list_all_as::<Id>().deduplicate(true).stream();
     assert_eq!(ids_of(&mut files).await.0.len(), 1_000);
     assert!(files.report().identity.is_none());
     // The caller can set an identity.
-    let mut data =
-        client.list_ground_truth_events_data().list_all_as::<Id>().deduplicate(true).identity(["id"]);
+    let mut data = client
+        .list_ground_truth_events_data()
+        .list_all_as::<Id>()
+        .deduplicate(true)
+        .identity(["id"])
+        .stream();
     assert_eq!(ids_of(&mut data).await.0.len(), 334);
 }
 
@@ -281,7 +294,7 @@ async fn older_releases_identify_events_by_id() {
             .param(parameter, "id")
             .list_all_as::<Id>()
             .policy(ListPolicy::Lenient);
-        let mut events = list.deduplicate(true);
+        let mut events = list.deduplicate(true).stream();
         let (ids, error) = ids_of(&mut events).await;
         assert!(error.is_none(), "{error:?}");
         assert_eq!(events.report().identity.as_deref(), identity);
@@ -299,7 +312,7 @@ async fn identity_fields_set_by_caller() {
     for (fields, identity) in
         [(&["key", "id"][..], Some("id")), (&["name"], Some("name")), (&["key"], None), (&[], None)]
     {
-        let mut models = list().identity(fields.iter().copied());
+        let mut models = list().identity(fields.iter().copied()).stream();
         let (ids, error) = ids_of(&mut models).await;
         assert_eq!(models.report().identity.as_deref(), identity);
         assert_eq!(
@@ -307,7 +320,7 @@ async fn identity_fields_set_by_caller() {
             if identity.is_some() { (true, if identity == Some("id") { 3 } else { 0 }) } else { (false, 6) }
         );
     }
-    let mut none = list().identity([]);
+    let mut none = list().identity([]).stream();
     assert!(ids_of(&mut none).await.1.is_none() && none.report().is_complete());
 }
 
@@ -332,7 +345,7 @@ async fn identity_from_first_nonempty_page() {
     Mock::given(any()).respond_with(response).mount(&server).await;
     let list =
         server::client_of(&server).list_models().list_all_raw().identity(["key", "id"]).deduplicate(true);
-    let mut models = list.policy(ListPolicy::Lenient);
+    let mut models = list.policy(ListPolicy::Lenient).stream();
     let mut yielded = 0;
     while let Some(model) = models.next().await {
         model.unwrap();

@@ -9,7 +9,7 @@ use crate::support::soon::soon;
 use proptest::prelude::*;
 use serde::Deserialize;
 use synapse_backend_client::{
-    BackendClient, Checkpoint, ListAll, ListAnomaly, ListPolicy, RetryPolicy, reqwest,
+    BackendClient, Checkpoint, ListAll, ListAnomaly, ListPolicy, ListStream, RetryPolicy, reqwest,
 };
 
 #[derive(Debug, Deserialize)]
@@ -62,7 +62,7 @@ fn up_to_the_end(mut served: Vec<Served>) -> Vec<Served> {
 }
 
 /// Returns the ids of a list up to its error, and the error.
-async fn read(list: &mut ListAll<Item>) -> (Vec<u64>, Option<synapse_backend_client::Error>) {
+async fn read(list: &mut ListStream<Item>) -> (Vec<u64>, Option<synapse_backend_client::Error>) {
     let mut ids = Vec::new();
     loop {
         match list.next().await {
@@ -124,6 +124,7 @@ proptest! {
             if let Some(limit) = limit {
                 list = list.limit(limit);
             }
+            let mut list = list.stream();
             let (ids, error) = read(&mut list).await;
             prop_assert!(error.is_none(), "{error:?}");
             let wanted = limit.unwrap_or(u64::MAX).min(script.ids.len() as u64);
@@ -152,7 +153,7 @@ proptest! {
             let script = Script { changes, ..script(count, most) };
             // Strict: without an error, the ids are those of the list at one point in time.
             let server = ListServer::start(script.clone()).await;
-            let mut strict = list(&client(&server.url, 0), None).concurrency(concurrency).policy(ListPolicy::Strict);
+            let mut strict = list(&client(&server.url, 0), None).concurrency(concurrency).policy(ListPolicy::Strict).stream();
             let (ids, error) = read(&mut strict).await;
             let counts: HashSet<_> = server.served().iter().map(|served| served.count).collect();
             match error {
@@ -165,7 +166,7 @@ proptest! {
 
             // Lenient: each page's items once, in the order of the pages. A report if the counts differ.
             let server = ListServer::start(script.clone()).await;
-            let mut lenient = list(&client(&server.url, 0), None).concurrency(concurrency).policy(ListPolicy::Lenient);
+            let mut lenient = list(&client(&server.url, 0), None).concurrency(concurrency).policy(ListPolicy::Lenient).stream();
             let (ids, error) = read(&mut lenient).await;
             prop_assert!(error.is_none(), "{error:?}");
             let served = up_to_the_end(server.served());
@@ -177,7 +178,7 @@ proptest! {
 
             // Deduplicated: the same without repeated items.
             let server = ListServer::start(script.clone()).await;
-            let mut unique = list(&client(&server.url, 0), None).concurrency(concurrency).policy(ListPolicy::Lenient).deduplicate(true);
+            let mut unique = list(&client(&server.url, 0), None).concurrency(concurrency).policy(ListPolicy::Lenient).deduplicate(true).stream();
             let (ids, error) = read(&mut unique).await;
             prop_assert!(error.is_none(), "{error:?}");
             let served = up_to_the_end(server.served());
@@ -214,6 +215,7 @@ proptest! {
                     let text = serde_json::to_string(&checkpoint).unwrap();
                     list = list.resume(serde_json::from_str(&text).unwrap());
                 }
+                let mut list = list.stream();
                 let stop = stops.next().unwrap_or(usize::MAX);
                 let mut yielded = 0;
                 let ended = loop {
@@ -271,6 +273,7 @@ proptest! {
                     let text = serde_json::to_string(&checkpoint).unwrap();
                     list = list.resume(serde_json::from_str(&text).unwrap());
                 }
+                let mut list = list.stream();
                 let Some(stop) = stops.next() else {
                     let (ids, error) = read(&mut list).await;
                     yielded.extend(ids);
@@ -302,14 +305,14 @@ proptest! {
             let script = Script { paging, ..script(count, most) };
             let server = ListServer::start(script.clone()).await;
             let client = client(&server.url, 0);
-            let partitions = client.list_models().partitions(parts).await.unwrap();
+            let partitions = list(&client, None).partitions(parts).await.unwrap();
             prop_assert!(partitions.len() <= parts);
             let pages = count.div_ceil(most as u64).max(1);
             prop_assert_eq!(partitions.len() as u64, if cursors { 1 } else { pages.min(parts as u64) });
             let mut ids = Vec::new();
             for partition in partitions {
-                let text = serde_json::to_string(&partition).unwrap();
-                let mut list = list(&client, None).concurrency(concurrency).resume(serde_json::from_str(&text).unwrap());
+                let text = serde_json::to_string(partition.checkpoint()).unwrap();
+                let mut list = list(&client, None).concurrency(concurrency).resume(serde_json::from_str(&text).unwrap()).stream();
                 let (part, error) = read(&mut list).await;
                 prop_assert!(error.is_none(), "{error:?}");
                 prop_assert!(list.checkpoint().is_end());
@@ -329,7 +332,7 @@ proptest! {
             let failures = pages.iter().map(|page| (*page, vec![Failing::Status(500); 100])).collect();
             let script = Script { failures, broken: broken.iter().copied().collect(), ..script(count, most) };
             let server = ListServer::start(script.clone()).await;
-            let mut list = list(&client(&server.url, 1), None).concurrency(concurrency).skip_failed_pages(true).skip_failed_items(true);
+            let mut list = list(&client(&server.url, 1), None).concurrency(concurrency).skip_failed_pages(true).skip_failed_items(true).stream();
             let (ids, error) = read(&mut list).await;
             prop_assert!(error.is_none(), "{error:?}");
             let page_of = |id: u64| (id - 1) / most as u64 + 1;
@@ -358,12 +361,12 @@ fn checkpoint_of_other_query_is_refused() {
     run(async {
         let server = ListServer::start(script(30, 10)).await;
         let client = client(&server.url, 0);
-        let mut list = list(&client, Some(5));
+        let mut list = list(&client, Some(5)).stream();
         list.next().await.unwrap().unwrap();
         let checkpoint = list.checkpoint();
         let asked = server.asked();
         for other in [client.list_models(), client.list_models().params(|p| p.page_size(5).project(7))] {
-            let mut other: ListAll<Item> = other.list_all_as().resume(checkpoint.clone());
+            let mut other: ListStream<Item> = other.list_all_as().resume(checkpoint.clone()).stream();
             let error = other.next().await.unwrap().failure();
             assert!(error.is_invalid_input() && error.to_string().contains("another query"), "{error}");
             assert!(other.next().await.is_none());
@@ -378,14 +381,15 @@ fn strict_list_resumes_after_change() {
         let changes = vec![(1, Change::Insert(60, vec![501]))];
         let server = ListServer::start(Script { changes, ..script(30, 10) }).await;
         let client = client(&server.url, 0);
-        let mut first = list(&client, None).concurrency(1).policy(ListPolicy::Strict);
+        let mut first = list(&client, None).concurrency(1).policy(ListPolicy::Strict).stream();
         let (mut ids, error) = read(&mut first).await;
         let error = error.unwrap();
         assert_eq!(error.list_anomaly(), Some(&ListAnomaly::CountChanged { page: 2, before: 30, now: 31 }));
         assert!(error.to_string().contains("with the policy `Lenient` this is only reported"), "{error}");
         assert_eq!(ids.len(), 10);
         let (rest, error) =
-            read(&mut list(&client, None).policy(ListPolicy::Strict).resume(first.checkpoint())).await;
+            read(&mut list(&client, None).policy(ListPolicy::Strict).resume(first.checkpoint()).stream())
+                .await;
         assert!(error.is_none(), "{error:?}");
         ids.extend(rest);
         assert_eq!(ids, server.ids());
@@ -397,7 +401,7 @@ fn count_change_follows_policy() {
     run(async {
         let grown = vec![(1, Change::Insert(60, vec![501]))];
         let server = ListServer::start(Script { changes: grown, ..script(30, 10) }).await;
-        let mut list = list(&client(&server.url, 0), None).concurrency(1);
+        let mut list = list(&client(&server.url, 0), None).concurrency(1).stream();
         let (ids, error) = read(&mut list).await;
         assert!(error.is_none(), "{error:?}");
         assert_eq!(ids, server.ids());
@@ -405,7 +409,7 @@ fn count_change_follows_policy() {
 
         let shrunk = vec![(2, Change::Remove(0, 10))];
         let server = ListServer::start(Script { changes: shrunk, ..script(30, 10) }).await;
-        let mut list = self::list(&client(&server.url, 0), None).concurrency(1);
+        let mut list = self::list(&client(&server.url, 0), None).concurrency(1).stream();
         let (ids, error) = read(&mut list).await;
         assert_eq!(ids.len(), 20);
         assert_eq!(error.unwrap().list_anomaly(), Some(&ListAnomaly::PageGone { page: 3 }));

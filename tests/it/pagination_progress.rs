@@ -7,7 +7,7 @@ use crate::support::marker::{Failure, MARKER, TOKEN, secret};
 use crate::support::server;
 use serde::{Deserialize, Deserializer};
 use synapse_backend_client::{
-    BackendClient, ErrorKind, ListAll, ListAnomaly, ListPolicy, RawItem, RetryPolicy,
+    BackendClient, ErrorKind, ListAnomaly, ListPolicy, ListStream, RawItem, RetryPolicy,
 };
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -46,7 +46,7 @@ fn numbered_page(number: u64, count: u64, results: &str) -> ResponseTemplate {
 /// Asserts that the list ends because it makes no progress, after this number of requests.
 async fn assert_endless(
     server: &MockServer,
-    list: &mut ListAll<Id>,
+    list: &mut ListStream<Id>,
     requests: std::ops::RangeInclusive<usize>,
 ) -> Vec<i64> {
     let (ids, error) = ids_of(list).await;
@@ -66,7 +66,8 @@ async fn repeated_items_new_cursors_end_list() {
     for deduplicate in [true, false] {
         for policy in [ListPolicy::Complete, ListPolicy::Lenient] {
             let (server, client) = serving(|number| cursor_page(number, TWO)).await;
-            let mut models = client.list_models().list_all_as::<Id>().deduplicate(deduplicate).policy(policy);
+            let mut models =
+                client.list_models().list_all_as::<Id>().deduplicate(deduplicate).policy(policy).stream();
             let ids = assert_endless(&server, &mut models, STALLED + 1..=STALLED + 1).await;
             assert_eq!(ids.len(), if deduplicate { 2 } else { 2 * (STALLED + 1) });
         }
@@ -92,7 +93,7 @@ async fn circular_pages_new_cursors_end_list() {
         cursor_page(number, &format!(r#"{{"data": {}, "url": "/a?sig={number}"}}"#, number % 3))
     };
     let (server, client) = serving(response).await;
-    let mut models = client.list_models().list_all_raw();
+    let mut models = client.list_models().list_all_raw().stream();
     let mut yielded = 0;
     let error = loop {
         match models.next().await.unwrap() {
@@ -108,7 +109,7 @@ async fn circular_pages_new_cursors_end_list() {
 #[tokio::test]
 async fn endless_empty_pages_end_list() {
     let (server, client) = serving(|number| cursor_page(number, "")).await;
-    let mut models = client.list_models().list_all_as::<Id>();
+    let mut models = client.list_models().list_all_as::<Id>().stream();
     assert!(assert_endless(&server, &mut models, STALLED..=STALLED).await.is_empty());
 }
 
@@ -121,7 +122,7 @@ async fn endless_failing_items_end_list() {
         let (server, client) = serving(response).await;
         let list =
             client.list_models().list_all_as::<Id>().skip_failed_items(true).policy(ListPolicy::Lenient);
-        let mut models = list.concurrency(4);
+        let mut models = list.concurrency(4).stream();
         let ids = assert_endless(&server, &mut models, STALLED..=STALLED + 6).await;
         assert!(ids.is_empty());
         assert_eq!((models.report().item_failures.len(), models.report().omitted > 100), (100, true));
@@ -135,7 +136,7 @@ async fn endless_failing_pages_end_list() {
         _ => server::json(500, r#"{"detail": "broken"}"#),
     };
     let (server, client) = serving(response).await;
-    let mut models = client.list_models().list_all_as::<Id>().skip_failed_pages(true).concurrency(4);
+    let mut models = client.list_models().list_all_as::<Id>().skip_failed_pages(true).concurrency(4).stream();
     let (ids, error) = ids_of(&mut models).await;
     let error = error.unwrap();
     assert_eq!((ids, error.list_anomaly()), (vec![1, 2], Some(&ListAnomaly::Endless { page: 101 })));
@@ -160,7 +161,7 @@ async fn ignored_page_number_hits_stall_limit() {
                     .list_all_as::<Id>()
                     .policy(ListPolicy::Lenient)
                     .deduplicate(deduplicate);
-                let mut models = list.identity(identity.iter().copied()).concurrency(4);
+                let mut models = list.identity(identity.iter().copied()).concurrency(4).stream();
                 assert_endless(&server, &mut models, STALLED + 1..=STALLED + 7).await;
                 assert!(!models.report().is_complete());
             }
@@ -190,7 +191,8 @@ async fn scattered_failing_pages_continue() {
         number => numbered_page(number, 500, &format!(r#"{{"id": {number}}}"#)),
     };
     let (_server, client) = serving(response).await;
-    let mut models = client.list_models().list_all_as::<Id>().skip_failed_pages(true).skip_failed_items(true);
+    let mut models =
+        client.list_models().list_all_as::<Id>().skip_failed_pages(true).skip_failed_items(true).stream();
     let (ids, error) = ids_of(&mut models).await;
     assert!(error.is_none(), "{error:?}");
     assert_eq!((ids.len(), models.report().page_failures.len(), models.report().omitted), (251, 100, 149));
@@ -212,18 +214,18 @@ async fn extreme_page_numbers_do_not_panic() {
         for first in [1, most - 1, most] {
             let list =
                 || client.list_models().param("page", first).list_all_as::<Id>().policy(ListPolicy::Lenient);
-            let (_, error) = ids_of(&mut list()).await;
+            let (_, error) = ids_of(&mut list().stream()).await;
             assert!(error.is_some_and(|error| error.list_anomaly().is_some()));
-            let mut limited = list().limit(u64::MAX).skip_failed_pages(true);
+            let mut limited = list().limit(u64::MAX).skip_failed_pages(true).stream();
             ids_of(&mut limited).await;
             let checkpoint = limited.checkpoint();
-            ids_of(&mut list().resume(checkpoint)).await;
-            let partitions = client.list_models().param("page", first).partitions(usize::MAX).await.unwrap();
+            ids_of(&mut list().resume(checkpoint).stream()).await;
+            let partitions = list().partitions(usize::MAX).await.unwrap();
             assert!((1..=10_000).contains(&partitions.len()));
         }
     }
     let (_server, client) = serving(move |page| numbered_page(page, most, TWO)).await;
-    let partitions = client.list_models().partitions(usize::MAX).await.unwrap();
+    let partitions = client.list_models().list_all().partitions(usize::MAX).await.unwrap();
     assert_eq!(partitions.len(), 10_000);
 }
 
@@ -250,14 +252,14 @@ async fn failing_page_decoding_is_bounded() {
     const ITEMS: usize = 200_000;
     let zeros = format!(r#"{{"count": {ITEMS}, "next": null, "results": [1{}]}}"#, ",0".repeat(ITEMS - 1));
     let (_server, client) = serving(move |_| server::json(200, &*zeros)).await;
-    let mut list = client.list_models().list_all_as::<Tried>();
+    let mut list = client.list_models().list_all_as::<Tried>().stream();
     list.next().await.unwrap().unwrap();
     let decoded = TRIED.load(Ordering::Relaxed);
     let error = list.next().await.unwrap().failure();
     assert_eq!((error.kind(), error.item_failure().unwrap().index), (ErrorKind::Decode, 1));
     // Each item is decoded a bounded number of times, and no item after the error is decoded.
     assert!(decoded <= ITEMS + 1 && TRIED.load(Ordering::Relaxed) <= decoded + 8, "{decoded}");
-    let mut list = client.list_models().list_all_as::<Tried>().skip_failed_items(true);
+    let mut list = client.list_models().list_all_as::<Tried>().skip_failed_items(true).stream();
     list.next().await.unwrap().unwrap();
     let decoded = TRIED.load(Ordering::Relaxed);
     assert!(list.next().await.is_none());
@@ -279,7 +281,7 @@ async fn kept_failures_are_bounded() {
     let page = format!(r#"{{"count": 3, "next": null, "results": [{}]}}"#, items.join(","));
     let (server, _) = serving(move |_| server::json(200, &*page)).await;
     let client = server::client_of(&server);
-    let mut models = client.list_models().list_all_as::<Id>().skip_failed_items(true);
+    let mut models = client.list_models().list_all_as::<Id>().skip_failed_items(true).stream();
     assert!(models.next().await.is_none());
     let failures = &models.report().item_failures;
     assert_eq!(failures.len(), 4);
@@ -294,13 +296,13 @@ async fn kept_failures_are_bounded() {
         );
         assert!(format!("{failure:?}").len() < 2_000);
     }
-    let error = client.list_models().list_all_as::<Id>().next().await.unwrap().failure();
+    let error = client.list_models().list_all_as::<Id>().stream().next().await.unwrap().failure();
     assert!(error.item_failure().unwrap().text().len() > 1 << 20);
     // The kept texts have a total limit.
     let failing = format!(r#"{{"id": "x", "long": "{}"}}"#, "y".repeat(40_000));
     let page = format!(r#"{{"count": 60, "next": null, "results": [{}]}}"#, vec![failing; 60].join(","));
     let (_server, client) = serving(move |_| server::json(200, &*page)).await;
-    let mut models = client.list_models().list_all_as::<Id>().skip_failed_items(true);
+    let mut models = client.list_models().list_all_as::<Id>().skip_failed_items(true).stream();
     assert!(models.next().await.is_none());
     let report = models.report();
     let kept: usize = report.item_failures.iter().map(|failure| failure.text().len()).sum();
@@ -313,7 +315,7 @@ async fn kept_failures_are_bounded() {
     };
     let (_server, client) = serving(response).await;
     let mut models =
-        client.list_models().list_all_as::<Id>().skip_failed_pages(true).policy(ListPolicy::Lenient);
+        client.list_models().list_all_as::<Id>().skip_failed_pages(true).policy(ListPolicy::Lenient).stream();
     assert_eq!(ids_of(&mut models).await.0, [1]);
     let report = models.report();
     let kept: usize =
@@ -340,9 +342,9 @@ async fn failed_pages_are_skipped_after_resume() {
             .policy(ListPolicy::Lenient)
             .concurrency(1)
     };
-    let mut models = list();
+    let mut models = list().stream();
     models.next().await.unwrap().unwrap();
-    let mut resumed = list().resume(models.checkpoint());
+    let mut resumed = list().resume(models.checkpoint()).stream();
     assert_eq!(ids_of(&mut resumed).await.0, [4, 5]);
     assert_eq!(resumed.report().page_failures.len(), 2);
 }
@@ -359,11 +361,14 @@ async fn null_results_or_false_next_end_list() {
     ] {
         let (server, client) = serving(move |_| server::json(200, page)).await;
         let list = || client.list_models();
-        let mut models = list().list_all_as::<Id>().policy(ListPolicy::Strict);
+        let mut models = list().list_all_as::<Id>().policy(ListPolicy::Strict).stream();
         let (ids, error) = ids_of(&mut models).await;
         assert!(ids.is_empty() && error.is_none() && models.report().is_complete(), "{page}: {error:?}");
-        assert!(list().list_all().next().await.is_none() && list().list_all_raw().next().await.is_none());
-        assert_eq!(list().partitions(4).await.unwrap().len(), 1);
+        assert!(
+            list().list_all().stream().next().await.is_none()
+                && list().list_all_raw().stream().next().await.is_none()
+        );
+        assert_eq!(list().list_all().partitions(4).await.unwrap().len(), 1);
         assert_eq!(server::requests(&server).await.len(), 4);
         let page = list().await.unwrap();
         assert!(page.results.is_empty() && page.next.is_none(), "{page:?}");
@@ -376,7 +381,7 @@ async fn null_results_or_false_next_end_list() {
         (r#"{"results": {}}"#, "results"),
     ] {
         let (_server, client) = serving(move |_| server::json(200, page)).await;
-        let error = client.list_models().list_all_as::<Id>().next().await.unwrap().failure();
+        let error = client.list_models().list_all_as::<Id>().stream().next().await.unwrap().failure();
         assert_eq!((error.kind(), error.json_path()), (ErrorKind::Decode, Some(path)), "{error}");
     }
 }

@@ -25,10 +25,10 @@ async fn errors_of(client: &BackendClient) -> Vec<Error> {
     vec![
         client.list_models().await.failure(),
         client.list_ground_truth_events().await.failure(),
-        client.list_models().list_all().next().await.unwrap().failure(),
-        client.list_models().list_all_raw().next().await.unwrap().failure(),
+        client.list_models().list_all().stream().next().await.unwrap().failure(),
+        client.list_models().list_all_raw().stream().next().await.unwrap().failure(),
         client.list_models().list_all_as::<Id>().pages().next().await.unwrap().failure(),
-        client.list_models().partitions(2).await.failure(),
+        client.list_models().list_all().partitions(2).await.failure(),
     ]
 }
 
@@ -73,18 +73,18 @@ async fn parameters_missing_in_next_are_added() {
             let call = client.list_models().params(|p| p.model_type("detection").page(1).page_size(2));
             call.param_list("tag", ["x,y", "z"]).param("limit", 9).param("offset", 0)
         };
-        let (ids, error) = ids_of(&mut call().list_all_as::<Id>()).await;
+        let (ids, error) = ids_of(&mut call().list_all_as::<Id>().stream()).await;
         assert!(error.is_none(), "{error:?}");
         assert_eq!(ids, [1, 2]);
         assert_eq!(server::lines(&server).await[1], format!("GET /models/?{sent}"));
         // A checkpoint adds the parameters too, also one of a release that kept the link unchanged.
-        let mut first = call().list_all_as::<Id>();
+        let mut first = call().list_all_as::<Id>().stream();
         first.next().await.unwrap().unwrap();
         let mut written = serde_json::to_value(first.checkpoint()).unwrap();
         for url in [written["at"]["link"]["url"].clone(), format!("{}{link}", server.uri()).into()] {
             written["at"]["link"]["url"] = url;
             let checkpoint = serde_json::from_value(written.clone()).unwrap();
-            let (ids, error) = ids_of(&mut call().list_all_as::<Id>().resume(checkpoint)).await;
+            let (ids, error) = ids_of(&mut call().list_all_as::<Id>().resume(checkpoint).stream()).await;
             assert!(error.is_none() && ids == [2], "{error:?}");
             assert_eq!(server::lines(&server).await.pop().unwrap(), format!("GET /models/?{sent}"));
         }
@@ -95,7 +95,8 @@ async fn parameters_missing_in_next_are_added() {
 async fn circular_next_without_filter_detected() {
     let (server, client) =
         serving(|_| r#"{"next": "/models/?cursor=a", "results": [{"id": 1}]}"#.to_owned()).await;
-    let (_, error) = ids_of(&mut client.list_models().params(|p| p.project(1)).list_all_as::<Id>()).await;
+    let (_, error) =
+        ids_of(&mut client.list_models().params(|p| p.project(1)).list_all_as::<Id>().stream()).await;
     assert_eq!(error.unwrap().kind(), ErrorKind::Pagination);
     assert_eq!(server::lines(&server).await, ["GET /models/?project=1", "GET /models/?cursor=a&project=1"]);
 }
@@ -109,7 +110,7 @@ async fn overlong_next_is_decode_error() {
             _ => r#"{"next": null, "results": [{"id": 2}]}"#.to_owned(),
         })
         .await;
-        let mut models = client.list_models().list_all_as::<Id>();
+        let mut models = client.list_models().list_all_as::<Id>().stream();
         assert_eq!(models.next().await.unwrap().unwrap().id, 1);
         let Some(kind) = kind else {
             assert_eq!(models.next().await.unwrap().unwrap().id, 2);
@@ -132,7 +133,7 @@ async fn overlong_next_is_decode_error() {
         _ => r#"{"count": 2, "next": null, "results": [{"id": 2}]}"#.to_owned(),
     })
     .await;
-    let (ids, error) = ids_of(&mut client.list_models().list_all_as::<Id>()).await;
+    let (ids, error) = ids_of(&mut client.list_models().list_all_as::<Id>().stream()).await;
     assert!(error.is_none() && ids == [1, 2], "{error:?}");
 }
 
@@ -201,7 +202,7 @@ fn many_ids_compared_on_blocking_thread() {
         let page = Arc::new(format!(r#"{{"count":{MANY},"next":null,"results":[{}]}}"#, items.join(",")));
         assert!(page.len() < 256 << 10);
         let (_server, client) = serving(move |_| page.to_string()).await;
-        let mut models = client.list_models().list_all_as::<Last>().deduplicate(true);
+        let mut models = client.list_models().list_all_as::<Last>().deduplicate(true).stream();
         // The client now has a pooled connection.
         client.list_models().send_as::<serde::de::IgnoredAny>().await.unwrap();
         let (open, gate) = std::sync::mpsc::channel::<()>();

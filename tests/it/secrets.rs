@@ -166,7 +166,7 @@ async fn next_link_to_other_host_sends_nothing() {
     let next = format!("{}/stolen/?page=2&sig={MARKER}", other.uri());
     let (server, client) =
         serving(json(200, format!(r#"{{"count": 200, "next": "{next}", "results": [{{"id": 1}}]}}"#))).await;
-    let mut events = client.list_ground_truth_events().list_all();
+    let mut events = client.list_ground_truth_events().list_all().stream();
     let error = loop {
         if let Err(error) = events.next().await.unwrap() {
             break error;
@@ -582,7 +582,8 @@ async fn client_and_call_debug_is_redacted() {
     assert_debug_hidden("a call", &call());
     assert_debug_hidden("a call's future", &call().send());
     assert_debug_hidden("a list", &call().list_all());
-    assert_debug_hidden("a checkpoint", &call().list_all().checkpoint());
+    assert_debug_hidden("a list's stream", &call().list_all().stream());
+    assert_debug_hidden("a checkpoint", &call().list_all().stream().checkpoint());
     // The request carries no credentials. Its contents come from the user.
     assert_debug_hidden("a request", &client.get_model(1).request().unwrap());
 }

@@ -287,8 +287,8 @@ async fn failed_conversion_ends_or_is_reported() {
     };
     for error in [
         call().await.failure(),
-        call().list_all().next().await.unwrap().failure(),
-        call().list_all().skip_failed_pages(true).next().await.unwrap().failure(),
+        call().list_all().stream().next().await.unwrap().failure(),
+        call().list_all().skip_failed_pages(true).stream().next().await.unwrap().failure(),
     ] {
         assert!(error.is_url_conversion());
         let shown = error.to_string();
@@ -301,7 +301,7 @@ async fn failed_conversion_ends_or_is_reported() {
     let page = call().skip_failed_conversions(true).send_as::<Json>().await.unwrap();
     assert_eq!(page["results"][0]["files"][0]["url"], format!("/bad?sig={MARKER}"));
     assert_eq!(page["results"][0]["files"][1]["url"], "good");
-    let mut list = call().skip_failed_conversions(true).list_all_raw();
+    let mut list = call().skip_failed_conversions(true).list_all_raw().stream();
     while let Some(item) = list.next().await {
         item.unwrap();
     }

@@ -159,19 +159,19 @@ async fn list_all(url: &str, what: As, concurrency: usize) {
     let list = client.list_ground_truth_events().params(|p| p.page_size(PAGE as i64));
     match what {
         As::Typed => {
-            let mut list = list.list_all().concurrency(concurrency);
+            let mut list = list.list_all().concurrency(concurrency).stream();
             while let Some(event) = list.next().await {
                 std::hint::black_box(event.unwrap());
             }
         }
         As::Own => {
-            let mut list = list.list_all_as::<Own>().concurrency(concurrency);
+            let mut list = list.list_all_as::<Own>().concurrency(concurrency).stream();
             while let Some(event) = list.next().await {
                 std::hint::black_box(event.unwrap());
             }
         }
         As::Raw => {
-            let mut list = list.list_all_raw().concurrency(concurrency);
+            let mut list = list.list_all_raw().concurrency(concurrency).stream();
             while let Some(event) = list.next().await {
                 std::hint::black_box(event.unwrap());
             }
@@ -239,12 +239,12 @@ fn memory(what: &str, url: &str) {
     runtime().block_on(async {
         let list = client.list_ground_truth_events();
         if what == "raw" {
-            let mut list = list.list_all_raw();
+            let mut list = list.list_all_raw().stream();
             while let Some(event) = list.next().await {
                 std::hint::black_box(event.unwrap());
             }
         } else {
-            let mut list = list.list_all();
+            let mut list = list.list_all().stream();
             while let Some(event) = list.next().await {
                 std::hint::black_box(event.unwrap());
             }

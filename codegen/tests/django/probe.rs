@@ -58,7 +58,7 @@ async fn lists(client: &BackendClient) -> Outcome {
 }
 
 async fn pages(client: &BackendClient) -> Outcome {
-    let mut assets = client.call(|raw| raw.assets_list().page_size(4)).list_all();
+    let mut assets = client.call(|raw| raw.assets_list().page_size(4)).list_all().stream();
     let mut ids = Vec::new();
     while let Some(asset) = assets.next().await {
         ids.push(asset?.id);
@@ -66,7 +66,7 @@ async fn pages(client: &BackendClient) -> Outcome {
     assert_eq!(ids, (1..=25).collect::<Vec<i64>>());
     println!("pages by number");
 
-    let mut samples = client.call(|raw| raw.samples_list()).list_all();
+    let mut samples = client.call(|raw| raw.samples_list()).list_all().stream();
     let mut values = Vec::new();
     while let Some(sample) = samples.next().await {
         values.push(sample?.value);
@@ -75,7 +75,7 @@ async fn pages(client: &BackendClient) -> Outcome {
     assert_eq!(values, expected);
     println!("pages by offset");
 
-    let mut readings = client.call(|raw| raw.readings_list()).list_all();
+    let mut readings = client.call(|raw| raw.readings_list()).list_all().stream();
     let mut values = Vec::new();
     while let Some(reading) = readings.next().await {
         values.push(reading?.value);
@@ -219,7 +219,7 @@ async fn files(client: &BackendClient, asset: &Asset, folder: &str) -> Outcome {
     // body can't contain the file, but a form can.
     let form = Form::new().text("name", "doc").part("content", Part::bytes(b"%PDF".as_slice()).file_name("a.pdf"));
     let document = client.call(|raw| raw.documents_create().form(form)).await?;
-    let mut documents = client.call(|raw| raw.documents_list().limit(1)).list_all();
+    let mut documents = client.call(|raw| raw.documents_list().limit(1)).list_all().stream();
     let listed = documents.next().await.ok_or("no document")??;
     assert_eq!((&listed, listed.name.as_str()), (&document, "doc"));
     println!("a file where JSON is offered too");
@@ -246,7 +246,7 @@ async fn tables(client: &BackendClient) -> Outcome {
 }
 
 async fn choices(client: &BackendClient) -> Outcome {
-    let mut shapes = client.call(|raw| raw.shapes_list().page_size(5)).list_all();
+    let mut shapes = client.call(|raw| raw.shapes_list().page_size(5)).list_all().stream();
     let mut described = Vec::new();
     while let Some(shape) = shapes.next().await {
         described.push(match shape? {

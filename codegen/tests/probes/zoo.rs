@@ -149,7 +149,7 @@ async fn answers(server: &Server, client: &BackendClient) {
     println!("a 201 without its body: {}", text.lines().next().unwrap().replace(&server.url, ""));
 
     server.json(r#"{"results": [], "count": 0}"#);
-    let mut pets = client.call(|raw| raw.pets_list()).list_all();
+    let mut pets = client.call(|raw| raw.pets_list()).list_all().stream();
     assert!(pets.next().await.is_none());
     println!("list_all");
 }

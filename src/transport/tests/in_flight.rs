@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
 use synapse_test_backend::Fault;
 use tokio::sync::watch;
@@ -55,7 +56,7 @@ async fn idle_list_holds_no_slot() {
     let backend = backend().ground_truth_events(200).page_size(10).start().await.unwrap();
     let client = capped(backend.url(), 1);
     let mut lists: Vec<_> =
-        (0..3).map(|_| client.list_ground_truth_events().list_all().concurrency(4)).collect();
+        (0..3).map(|_| client.list_ground_truth_events().list_all().concurrency(4).stream()).collect();
     for list in &mut lists {
         list.next().await.unwrap().unwrap();
     }

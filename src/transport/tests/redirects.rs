@@ -263,7 +263,7 @@ async fn list_refuses_cross_origin_redirect() {
 
         let page = format!(r#"{{"next": "/models/?cursor=b", "results": [{MODEL}]}}"#);
         let server = Server::of([Act::Keep(json(200, page)), Act::Keep(redirected)]).await;
-        let mut models = super::client(&server.url).0.list_models().list_all();
+        let mut models = super::client(&server.url).0.list_models().list_all().stream();
         assert_eq!(models.next().await.unwrap().unwrap().id, 1);
         assert_eq!(models.next().await.unwrap().failure().kind(), ErrorKind::CrossOrigin);
         assert_eq!((server.count(), other.count()), (2, 0), "{status}");
@@ -336,7 +336,7 @@ async fn cross_origin_next_is_not_followed() {
         let server = Server::of([Act::Keep(json(200, page))]).await;
         let (builder, clock) = builder(&server.url);
         let client = builder.rewrite_links(rewrite).build().unwrap();
-        let mut models = client.list_models().list_all();
+        let mut models = client.list_models().list_all().stream();
         assert_eq!(models.next().await.unwrap().unwrap().id, 1);
         let error = models.next().await.unwrap().failure();
         assert_eq!(error.kind(), ErrorKind::CrossOrigin, "{error:?}");
@@ -353,7 +353,7 @@ async fn redirect_out_of_the_prefix_is_refused() {
     let server = redirecting(307, "/moved/").await;
     let base = format!("{}/api/v1", server.url);
     let client = client_with_secrets(&base);
-    let error = client.list_models().list_all_raw().next().await.unwrap().unwrap_err();
+    let error = client.list_models().list_all_raw().stream().next().await.unwrap().unwrap_err();
     assert!(
         error.kind() == ErrorKind::CrossOrigin && error.to_string().contains("allow_links_outside_prefix"),
         "{error}"
@@ -361,11 +361,16 @@ async fn redirect_out_of_the_prefix_is_refused() {
     assert_eq!(server.lines().len(), 1);
     let (builder, _) = builder(&base);
     let client = builder.allow_links_outside_prefix(true).build().unwrap();
-    let _ = client.list_models().list_all_raw().next().await;
+    let _ = client.list_models().list_all_raw().stream().next().await;
     assert_eq!(server.lines().last().unwrap(), "GET /moved/");
     // A redirect inside the prefix is followed.
     let server = redirecting(307, "/api/v1/moved/").await;
-    let _ = client_with_secrets(&format!("{}/api/v1", server.url)).list_models().list_all_raw().next().await;
+    let _ = client_with_secrets(&format!("{}/api/v1", server.url))
+        .list_models()
+        .list_all_raw()
+        .stream()
+        .next()
+        .await;
     assert_eq!(server.lines().last().unwrap(), "GET /api/v1/moved/");
 }
 

@@ -222,7 +222,7 @@ fn page<T: Send + 'static>(data: &[u8], list: impl FnOnce(&BackendClient) -> Lis
         });
         server.serve(data);
         wait(async {
-            let mut list = list(client).concurrency(1);
+            let mut list = list(client).concurrency(1).stream();
             while let Some(item) = list.next().await {
                 match item {
                     Ok(item) => drop(black_box(item)),
@@ -441,12 +441,12 @@ fn checkpoints(data: &[u8]) {
     client(|client| {
         wait(async {
             let list = client.list_ground_truth_events().list_all();
-            let query = serde_json::to_value(list.checkpoint())
+            let query = serde_json::to_value(list.clone().stream().checkpoint())
                 .ok()
                 .and_then(|value| Some(value.get("query")?.as_str()?.to_owned()));
             let Some(checkpoint) = checkpoint(data, &query.unwrap_or_default()) else { return };
             black_box((debugged(&checkpoint), checkpoint.is_end(), checkpoint.total()));
-            let mut list = list.deduplicate(true).resume(checkpoint);
+            let mut list = list.deduplicate(true).resume(checkpoint).stream();
             black_box((debugged(&list), list.checkpoint()));
             // Invalid checkpoints are reported at once. For the others nothing is sent before the future is
             // dropped.

@@ -1,7 +1,7 @@
 //! Items with only an id.
 
 use serde::Deserialize;
-use synapse_backend_client::{Error, ListAll};
+use synapse_backend_client::{Error, ListStream};
 
 #[derive(Debug, Deserialize)]
 pub struct Id {
@@ -9,7 +9,7 @@ pub struct Id {
 }
 
 /// Returns the ids that a list yields, and the error that ends it, if any.
-pub async fn ids_of(list: &mut ListAll<Id>) -> (Vec<i64>, Option<Error>) {
+pub async fn ids_of(list: &mut ListStream<Id>) -> (Vec<i64>, Option<Error>) {
     let mut ids = Vec::new();
     loop {
         match list.next().await {

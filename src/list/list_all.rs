@@ -147,15 +147,15 @@ impl<T: Send + 'static> ListAll<T> {
         self
     }
 
-    /// Skips a page that fails after all its retries, and [reports](ListReport::page_failures) it. A page can
-    /// only be skipped if the number of the next page is known. Any other failed page ends the list.
+    /// Skips a page that fails after all its retries, and [reports](crate::ListReport::page_failures) it. A page
+    /// can only be skipped if the number of the next page is known. Any other failed page ends the list.
     pub fn skip_failed_pages(mut self, skip: bool) -> Self {
         self.options.skip_failed_pages = skip;
         self
     }
 
-    /// Skips an item that can't be decoded, and [reports](ListReport::item_failures) it. If not set, such an
-    /// item ends the list, after the items before it. 100 pages in a row without an item that can be decoded
+    /// Skips an item that can't be decoded, and [reports](crate::ListReport::item_failures) it. If not set, such
+    /// an item ends the list, after the items before it. 100 pages in a row without an item that can be decoded
     /// end the list in any case.
     pub fn skip_failed_items(mut self, skip: bool) -> Self {
         self.options.skip_failed_items = skip;
@@ -188,7 +188,7 @@ impl<T: Send + 'static> ListAll<T> {
     /// | `list_ground_truth_events_data`, `list_ground_truth_events_files` | none: `id` repeats in current releases |
     /// | any other | `id` |
     ///
-    /// The [report](ListReport::identity) contains the field that is used.
+    /// The [report](crate::ListReport::identity) contains the field that is used.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {

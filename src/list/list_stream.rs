@@ -26,7 +26,8 @@ use crate::error::{Error, Result};
 use crate::transport::WholeResponse;
 use crate::url_conversion::Undelivered;
 
-/// Every item of a list, as a [`Stream`] in the server's order: returned by [`ListAll::stream`].
+/// Every item of a list, as a [`Stream`] in the server's order: returned by
+/// [`ListAll::stream`](crate::ListAll::stream).
 ///
 /// Any error ends the stream. The list can be resumed from its [`checkpoint`](ListStream::checkpoint). Dropping
 /// the stream cancels its requests.
@@ -169,9 +170,9 @@ impl<T: Send + 'static> ListStream<T> {
         &self.report
     }
 
-    /// Returns the current position. A list of the same query that [resumes](ListAll::resume) from it begins
-    /// with the item that this stream would return next. After an error it points at what failed. If the list
-    /// was short, it points at the end, and resuming there is an error again unless the policy is
+    /// Returns the current position. A list of the same query that [resumes](crate::ListAll::resume) from it
+    /// begins with the item that this stream would return next. After an error it points at what failed. If the
+    /// list was short, it points at the end, and resuming there is an error again unless the policy is
     /// [`Lenient`](ListPolicy::Lenient).
     pub fn checkpoint(&self) -> Checkpoint {
         let page = &self.page;
@@ -202,7 +203,7 @@ impl<T: Send + 'static> ListStream<T> {
     ///
     /// # Errors
     /// Returns an error if a page can't be fetched or is malformed, an item can't be decoded, or the list
-    /// changed (see the [`policy`](ListAll::policy)). The stream has then ended.
+    /// changed (see the [`policy`](crate::ListAll::policy)). The stream has then ended.
     pub async fn next(&mut self) -> Option<Result<T>> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }

@@ -80,7 +80,6 @@ fn generate_into(output: &mut Stdout) -> Result<(), String> {
     write(&prepared, &generated.report.to_string())
 }
 
-/// Enables each part of the handwritten layer that the document supports. The project's own document must
 /// Includes each part of the handwritten layer that the document serves. The project's own serves all.
 fn choose_domains(generated: &Generated, whole: bool, output: &mut Stdout) -> Result<(), String> {
     for domain in domains::DOMAINS.iter().filter(|domain| !generated.absent.contains_key(domain.name)) {

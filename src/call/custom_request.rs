@@ -133,9 +133,12 @@ impl Operation for CustomList {
     const PAGINATION: Option<Pagination> = Some(Pagination::new());
 
     fn into_request(self, base: &Base) -> Result<Request, Invalid> {
-        match self.has_body {
-            true => Err(Invalid::from("`body`: the pages of a list are requested without a body".to_owned())),
-            false => CustomRequest::new(self.method, self.path).into_request(base),
+        if self.method != Method::GET {
+            return Err(Invalid::from(format!("`method`: a list is read by GET, not by {}", self.method)));
         }
+        if self.has_body {
+            return Err(Invalid::from("`body`: the pages of a list are requested without a body".to_owned()));
+        }
+        CustomRequest::new(self.method, self.path).into_request(base)
     }
 }

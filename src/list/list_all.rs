@@ -208,6 +208,7 @@ impl<T: Send + 'static> ListAll<T> {
     /// values that can't belong to this list, such as a link to another host or path. Nothing is sent then.
     pub fn resume(mut self, checkpoint: Checkpoint) -> Self {
         self.options.resume = Some(checkpoint);
+        self.options.fetched = FetchedPage::default();
         self
     }
 

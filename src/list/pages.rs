@@ -1,5 +1,6 @@
 //! [`ListPages`]: a list, page by page.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -21,7 +22,6 @@ use crate::error::{Error, Result};
 /// # }
 /// ```
 #[must_use = "a stream does nothing unless it is read"]
-#[derive(Debug)]
 pub struct ListPages<T> {
     list: ListStream<T>,
     /// The error that ends the stream after the items before it.
@@ -66,6 +66,12 @@ impl<T: Send + 'static> ListPages<T> {
         let (items, failed) = self.list.take_page();
         self.failed = failed;
         Poll::Ready(Some(Ok(ListPage { number: self.list.page_number(), items })))
+    }
+}
+
+impl<T> fmt::Debug for ListPages<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListPages").field("list", &self.list).finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Splits a list into parts that can be read independently.
 
+use std::fmt;
 use std::time::Instant;
 
 use super::checkpoint::{Checkpoint, Position};
@@ -19,7 +20,6 @@ const MAX_PARTS: u64 = 10_000;
 ///
 /// It is read by its [`list`](ListPart::list), or by a list of the same query that
 /// [resumes](ListAll::resume) from its [`checkpoint`](ListPart::checkpoint), for example in another process.
-#[derive(Debug)]
 pub struct ListPart<T> {
     list: ListAll<T>,
     checkpoint: Checkpoint,
@@ -49,6 +49,22 @@ impl<T: Send + 'static> ListPart<T> {
     }
 }
 
+impl<T> Clone for ListPart<T> {
+    fn clone(&self) -> Self {
+        ListPart { list: self.list.clone(), checkpoint: self.checkpoint.clone(), ..*self }
+    }
+}
+
+impl<T> fmt::Debug for ListPart<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListPart")
+            .field("first_page", &self.first)
+            .field("last_page", &self.last)
+            .field("list", &self.list)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<T: Send + 'static> ListAll<T> {
     /// Splits the list into at most `parts` ranges of pages. This requests the list's first page, which the first
     /// part doesn't request again. Together the parts return every item once.
@@ -58,7 +74,8 @@ impl<T: Send + 'static> ListAll<T> {
     /// grows.
     ///
     /// # Errors
-    /// Returns an error if `parts` is zero, or if the first page can't be fetched.
+    /// Returns an error if `parts` is zero, if the list has a [`limit`](ListAll::limit) or
+    /// [resumes](ListAll::resume) from a checkpoint, or if the first page can't be fetched.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -75,6 +92,14 @@ impl<T: Send + 'static> ListAll<T> {
     pub async fn partitions(self, parts: usize) -> Result<Vec<ListPart<T>>> {
         if parts == 0 {
             return Err(Error::invalid_input("partitions: `parts` is zero: give 1 or more"));
+        }
+        if self.options.resume.is_some() {
+            return Err(Error::invalid_input(
+                "partitions: the list begins at a checkpoint: split the whole list",
+            ));
+        }
+        if self.options.limit.is_some() {
+            return Err(Error::invalid_input("partitions: `limit` is set: set it for each part instead"));
         }
         let (template, timeout) = self.prepare();
         let template = template?;

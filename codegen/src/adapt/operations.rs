@@ -61,7 +61,7 @@ pub(super) struct Body {
 
 pub(super) enum BodyKind {
     /// JSON: the type, and its builder if it has one.
-    Json { ty: Type, builder: Option<Type> },
+    Json { ty: Box<Type>, builder: Option<Box<Type>> },
     /// Content that isn't JSON.
     Raw,
 }
@@ -217,9 +217,11 @@ fn read_body(ty: Type, described: &Value, id: &str, notes: &Notes) -> Result<Bod
     let is_builder =
         matches!(&ty, Type::Path(path) if path.path.segments.iter().any(|part| part.ident == "builder"));
     let kind = match (is_builder, name_of(&ty)) {
-        (true, Some(name)) => BodyKind::Json { ty: parse_quote!(types::#name), builder: Some(ty) },
+        (true, Some(name)) => {
+            BodyKind::Json { ty: Box::new(parse_quote!(types::#name)), builder: Some(Box::new(ty)) }
+        }
         (true, None) => return Err(format!("the builder of the body is unknown: {described}")),
-        (false, _) => BodyKind::Json { ty, builder: None },
+        (false, _) => BodyKind::Json { ty: Box::new(ty), builder: None },
     };
     Ok(Body { kind, optional, form })
 }

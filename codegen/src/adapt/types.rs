@@ -37,7 +37,7 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
             Item::Struct(structure) => {
                 clearable.widen(structure);
                 let page = adapt_struct(structure);
-                let iterators = page.is_some().then(|| page_iterators(structure)).unwrap_or_default();
+                let iterators = if page.is_some() { page_iterators(structure) } else { Vec::new() };
                 let deserialize = unflattened(structure);
                 if requested.contains(&structure.ident.to_string()) {
                     adapted.push(argument(&structure.ident));

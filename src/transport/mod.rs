@@ -22,6 +22,7 @@ mod stream;
 pub(crate) mod timeouts;
 pub(crate) mod tls;
 mod too_long;
+mod whole_response;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -35,9 +36,9 @@ pub(crate) use decompressor::{DecompressError, Decompressor};
 pub use metrics::AttemptReport;
 pub(crate) use metrics::Observer;
 pub use response::IncomingResponse;
-pub(crate) use response::WholeResponse;
 pub(crate) use retry_loop::may_be_sent_again;
 pub use stream::ByteStream;
+pub(crate) use whole_response::WholeResponse;
 
 use crate::runtime::clock::Clock;
 use crate::transport::credentials::CredentialsSource;

@@ -87,7 +87,8 @@ impl UploadEngine<'_> {
             let response = decode::<ChunkedUpload>(body)?;
             Ok((response, decode::<CompletionState>(body).is_ok_and(|state| state.completed_at)))
         };
-        let ((response, is_incomplete), _) = prepared.fetch(|response| response.decoded(read)).await?;
+        let ((response, is_incomplete), _) =
+            prepared.fetch(async |response| response.whole().await?.decoded(read).await).await?;
         let problem = if !same_id(&response.id, &remote.id) {
             of_another(&response)
         } else if is_incomplete {

@@ -143,8 +143,8 @@ async fn part_from_checkpoint_requests_first_page() {
     let (server, client) = list_of(9).await;
     let list = client.list_models().params(|p| p.page(2)).list_all_as::<Id>();
     let part = list.clone().partitions(2).await.unwrap().remove(0);
-    let elsewhere = list.resume(part.checkpoint().clone());
-    for list in [part.list(), elsewhere] {
+    let again = list.resume(part.checkpoint().clone());
+    for list in [part.list(), again] {
         let (ids, error) = ids_of(&mut list.stream()).await;
         assert!(error.is_none() && ids == [3, 4, 5, 6], "{ids:?} {error:?}");
     }

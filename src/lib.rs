@@ -63,6 +63,8 @@ pub use download::{
 };
 pub use error::response::ErrorResponse;
 pub use error::{Error, ErrorKind, Result};
+pub use generated::description::{ParameterInfo, Place};
+pub use generated::list_operation::{ListField, ListOperation, ValueKind};
 pub use generated::operation::{Operation, Page};
 pub use generated::raw;
 pub use generated::raw::types;
@@ -101,6 +103,7 @@ pub mod __generated {
     pub use crate::generated::body::{Body, JsonBody, JsonOrForm, NoBody};
     pub use crate::generated::choices::{Shape, by_fit, choice, fits, tagged};
     pub use crate::generated::description::{OperationInfo, Pagination, ParameterInfo, Place};
+    pub use crate::generated::list_operation::{ListField, ListOperation, ValueKind};
     pub use crate::generated::operation::{
         BytesDecoder, Described, EmptyDecoder, JsonDecoder, OptionalJsonDecoder, Sealed,
     };

@@ -5,6 +5,7 @@ pub(crate) mod future;
 pub(crate) mod option_setters;
 mod prepared;
 pub(crate) mod query;
+pub(crate) mod run_time_list;
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -307,8 +308,9 @@ impl<B: Operation> Call<B> {
     }
 
     pub(crate) fn prepare(mut self) -> Result<Prepared> {
+        let (id, pagination) = (self.operation.id(), self.operation.pagination());
         let mut request = checked(self.operation, &self.options, self.client.base())
-            .map_err(|problems| invalid(B::ID, problems))?;
+            .map_err(|problems| invalid(id, problems))?;
         let CallOptions { params, headers, conversions, .. } = &mut self.options;
         let (params, headers, conversions) =
             (std::mem::take(params), std::mem::take(headers), std::mem::take(conversions));
@@ -327,12 +329,12 @@ impl<B: Operation> Call<B> {
         Ok(Prepared {
             transport: self.client.transport().clone(),
             request,
-            operation: B::ID,
-            timeouts: self.options.timeouts(settings, B::LIST),
+            operation: id,
+            timeouts: self.options.timeouts(settings, pagination.is_some()),
             retry: Retry { policy, unknown_outcome: self.options.idempotent },
             conversions: Arc::new(conversions),
-            pagination: B::PAGINATION,
-            allow_cross_origin: !(B::LIST || self.options.backend_only),
+            pagination,
+            allow_cross_origin: !(pagination.is_some() || self.options.backend_only),
             throttled: None,
         })
     }

@@ -1,5 +1,7 @@
 //! [`OperationInfo`]: what the API's document says about an operation, as data.
 
+use super::list_operation::ValueKind;
+
 /// What the API's document says about an operation.
 #[derive(Debug)]
 pub struct OperationInfo {
@@ -61,6 +63,7 @@ impl OperationInfo {
 
 /// What the API's document says about a parameter.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ParameterInfo {
     /// The setter's name.
     pub name: &'static str,
@@ -72,6 +75,10 @@ pub struct ParameterInfo {
     pub required: bool,
     /// What joins a list into one value; `None` if the parameter is repeated for each value.
     pub separator: Option<&'static str>,
+    /// The kind of its values, if the operation is a list.
+    pub kind: ValueKind,
+    /// Whether it takes several values, if the operation is a list.
+    pub repeated: bool,
 }
 
 /// The part of a request that has a parameter.
@@ -87,36 +94,62 @@ pub enum Place {
 
 impl ParameterInfo {
     const fn new(name: &'static str, place: Place, required: bool) -> Self {
-        ParameterInfo { name, wire: name, place, required, separator: None }
+        ParameterInfo {
+            name,
+            wire: name,
+            place,
+            required,
+            separator: None,
+            kind: ValueKind::Text,
+            repeated: false,
+        }
     }
 
     /// Describes a parameter in the path.
+    #[doc(hidden)]
     pub const fn path(name: &'static str) -> Self {
         ParameterInfo::new(name, Place::Path, true)
     }
 
     /// Describes a parameter in the query.
+    #[doc(hidden)]
     pub const fn query(name: &'static str) -> Self {
         ParameterInfo::new(name, Place::Query, false)
     }
 
     /// Describes a header.
+    #[doc(hidden)]
     pub const fn header(name: &'static str) -> Self {
         ParameterInfo::new(name, Place::Header, false)
     }
 
     /// Sets the name in the request, if it isn't the setter's.
+    #[doc(hidden)]
     pub const fn named(self, wire: &'static str) -> Self {
         ParameterInfo { wire, ..self }
     }
 
     /// Makes the parameter required.
+    #[doc(hidden)]
     pub const fn required(self) -> Self {
         ParameterInfo { required: true, ..self }
     }
 
     /// Joins the values of a list into one.
+    #[doc(hidden)]
     pub const fn joined(self, separator: &'static str) -> Self {
         ParameterInfo { separator: Some(separator), ..self }
+    }
+
+    /// Sets the kind of its values.
+    #[doc(hidden)]
+    pub const fn of(self, kind: ValueKind) -> Self {
+        ParameterInfo { kind, ..self }
+    }
+
+    /// Makes it take several values.
+    #[doc(hidden)]
+    pub const fn repeated(self) -> Self {
+        ParameterInfo { repeated: true, ..self }
     }
 }

@@ -29,6 +29,16 @@ pub trait Operation: Sealed + Sized + Send {
     const LIST: bool = Self::PAGINATION.is_some();
     #[doc(hidden)]
     const PAGINATION: Option<Pagination>;
+    /// Returns the operation's id for messages.
+    #[doc(hidden)]
+    fn id(&self) -> &'static str {
+        Self::ID
+    }
+    /// Returns how the list is read; `None` if the response is no page of a list.
+    #[doc(hidden)]
+    fn pagination(&self) -> Option<Pagination> {
+        Self::PAGINATION
+    }
     /// Builds the request, without credentials, or returns all invalid parameters.
     #[doc(hidden)]
     fn into_request(self, base: &Base) -> std::result::Result<reqwest::Request, Invalid>;

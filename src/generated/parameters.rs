@@ -54,6 +54,14 @@ impl<B> Parameters<B> {
         &mut self.body
     }
 
+    /// Adds a value to the parameter with this index.
+    pub(crate) fn push(&mut self, index: usize, value: String) {
+        match self.values.iter_mut().find(|(other, _)| *other == index) {
+            Some((_, Ok(ParameterText::Many(texts)))) => texts.push(value),
+            _ => self.put(index, Ok(ParameterText::Many(vec![value]))),
+        }
+    }
+
     fn problems(&self, index: usize, problems: Problems) -> Vec<String> {
         problems.of(self.info.parameters[index].name)
     }

@@ -41,6 +41,9 @@ use page::Decoder;
 
 use crate::call::Call;
 use crate::call::custom_request::{CustomList, CustomRequest};
+use crate::call::run_time_list::RunTimeList;
+use crate::client::BackendClient;
+use crate::generated::list_operation::ListOperation;
 use crate::generated::operation::{Operation, Page};
 use crate::values::json::Json;
 
@@ -110,6 +113,35 @@ impl Call<CustomRequest> {
     /// Like [`list_all`](Call::list_all), but returns each item as raw JSON text.
     pub fn list_all_raw(self) -> ListAll<RawItem> {
         list_of(self.map(CustomList::from), Decoder::raw())
+    }
+}
+
+impl BackendClient {
+    /// Reads a list operation that is chosen at run time, as raw JSON texts. `parameters` are the names and
+    /// values of its parameters, also those of the path; a parameter of several values is given once for each.
+    ///
+    /// An unknown name, a missing required parameter or a second value is an error of the list's first item;
+    /// nothing is sent then.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// use synapse_backend_client::raw::LISTS;
+    ///
+    /// let models = LISTS.iter().find(|list| list.path() == "/models/").expect("the document has models");
+    /// let mut items = client.list(models, [("project", "123")]).stream();
+    /// while let Some(item) = items.next().await {
+    ///     println!("{}", item?.as_str());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn list<N: Into<String>, V: Into<String>>(
+        &self,
+        operation: &ListOperation,
+        parameters: impl IntoIterator<Item = (N, V)>,
+    ) -> ListAll<RawItem> {
+        let values = parameters.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        list_of(Call::new(self.clone(), RunTimeList::new(operation, values)), Decoder::raw())
     }
 }
 

@@ -21,6 +21,7 @@ mod errors;
 mod export;
 mod file_cache;
 mod ground_truth;
+mod list_operations;
 mod memory;
 mod models;
 mod no_runtime;

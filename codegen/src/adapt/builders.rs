@@ -6,6 +6,7 @@ use quote::{format_ident, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{Index, Type};
 
+use super::lists;
 use super::operations::{Body, BodyKind, Operation, Output, Parameter};
 use super::reading::{is_own, list_item, plain_name};
 
@@ -77,7 +78,7 @@ fn emit_builder(operation: &Operation) -> TokenStream {
         .skip(skipped)
         .map(|(index, parameter)| setter(index, parameter));
     let of_body = operation.body.as_ref().map(Body::setters);
-    let rows = operation.parameters.iter().map(row);
+    let rows = operation.parameters.iter().map(|parameter| row(parameter, operation.list.is_some()));
     let parameters = (!operation.parameters.is_empty()).then(|| quote! { parameters: &[#(#rows),*], });
     let request_type = (operation.request_type != "application/json").then(|| {
         let media_type = &operation.request_type;
@@ -146,14 +147,15 @@ fn brief(ty: &Type) -> Type {
     ty
 }
 
-fn row(parameter: &Parameter) -> TokenStream {
+fn row(parameter: &Parameter, of_list: bool) -> TokenStream {
     let name = parameter.setter.to_string();
     let place = format_ident!("{}", parameter.place);
     let wire = &parameter.wire;
     let named = (*wire != name).then(|| quote! { .named(#wire) });
     let required = (parameter.required && parameter.place != "path").then(|| quote! { .required() });
     let joined = parameter.separator.map(|separator| quote! { .joined(#separator) });
-    quote! { rt::ParameterInfo::#place(#name) #named #required #joined }
+    let described = of_list.then(|| lists::parameter(&parameter.ty));
+    quote! { rt::ParameterInfo::#place(#name) #named #required #joined #described }
 }
 
 fn output(output: &Output) -> (TokenStream, TokenStream) {

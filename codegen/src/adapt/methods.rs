@@ -18,7 +18,7 @@ use crate::prepare::Notes;
 /// every value has, which an inherent method would hide.
 ///
 /// A test compares the first part with the handwritten source.
-const RESERVED: [&str; 27] = [
+const RESERVED: [&str; 28] = [
     "base",
     "base_url",
     "builder",
@@ -28,6 +28,7 @@ const RESERVED: [&str; 27] = [
     "download_all",
     "download_to",
     "from_env",
+    "list",
     "from_parts",
     "request",
     "resume_chunked_upload",

@@ -6,6 +6,7 @@ mod builders;
 mod deserialize;
 mod documentation;
 mod examples;
+mod lists;
 mod methods;
 mod nullable;
 mod open_enum;
@@ -80,10 +81,12 @@ pub fn adapt(
     let title = document.pointer("/info/title").and_then(Value::as_str).unwrap_or_default();
     let client = builders::emit_client(title, &operations);
     let builders = builders::emit_builders(&operations);
+    let lists = lists::emit_lists(&operations, document, notes);
     let mut raw: File = parse_quote! {
         use crate::__generated as rt;
         #types
         #client
+        #lists
         #builders
     };
     documentation::make_harmless(&mut raw);

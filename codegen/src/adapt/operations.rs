@@ -35,6 +35,8 @@ pub(super) struct Operation {
     pub(super) output: Output,
     /// If the response is a page of a list, the fields that identify its items; `None` for the usual ones.
     pub(super) list: Option<Option<Vec<String>>>,
+    /// Operations that list the same items with fewer fields.
+    pub(super) narrower: Vec<String>,
 }
 
 /// A parameter of an operation.
@@ -198,10 +200,11 @@ fn read_operation(
         },
         list: match &output {
             Output::Json(ty) if name_of(ty).is_some_and(|name| pages.contains(&name.to_string())) => {
-                Some(identity(described))
+                Some(words(described, "x-identity"))
             }
             _ => None,
         },
+        narrower: words(described, "x-narrower").unwrap_or_default(),
         output,
         id,
     })
@@ -226,10 +229,10 @@ fn read_body(ty: Type, described: &Value, id: &str, notes: &Notes) -> Result<Bod
     Ok(Body { kind, optional, form })
 }
 
-/// Returns the fields of `x-identity`, in order of preference.
-fn identity(described: &Value) -> Option<Vec<String>> {
-    let fields = described.get("x-identity")?.as_array()?;
-    Some(fields.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+/// Returns the texts of a list.
+fn words(described: &Value, key: &str) -> Option<Vec<String>> {
+    let words = described.get(key)?.as_array()?;
+    Some(words.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
 fn text(value: &Value, key: &str) -> String {

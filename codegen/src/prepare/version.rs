@@ -199,7 +199,7 @@ pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
                 report.add("keep_requests_and_responses", place, format!("left out `{key}`"));
             }
         }
-        const KEPT: [&str; 9] = [
+        const KEPT: [&str; 10] = [
             "operationId",
             "summary",
             "description",
@@ -207,6 +207,7 @@ pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
             "parameters",
             "requestBody",
             "x-identity",
+            "x-narrower",
             "responses",
             "deprecated",
         ];

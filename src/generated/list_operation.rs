@@ -1,0 +1,110 @@
+//! [`ListOperation`]: what the API's document says about a list, for programs that choose lists at run time.
+
+use super::description::{OperationInfo, ParameterInfo};
+
+/// A list operation of the API's document. [`raw::LISTS`](crate::raw::LISTS) has all of them;
+/// [`BackendClient::list`](crate::BackendClient::list) reads one.
+///
+/// ```
+/// use synapse_backend_client::raw::LISTS;
+///
+/// for list in LISTS {
+///     let filters: Vec<_> = list.parameters().iter().map(|parameter| parameter.wire).collect();
+///     println!("{} ({}): {}", list.id(), list.path(), filters.join(", "));
+/// }
+/// ```
+#[derive(Debug)]
+pub struct ListOperation {
+    #[doc(hidden)]
+    pub info: &'static OperationInfo,
+    #[doc(hidden)]
+    pub tag: &'static str,
+    #[doc(hidden)]
+    pub fields: &'static [ListField],
+    #[doc(hidden)]
+    pub narrower: &'static [&'static str],
+}
+
+impl ListOperation {
+    /// Returns the `operationId`.
+    pub fn id(&self) -> &'static str {
+        self.info.id
+    }
+
+    /// Returns the path's template, such as `/models/`.
+    pub fn path(&self) -> &'static str {
+        self.info.path
+    }
+
+    /// Returns the operation's first tag; empty if it has none.
+    pub fn tag(&self) -> &'static str {
+        self.tag
+    }
+
+    /// Returns the parameters, those of the path first.
+    pub fn parameters(&self) -> &'static [ParameterInfo] {
+        self.info.parameters
+    }
+
+    /// Returns the fields of an item.
+    pub fn fields(&self) -> &'static [ListField] {
+        self.fields
+    }
+
+    /// Returns the fields that tell items apart, in order of preference; none if nothing does.
+    pub fn identity(&self) -> &'static [&'static str] {
+        self.info.pagination.map_or(&[], |pagination| pagination.identity)
+    }
+
+    /// Returns the ids of operations that list the same items with fewer fields.
+    pub fn narrower(&self) -> &'static [&'static str] {
+        self.narrower
+    }
+}
+
+/// A field of a list's items.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct ListField {
+    /// Its name in the JSON text.
+    pub name: &'static str,
+    /// The kind of its values.
+    pub kind: ValueKind,
+    /// Whether it may be null or missing.
+    pub nullable: bool,
+}
+
+impl ListField {
+    /// Describes a field that is never missing.
+    #[doc(hidden)]
+    pub const fn new(name: &'static str, kind: ValueKind) -> Self {
+        ListField { name, kind, nullable: false }
+    }
+
+    /// Makes the field nullable.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn nullable(self) -> Self {
+        ListField { nullable: true, ..self }
+    }
+}
+
+/// The kind of a parameter's or field's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ValueKind {
+    /// Text, also a URL or a word of an enumeration.
+    Text,
+    /// An integer.
+    Integer,
+    /// A number.
+    Number,
+    /// True or false.
+    Boolean,
+    /// An ISO 8601 time.
+    Time,
+    /// Free-form JSON, an object or a list.
+    Json,
+    /// An id, or the object with this id.
+    IdOrObject,
+}

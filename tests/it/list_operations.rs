@@ -1,0 +1,100 @@
+//! The list operations of the document, as data, and lists that are chosen at run time.
+
+use std::collections::BTreeMap;
+
+use crate::support::marker::Failure;
+use crate::support::server;
+use synapse_backend_client::raw::LISTS;
+use synapse_backend_client::{BackendClient, ErrorKind, ListOperation, Place, ValueKind};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer};
+
+fn operation(id: &str) -> &'static ListOperation {
+    LISTS.iter().find(|list| list.id() == id).unwrap()
+}
+
+async fn backend() -> (MockServer, BackendClient) {
+    let server = server::start().await;
+    let page =
+        r#"{"count": 2, "next": null, "previous": null, "results": [{"id": 1, "x": 1.50}, {"id": 2}]}"#;
+    Mock::given(any()).respond_with(server::json(200, page.to_owned())).mount(&server).await;
+    let client = server::client_of(&server);
+    (server, client)
+}
+
+#[test]
+fn table_describes_each_list() {
+    let paths: BTreeMap<&str, (&str, &str)> =
+        LISTS.iter().map(|list| (list.id(), (list.path(), list.tag()))).collect();
+    assert_eq!(paths["list_models"], ("/models/", "models"));
+    assert_eq!(paths["list_ground_truth_events"], ("/sdk/ground_truth_events/", "ground-truth"));
+    assert_eq!(paths.len(), 6);
+
+    let models = operation("list_models");
+    let parameter = |name: &str| models.parameters().iter().find(|parameter| parameter.wire == name).unwrap();
+    assert_eq!((parameter("project").kind, parameter("project").repeated), (ValueKind::Integer, false));
+    assert_eq!(
+        (parameter("is_active").kind, parameter("is_active").place),
+        (ValueKind::Boolean, Place::Query)
+    );
+    let field = |name: &str| {
+        let field = models.fields().iter().find(|field| field.name == name).unwrap();
+        (field.kind, field.nullable)
+    };
+    assert_eq!((field("id"), field("name")), ((ValueKind::Integer, false), (ValueKind::Text, false)));
+    assert_eq!(
+        (field("metrics"), field("created_at"), field("project"), field("model_type")),
+        (
+            (ValueKind::Json, true),
+            (ValueKind::Time, true),
+            (ValueKind::IdOrObject, true),
+            (ValueKind::Text, false)
+        )
+    );
+    assert_eq!(models.identity(), ["id"]);
+
+    let events = operation("list_ground_truth_events");
+    assert_eq!(
+        (events.identity(), events.narrower()),
+        (["pgh_id", "id"].as_slice(), ["list_ground_truth_events_data"].as_slice())
+    );
+    let versions = events.parameters().iter().find(|p| p.wire == "ground_truth_dataset_versions").unwrap();
+    assert_eq!((versions.kind, versions.repeated), (ValueKind::Integer, true));
+    assert!(operation("list_ground_truth_events_data").identity().is_empty());
+    assert!(events.narrower().iter().all(|id| LISTS.iter().any(|list| list.id() == *id)));
+}
+
+#[tokio::test]
+async fn list_chosen_at_run_time_is_read() {
+    let (server, client) = backend().await;
+    let parameters =
+        [("ground_truth_dataset_versions", "1"), ("ground_truth_dataset_versions", "2"), ("search", "a b")];
+    let list = client.list(operation("list_ground_truth_events"), parameters);
+    let mut stream = list.clone().stream();
+    assert_eq!(stream.next().await.unwrap().unwrap().as_str(), r#"{"id": 1, "x": 1.50}"#);
+    assert_eq!(stream.next().await.unwrap().unwrap().as_str(), r#"{"id": 2}"#);
+    assert!(stream.next().await.is_none());
+    assert_eq!(
+        server::lines(&server).await,
+        [
+            "GET /sdk/ground_truth_events/?ground_truth_dataset_versions=1&ground_truth_dataset_versions=2&search=a+b"
+        ]
+    );
+    let all: Vec<_> = list.try_collect().await.unwrap();
+    assert_eq!(all.len(), 2);
+}
+
+#[tokio::test]
+async fn unknown_or_second_value_is_refused() {
+    let (server, client) = backend().await;
+    let models = operation("list_models");
+    for (parameters, message) in [
+        (vec![("projekt", "1")], "list_models: `projekt`: the operation has no such parameter"),
+        (vec![("project", "1"), ("project", "2")], "list_models: `project`: the parameter takes one value"),
+    ] {
+        let error = client.list(models, parameters).stream().next().await.unwrap().failure();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(message), "{error}");
+    }
+    assert!(server::lines(&server).await.is_empty());
+}

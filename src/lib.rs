@@ -113,7 +113,7 @@ pub mod __generated {
     #[cfg(feature = "schemars")]
     pub use crate::generated::support::open_enum_schema;
     pub use crate::generated::support::{
-        Key, Lengths, all_valid, field, length_problem, missing, open_enum, other_field,
+        Key, Lengths, all_valid, field, length_problem, missing, open_enum, other_field, required,
     };
     pub use crate::transport::ByteStream;
 }

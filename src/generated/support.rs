@@ -14,6 +14,14 @@ pub fn missing(field: &str) -> String {
     format!("`{field}` is missing: it is required")
 }
 
+/// Returns a field of a response that must be there.
+///
+/// # Errors
+/// Returns an error if the field is missing.
+pub fn required<T, E: serde::de::Error>(field: Option<T>, name: &'static str) -> Result<T, E> {
+    field.ok_or_else(|| E::missing_field(name))
+}
+
 /// Converts a body's field. Values that JSON can't represent are problems of the field, reported together with
 /// all others.
 ///

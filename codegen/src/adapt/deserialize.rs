@@ -13,9 +13,8 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
     let Fields::Named(fields) = &structure.fields else { return None };
     let extra = fields.named.iter().find(|field| is_flattened(&field.attrs))?.ident.clone()?;
     let mut names = Vec::new();
-    let mut types = Vec::new();
     let mut keys = Vec::new();
-    let mut missing = Vec::new();
+    let mut finished = Vec::new();
     let mut reads = Vec::new();
     let is_page = page_impl(structure).is_some();
     let mut once = Vec::new();
@@ -25,9 +24,10 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
             .unwrap_or_else(|| name.to_string().trim_start_matches("r#").to_owned());
         let optional =
             field.ty.to_token_stream().to_string().replace(' ', "").starts_with("::std::option::Option<");
-        missing.push(match optional || serde_says(&field.attrs, "default") {
-            true => quote! { ::std::default::Default::default() },
-            false => quote! { return Err(::serde::de::Error::missing_field(#key)) },
+        let holder = format_ident!("field_{}", names.len());
+        finished.push(match optional || serde_says(&field.attrs, "default") {
+            true => quote! { #holder.unwrap_or_default() },
+            false => quote! { rt::required(#holder, #key)? },
         });
         let text = field.ty.to_token_stream().to_string().replace(' ', "");
         let ty = &field.ty;
@@ -51,14 +51,19 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
         });
         // A duplicate would silently drop the first value: items, or the rest of the list.
         once.push((is_page && matches!(&*key, "results" | "count" | "next")).then(|| {
-            let holder = format_ident!("field_{}", names.len());
             quote! { if #holder.is_some() { return Err(::serde::de::Error::duplicate_field(#key)); } }
         }));
         keys.push(key);
-        types.push(field.ty.clone());
         names.push(name);
     }
     let holders: Vec<_> = (0..names.len()).map(|index| format_ident!("field_{index}")).collect();
+    let arms =
+        keys.iter().zip(&once).zip(holders.iter().zip(&reads)).map(
+            |((key, once), (holder, read))| match once {
+                Some(once) => quote! { #key => { #once #holder = #read; } },
+                None => quote! { #key => #holder = #read, },
+            },
+        );
     remove_derive(&mut structure.attrs, "Deserialize");
     let ident = &structure.ident;
     let expecting = format!("struct {ident}");
@@ -70,16 +75,16 @@ pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
                     type Value = #ident;
                     fn expecting(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result { f.write_str(#expecting) }
                     fn visit_map<__A: ::serde::de::MapAccess<'de>>(self, mut map: __A) -> ::std::result::Result<#ident, __A::Error> {
-                        #(let mut #holders: ::std::option::Option<#types> = None;)*
+                        #(let mut #holders = None;)*
                         let mut unknown = ::std::collections::BTreeMap::new();
                         while let Some(key) = map.next_key::<rt::Key<'de>>()? {
                             match &*key.0 {
-                                #(#keys => { #once #holders = #reads; })*
+                                #(#arms)*
                                 _ => { unknown.insert(key.0.into_owned(), map.next_value()?); }
                             }
                         }
                         Ok(#ident {
-                            #(#names: match #holders { Some(value) => value, None => #missing },)*
+                            #(#names: #finished,)*
                             #extra: unknown,
                         })
                     }

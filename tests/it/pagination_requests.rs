@@ -257,7 +257,7 @@ async fn custom_list_with_body_sends_nothing() {
     let (server, client) = list_of(5).await;
     for call in [
         client.request(Method::GET, "/tags/").params(|p| p.json(&json!({"a": 1}))),
-        client.request(Method::POST, "/tags/").params(|p| p.body("text")),
+        client.request(Method::GET, "/tags/").params(|p| p.body("text")),
         client.request(Method::GET, "/tags/").params(|p| p.json(&f64::NAN)),
     ] {
         let list = call.list_all();
@@ -268,7 +268,45 @@ async fn custom_list_with_body_sends_nothing() {
         assert!(list.clone().try_collect::<Vec<_>>().await.failure().is_invalid_input());
         assert!(list.partitions(2).await.failure().is_invalid_input());
     }
+    let error = client.request(Method::POST, "/tags/").list_all().stream().next().await.unwrap().failure();
+    assert!(error.is_invalid_input() && error.to_string().contains("`method`"), "{error}");
     let error = client.request(Method::GET, "tags").list_all().stream().next().await.unwrap().failure();
     assert!(error.is_invalid_input() && error.to_string().contains("`path`"), "{error}");
     server::assert_nothing_sent(&server).await;
+}
+
+#[tokio::test]
+async fn resumed_or_limited_list_isnt_split() {
+    let (server, client) = list_of(9).await;
+    let list = client.list_models().list_all_as::<Id>();
+    let checkpoint = list.clone().stream().checkpoint();
+    for (list, message) in [
+        (list.clone().resume(checkpoint), "begins at a checkpoint"),
+        (list.clone().limit(3), "`limit` is set"),
+    ] {
+        let error = list.partitions(2).await.failure();
+        assert!(error.is_invalid_input() && error.to_string().contains(message), "{error}");
+    }
+    server::assert_nothing_sent(&server).await;
+    // A part is not split again: it is a range of the list.
+    let part = list.partitions(2).await.unwrap().remove(0);
+    let error = part.list().partitions(2).await.failure();
+    assert!(error.to_string().contains("begins at a checkpoint"), "{error}");
+}
+
+#[tokio::test]
+async fn part_resumed_at_other_place_requests() {
+    let server = server::start().await;
+    let response = |request: &Request| {
+        let of_a = request.url.query_pairs().any(|(name, value)| name == "cursor" && value == "a");
+        let id = if of_a { 1 } else { 2 };
+        server::json(200, format!(r#"{{"next": null, "results": [{{"id": {id}}}]}}"#))
+    };
+    Mock::given(any()).respond_with(response).mount(&server).await;
+    let client = server::client_of(&server);
+    let at = |cursor: &str| client.list_models().param("cursor", cursor).list_all_as::<Id>();
+    let other = at("b").stream().checkpoint();
+    let part = at("a").partitions(2).await.unwrap().remove(0);
+    let (ids, error) = ids_of(&mut part.list().resume(other).stream()).await;
+    assert!(error.is_none() && ids == [2], "{ids:?} {error:?}");
 }

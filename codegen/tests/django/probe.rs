@@ -110,9 +110,8 @@ async fn created(client: &BackendClient) -> Result<Asset, Box<dyn Error>> {
 
     let corner = PointRequest::builder().x(1.5).y_null();
     let asset = client
-        .call(|raw| raw.assets_create())
-        .params(|p| {
-            p.body_map(|b| {
+        .call(|raw| {
+            raw.assets_create(|b| {
                 b.project(2)
                     .title("제목 \"1\"")
                     .note("first")
@@ -207,7 +206,7 @@ async fn files(client: &BackendClient, asset: &Asset, folder: &str) -> Outcome {
     let bytes: Vec<u8> = (0..300_000_u32).map(|index| (index * 7 % 251) as u8).collect();
     let part = Part::bytes(bytes.clone()).file_name("표본.bin");
     let form = Form::new().text("note", "with a file").part("file", part);
-    let uploaded = client.call(|raw| raw.assets_upload_create(asset.id).body(form)).await?;
+    let uploaded = client.call(|raw| raw.assets_upload_create(asset.id, form)).await?;
     assert_eq!(uploaded.note.as_deref(), Some("with a file"));
     let url = uploaded.file.ok_or("the file has no URL")?;
     let to = format!("{folder}/downloaded");
@@ -218,7 +217,7 @@ async fn files(client: &BackendClient, asset: &Asset, folder: &str) -> Outcome {
     // The body is offered as JSON too, and the file is declared as `format: uri` like every URL. The typed
     // body can't contain the file, but a form can.
     let form = Form::new().text("name", "doc").part("content", Part::bytes(b"%PDF".as_slice()).file_name("a.pdf"));
-    let document = client.call(|raw| raw.documents_create().form(form)).await?;
+    let document = client.call(|raw| raw.documents_create(|document| document).form(form)).await?;
     let mut documents = client.call(|raw| raw.documents_list().limit(1)).list_all().stream();
     let listed = documents.next().await.ok_or("no document")??;
     assert_eq!((&listed, listed.name.as_str()), (&document, "doc"));

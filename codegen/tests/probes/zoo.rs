@@ -397,7 +397,10 @@ async fn stalls(server: &Server, client: &BackendClient) {
 
     server.json(r#"{"place": {"id": 1, "name": "n", "note": null}}"#);
     let place = types::ShiftPlaceRequest::builder().name("n").note_null();
-    let shift = client.call(|raw| raw.stalls_update(|shift| shift.keepers([]).hours([]).place(place))).await.unwrap();
+    let shift = client
+        .stalls_update(|shift| shift.keepers(Vec::<String>::new()).hours([("mo", 8); 0]).place(place))
+        .await
+        .unwrap();
     assert_eq!((shift.keepers.len(), shift.place.map(|place| place.id)), (0, Some(1)));
     println!("{}", server.asked().body);
 }

@@ -43,7 +43,7 @@ fn requests_match_document_on_the_wire() {
             "application/vnd.api+json",
             r#"application/vnd.api+json {"kind":"cat","lives":9}"#,
             r#"{"friend":{"kind":"cat","lives":9},"kind":"dog"}"#,
-            "GET /api/oddities/?structure=%7B%22a%22%3A1%7D",
+            "GET /api/oddities/?structure=%7B%22a%22%3A1%7D session=s%201",
             "the choice that fits, or none",
             r#"{"cage":1,"groups":[{"size":2},{"size":3}],"kinds":["day","other"],"name":"n","note":null,"place":[1.5,2.0]}"#,
             "all problems, with their places",

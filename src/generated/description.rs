@@ -83,6 +83,7 @@ pub struct ParameterInfo {
 
 /// The part of a request that has a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Place {
     /// A segment of the path, or a part of one.
     Path,
@@ -90,6 +91,8 @@ pub enum Place {
     Query,
     /// A header.
     Header,
+    /// The header `Cookie`.
+    Cookie,
 }
 
 impl ParameterInfo {
@@ -121,6 +124,12 @@ impl ParameterInfo {
     #[doc(hidden)]
     pub const fn header(name: &'static str) -> Self {
         ParameterInfo::new(name, Place::Header, false)
+    }
+
+    /// Describes a cookie.
+    #[doc(hidden)]
+    pub const fn cookie(name: &'static str) -> Self {
+        ParameterInfo::new(name, Place::Cookie, false)
     }
 
     /// Sets the name in the request, if it isn't the setter's.

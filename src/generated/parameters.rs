@@ -78,7 +78,7 @@ impl<B> Parameters<B> {
     }
 }
 
-/// Shows values without the queries of URLs. A header may hold a secret: only its name is shown.
+/// Shows values without the queries of URLs. A header or a cookie may hold a secret: only its name is shown.
 impl<B: fmt::Debug> fmt::Debug for Parameters<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct(self.info.id);
@@ -90,7 +90,9 @@ impl<B: fmt::Debug> fmt::Debug for Parameters<B> {
             .filter_map(|(index, parameter)| Some((parameter, self.value(index)?)))
         {
             match value {
-                _ if parameter.place == Place::Header => shown.field(parameter.name, &"…"),
+                _ if matches!(parameter.place, Place::Header | Place::Cookie) => {
+                    shown.field(parameter.name, &"…")
+                }
                 Ok(ParameterText::One(text)) => shown.field(parameter.name, &redact(text)),
                 Ok(ParameterText::Many(texts)) => {
                     shown.field(parameter.name, &texts.iter().map(|text| redact(text)).collect::<Vec<_>>())

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
-use reqwest::header::{ACCEPT, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, COOKIE, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Url};
 use serde::Serialize;
 
@@ -73,6 +73,7 @@ impl<B: Body> Parameters<B> {
         let mut problems = Vec::new();
         let mut query = form_urlencoded::Serializer::new(String::new());
         let mut headers: Vec<(&'static str, HeaderValue)> = Vec::new();
+        let mut cookies: Vec<String> = Vec::new();
         let mut path = Template(info.path);
         let mut url = base.url.clone();
         url.push_str(path.literal());
@@ -102,6 +103,7 @@ impl<B: Body> Parameters<B> {
                     Some(separator) => drop(query.append_pair(parameter.wire, &texts.join(separator))),
                     None => drop(query.extend_pairs(texts.iter().map(|text| (parameter.wire, text)))),
                 },
+                Place::Cookie => cookies.push(cookie(parameter, texts)),
                 Place::Header => match header_value(parameter, texts) {
                     Ok(value) => headers.push((parameter.wire, value)),
                     Err(problem) => problems.push(problem),
@@ -135,6 +137,12 @@ impl<B: Body> Parameters<B> {
             let name = HeaderName::try_from(name).map_err(|error| Invalid::from(error.to_string()))?;
             request.headers_mut().append(name, value);
         }
+        if !cookies.is_empty() {
+            let mut value = HeaderValue::try_from(cookies.join("; "))
+                .map_err(|error| Invalid::from(format!("the cookies can't be a header: {error}")))?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(COOKIE, value);
+        }
         Ok(request)
     }
 }
@@ -164,6 +172,14 @@ fn header_value(parameter: &ParameterInfo, texts: &[String]) -> Result<HeaderVal
     HeaderValue::try_from(texts.join(parameter.separator.unwrap_or(","))).map_err(|_| {
         format!("`{}`: a header can't contain this character, such as a line break", parameter.name)
     })
+}
+
+/// The characters to percent-encode in a cookie's value: all that RFC 6265, section 4.1.1, doesn't allow there.
+const COOKIE_VALUE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(b';').add(b'\\');
+
+fn cookie(parameter: &ParameterInfo, texts: &[String]) -> String {
+    let text = texts.join(parameter.separator.unwrap_or(","));
+    format!("{}={}", parameter.wire, utf8_percent_encode(&text, COOKIE_VALUE))
 }
 
 /// Parses a request's URL. The path must be unchanged: the URL parser resolves `.` and `..` into another path.
@@ -231,6 +247,22 @@ mod tests {
     use crate::generated::description::{OperationInfo, ParameterInfo};
     use crate::generated::parameters::Parameters;
     use crate::json;
+
+    #[test]
+    fn cookies_are_one_sensitive_header() {
+        const INFO: &OperationInfo = &OperationInfo {
+            parameters: &[ParameterInfo::cookie("session"), ParameterInfo::cookie("theme").named("ui-theme")],
+            ..OperationInfo::new("get_thing", "GET", "/")
+        };
+        let parameters = Parameters::new(INFO, NoBody).with::<String>(1, "a b").with::<String>(0, "x;y=1");
+        assert!(!format!("{parameters:?}").contains("x;y"), "{parameters:?}");
+        let request = parameters.into_request(&Base::new("http://h", reqwest::Client::new())).unwrap();
+        let cookie = &request.headers()["cookie"];
+        assert_eq!(
+            (cookie.to_str().unwrap(), cookie.is_sensitive()),
+            ("session=x%3By=1; ui-theme=a%20b", true)
+        );
+    }
 
     /// Returns the URL of a request, or the problems.
     fn url(path: &'static str, values: &[&str]) -> Result<String, String> {

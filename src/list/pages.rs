@@ -38,6 +38,24 @@ pub struct ListPage<T> {
     pub items: Vec<T>,
 }
 
+impl<T> IntoIterator for ListPage<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.into_iter()
+    }
+}
+
+impl<'p, T> IntoIterator for &'p ListPage<T> {
+    type Item = &'p T;
+    type IntoIter = std::slice::Iter<'p, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter()
+    }
+}
+
 impl<T: Send + 'static> ListPages<T> {
     pub(super) fn new(list: ListStream<T>) -> Self {
         ListPages { list, failed: None }

@@ -310,3 +310,18 @@ async fn part_resumed_at_other_place_requests() {
     let (ids, error) = ids_of(&mut part.list().resume(other).stream()).await;
     assert!(error.is_none() && ids == [2], "{ids:?} {error:?}");
 }
+
+#[tokio::test]
+async fn pages_iterate_by_value_and_reference() {
+    let (_server, client) = list_of(3).await;
+    let mut pages = client.list_models().list_all_as::<Id>().pages();
+    let mut ids = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.unwrap();
+        let by_reference: Vec<i64> = (&page).into_iter().map(|item| item.id).collect();
+        let by_value: Vec<i64> = page.into_iter().map(|item| item.id).collect();
+        assert_eq!(by_reference, by_value);
+        ids.extend(by_value);
+    }
+    assert_eq!(ids, [1, 2, 3]);
+}

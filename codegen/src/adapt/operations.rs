@@ -43,7 +43,7 @@ pub(super) struct Operation {
 pub(super) struct Parameter {
     pub(super) setter: Ident,
     pub(super) wire: String,
-    /// `path`, `query` or `header`.
+    /// `path`, `query`, `header` or `cookie`.
     pub(super) place: String,
     pub(super) required: bool,
     pub(super) separator: Option<&'static str>,
@@ -141,7 +141,10 @@ fn read_operation(
         parameters.push(Parameter {
             setter: ident(&setter)?,
             separator: notes.joined.get(&id).and_then(|joined| joined.get(&wire).copied()),
-            place: text(parameter, "in"),
+            place: match parameter.get("x-cookie") {
+                Some(_) => "cookie".to_owned(),
+                None => text(parameter, "in"),
+            },
             required: parameter.get("required") == Some(&Value::Bool(true)),
             ty: option_inner(&ty).unwrap_or(ty),
             description: text(parameter, "description"),

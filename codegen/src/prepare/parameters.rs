@@ -12,7 +12,8 @@ use super::{Renamed, Report};
 /// query or a header, has a schema, and occurs once.
 ///
 /// - `{name: q, in: query}` -> `{name: q, in: query, schema: {type: string}}`
-/// - `{name: session, in: cookie, …}` -> left out
+/// - `{name: session, in: cookie, …}` -> `{name: session, in: header, x-cookie: true, …}`
+/// - `{name: Accept, in: header, …}` -> left out
 pub fn make_parameters_sendable(document: &mut Value, report: &mut Report) {
     let _ = for_operations(document, |path, method, operation| {
         let place = place_of(path, method, operation);
@@ -37,18 +38,23 @@ pub fn make_parameters_sendable(document: &mut Value, report: &mut Report) {
                         Some("the client sets this header itself")
                     }
                     "header" if !is_token(&name) => Some("it is no name of a header"),
-                    "cookie" => Some("a cookie is no parameter of this client"),
-                    "path" | "query" => {
+                    "cookie" if !is_token(&name) => Some("it is no name of a cookie"),
+                    "path" | "query" | "cookie" => {
                         (!seen.insert((name.clone(), holder.clone()))).then_some("it stands there twice")
                     }
                     // Names of headers are case-insensitive (RFC 9110, 5.1).
                     "header" => (!seen.insert((name.to_ascii_lowercase(), holder.clone())))
                         .then_some("it stands there twice"),
-                    _ => Some("it is neither in the path nor in the query nor a header"),
+                    _ => Some("it is neither in the path nor in the query nor a header nor a cookie"),
                 };
                 if let Some(why) = dropped {
                     note(format!("left out the parameter `{name}`: {why}"));
                     return false;
+                }
+                // The generator has no cookies. They are part of a header.
+                if holder == "cookie" {
+                    parameter.insert("in".to_owned(), json!("header"));
+                    parameter.insert("x-cookie".to_owned(), json!(true));
                 }
                 // `content` describes how a parameter is serialized. The caller serializes it.
                 let written = parameter.remove("content").is_some();

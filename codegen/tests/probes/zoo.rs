@@ -316,9 +316,10 @@ async fn choices(server: &Server, client: &BackendClient) {
     client.call(|raw| raw.animals_create(friend)).await.unwrap();
     println!("{}", server.asked().body);
     server.json(r#"[{"level": 9, "zone": "Etc/GMT+1", "either": 5, "분류": "추적", "tree": [{"level": 1}], "any": {"a": 1}}]"#);
-    let odd = client.call(|raw| raw.oddities_list().structure(json!({"a": 1}).text())).await.unwrap();
+    let odd = client.call(|raw| raw.oddities_list().structure(json!({"a": 1}).text()).session("s 1")).await.unwrap();
     assert_eq!((odd[0].level, odd[0].tree[0].level, odd[0].any["a"].as_i64()), (9, 1, Some(1)));
-    println!("{}", server.asked().line);
+    let asked = server.asked();
+    println!("{} {}", asked.line, asked.header("cookie").unwrap());
 }
 
 async fn visits(server: &Server, client: &BackendClient) {

@@ -63,6 +63,7 @@ pub use download::{
 };
 pub use error::response::ErrorResponse;
 pub use error::{Error, ErrorKind, Result};
+pub use generated::argument::{In, Problems};
 pub use generated::description::{ParameterInfo, Place};
 pub use generated::list_operation::{ListField, ListOperation, ValueKind};
 pub use generated::operation::{Operation, Page};

@@ -339,3 +339,36 @@ fn wire_names_are_kept_in_errors() {
         assert!(required, "{name}\n{code}");
     }
 }
+
+#[test]
+fn names_of_prelude_and_arguments_compile() {
+    let parameter = |name: &str, holder: &str| json!({"name": name, "in": holder, "required": holder == "path", "schema": {"type": "string"}});
+    let get = |id: &str, parameters: Value| json!({"get": {"operationId": id, "parameters": parameters, "responses": answer(json!({"type": "integer"}))}});
+    let code = generate(document(
+        json!({
+            "/a/": get("some", json!([])),
+            "/b/": get("none", json!([])),
+            "/c/{raw}/": get("files", json!([parameter("raw", "path")])),
+            "/d/": get(" list_tasks ", json!([parameter("q ", "query"), {"name": "ids", "in": "query", "explode": false, "schema": {"type": "array", "items": {"type": "integer"}}}])),
+        }),
+        json!({}),
+    ));
+    let generated = code.map_err(|error| panic!("{error}")).ok().unwrap();
+    let text = generated.code.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(!text.contains("pub struct Some(") && !text.contains("pub struct None("), "{text}");
+    assert!(text.contains(r#"query("ids").joined(",")"#) && text.contains(r#"named("q ")"#), "{text}");
+    let methods = generated.methods.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(methods.contains("self.call(|__raw| __raw.files(raw))"), "{methods}");
+}
+
+#[test]
+fn only_readable_lists_are_in_table() {
+    let page = json!({"type": "object", "properties": {"results": {"type": "array", "items": {"type": "object", "properties": {"id": {"type": "integer"}}}}}});
+    let operation = |id: &str| json!({"operationId": id, "responses": answer(page.clone())});
+    let code = code(document(
+        json!({"/things/": {"get": operation("list_things"), "post": operation("search_things")}}),
+        json!({}),
+    ));
+    let table = code.split_once("pub static LISTS").unwrap().1.split_once("];").unwrap().0;
+    assert!(table.contains("builder::ListThings") && !table.contains("builder::SearchThings"), "{table}");
+}

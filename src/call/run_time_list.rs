@@ -24,7 +24,10 @@ impl RunTimeList {
         let mut parameters = Parameters::new(operation.info, NoBody);
         let mut problems = Vec::new();
         for (name, value) in values {
-            match operation.info.parameters.iter().position(|parameter| parameter.wire == name) {
+            // Two parameters may have one name in the request: the setter's name tells them apart.
+            let all = operation.info.parameters;
+            let index = all.iter().position(|parameter| parameter.name == name);
+            match index.or_else(|| all.iter().position(|parameter| parameter.wire == name)) {
                 Some(index) => parameters.push(index, value),
                 None => problems.push(format!("`{name}`: the operation has no such parameter")),
             }

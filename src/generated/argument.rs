@@ -5,10 +5,13 @@ use std::fmt::{self, Debug, Display, Write as _};
 
 use serde::Serialize;
 
+use super::description::Place;
+use crate::values::json::unwritable;
+
 /// A value that a setter of type `T` accepts: a `T`, or what converts into one.
 ///
-/// Numbers accept every integer type, also those that may not fit: such a value is an error when the call is
-/// sent. A list accepts everything that can be iterated. A `bool` is no number:
+/// Integers accept every integer type, also those that may not fit: such a value is an error when the call is
+/// sent. Other numbers accept the types that they can hold exactly. A list accepts everything that can be iterated. A `bool` is no number:
 ///
 /// ```compile_fail
 /// # fn example(client: synapse_backend_client::BackendClient) {
@@ -23,10 +26,16 @@ pub trait In<T> {
     fn convert(self) -> Result<T, Problems>;
 }
 
-/// What is wrong with a value: each problem with its place in the value, such as `[1]`.
-#[doc(hidden)]
+/// What is wrong with a value that a setter was given: each problem with its place in the value, such as `[1]`.
 #[derive(Debug)]
 pub struct Problems(Vec<(String, String)>);
+
+impl From<String> for Problems {
+    /// Makes a problem of the value as a whole.
+    fn from(problem: String) -> Self {
+        Problems(vec![(String::new(), problem)])
+    }
+}
 
 impl Problems {
     fn new<E: Display>(value: &impl Debug, expected: &str, error: E) -> Self {
@@ -87,6 +96,12 @@ arguments! {
 impl<V: Into<String>> In<String> for V {
     fn convert(self) -> Result<String, Problems> {
         Ok(self.into())
+    }
+}
+
+impl In<bool> for &bool {
+    fn convert(self) -> Result<bool, Problems> {
+        Ok(*self)
     }
 }
 
@@ -198,17 +213,20 @@ pub trait Parameter {
     ///
     /// # Errors
     /// Returns an error if the value can't be written as text.
-    fn text(self) -> Result<ParameterText, String>;
+    fn text(self, place: Place) -> Result<ParameterText, String>;
 }
 
 impl Parameter for String {
-    fn text(self) -> Result<ParameterText, String> {
+    fn text(self, _: Place) -> Result<ParameterText, String> {
         Ok(ParameterText::One(self))
     }
 }
 
 impl<T: Argument + Serialize> Parameter for T {
-    fn text(self) -> Result<ParameterText, String> {
+    fn text(self, _: Place) -> Result<ParameterText, String> {
+        if let Some(problem) = unwritable(&self).first() {
+            return Err(problem.to_string());
+        }
         let text = |value: serde_json::Value| match value {
             serde_json::Value::String(text) => text,
             other => other.to_string(),
@@ -224,7 +242,7 @@ impl<T: Argument + Serialize> Parameter for T {
 macro_rules! plain_parameters {
     ($($plain:ty)*) => {
         $(impl Parameter for $plain {
-            fn text(self) -> Result<ParameterText, String> {
+            fn text(self, _: Place) -> Result<ParameterText, String> {
                 Ok(ParameterText::One(self.to_string()))
             }
         })*
@@ -235,12 +253,15 @@ plain_parameters!(bool i8 i16 i32 i64 u8 u16 u32 u64);
 macro_rules! float_parameters {
     ($($float:ty)*) => {
         $(impl Parameter for $float {
-            fn text(self) -> Result<ParameterText, String> {
-                match self.is_finite() {
-                    // As JSON writes it: `1.0`, where `Display` writes `1`.
-                    true => Ok(ParameterText::One(format!("{self:?}"))),
-                    false => Err(format!("{self} is not a finite number")),
+            fn text(self, place: Place) -> Result<ParameterText, String> {
+                if !self.is_finite() {
+                    return Err(format!("{self} is not a finite number"));
                 }
+                Ok(ParameterText::One(match place {
+                    // As JSON writes it: `1.0`, where `Display` writes `1`.
+                    Place::Query => serde_json::to_string(&self).map_err(|error| error.to_string())?,
+                    _ => self.to_string(),
+                }))
             }
         })*
     };
@@ -248,10 +269,10 @@ macro_rules! float_parameters {
 float_parameters!(f32 f64);
 
 impl<T: Parameter> Parameter for Vec<T> {
-    fn text(self) -> Result<ParameterText, String> {
+    fn text(self, place: Place) -> Result<ParameterText, String> {
         let mut texts = Vec::with_capacity(self.len());
         for value in self {
-            match value.text()? {
+            match value.text(place)? {
                 ParameterText::One(text) => texts.push(text),
                 ParameterText::Many(more) => texts.extend(more),
             }
@@ -264,14 +285,14 @@ impl<T: Parameter> Parameter for Vec<T> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{In, Parameter, ParameterText};
+    use super::{In, Parameter, ParameterText, Place};
 
     fn problems<T: std::fmt::Debug>(value: impl In<T>, field: &str) -> String {
         value.convert().map(drop).unwrap_err().of(field).join("\n")
     }
 
     fn text<T: Parameter>(value: impl In<T>) -> ParameterText {
-        value.convert().unwrap().text().unwrap()
+        value.convert().unwrap().text(Place::Query).unwrap()
     }
 
     #[test]
@@ -302,6 +323,7 @@ mod tests {
         assert_eq!(text::<crate::StringList>(["a", "b"]), many(&["a", "b"]));
         assert_eq!(text::<crate::Timestamp>("2026-01-31T00:00:00Z"), one("2026-01-31T00:00:00Z"));
         assert_eq!(text::<crate::Json>(crate::json!({"a": 1})), one(r#"{"a":1}"#));
-        assert!(f64::NAN.text().unwrap_err().contains("NaN is not a finite number"));
+        assert_eq!(5.0_f64.text(Place::Path).unwrap(), one("5"));
+        assert!(f64::NAN.text(Place::Query).unwrap_err().contains("NaN is not a finite number"));
     }
 }

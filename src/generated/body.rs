@@ -129,7 +129,7 @@ impl<B> JsonOrForm<B> {
 impl<B: Body> Body for JsonOrForm<B> {
     fn content(self) -> Result<Option<RawBody>, Vec<String>> {
         match self.form {
-            Some(form) => Ok(Some(form)),
+            Some(form) => Ok(Some(form.or_media_type("multipart/form-data"))),
             None => self.json.content(),
         }
     }

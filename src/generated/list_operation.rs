@@ -15,17 +15,23 @@ use super::description::{OperationInfo, ParameterInfo};
 /// ```
 #[derive(Debug)]
 pub struct ListOperation {
-    #[doc(hidden)]
-    pub info: &'static OperationInfo,
-    #[doc(hidden)]
-    pub tag: &'static str,
-    #[doc(hidden)]
-    pub fields: &'static [ListField],
-    #[doc(hidden)]
-    pub narrower: &'static [&'static str],
+    pub(crate) info: &'static OperationInfo,
+    tag: &'static str,
+    fields: &'static [ListField],
+    narrower: &'static [&'static str],
 }
 
 impl ListOperation {
+    #[doc(hidden)]
+    pub const fn new(
+        info: &'static OperationInfo,
+        tag: &'static str,
+        fields: &'static [ListField],
+        narrower: &'static [&'static str],
+    ) -> Self {
+        ListOperation { info, tag, fields, narrower }
+    }
+
     /// Returns the `operationId`.
     pub fn id(&self) -> &'static str {
         self.info.id

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use super::argument::{In, Parameter, ParameterText, Problems};
-use super::description::{OperationInfo, Place};
+use super::description::{OperationInfo, ParameterInfo, Place};
 use super::operation::Described;
 use crate::error::redact::redact;
+use crate::error::redact::secrets::is_secret;
 
 /// The values that an operation's setters have set, and its body.
 #[derive(Clone)]
@@ -36,7 +37,7 @@ impl<B> Parameters<B> {
             index,
             value.and_then(|value| {
                 value
-                    .text()
+                    .text(self.info.parameters[index].place)
                     .map_err(|problem| vec![format!("`{}`: {problem}", self.info.parameters[index].name)])
             }),
         );
@@ -78,6 +79,13 @@ impl<B> Parameters<B> {
     }
 }
 
+/// A header, a cookie or a parameter with such a name may hold a secret.
+fn is_hidden(parameter: &ParameterInfo) -> bool {
+    matches!(parameter.place, Place::Header | Place::Cookie)
+        || parameter.wire.parse().is_ok_and(|name| is_secret(&name))
+        || parameter.wire.contains("password")
+}
+
 /// Shows values without the queries of URLs. A header or a cookie may hold a secret: only its name is shown.
 impl<B: fmt::Debug> fmt::Debug for Parameters<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,9 +98,7 @@ impl<B: fmt::Debug> fmt::Debug for Parameters<B> {
             .filter_map(|(index, parameter)| Some((parameter, self.value(index)?)))
         {
             match value {
-                _ if matches!(parameter.place, Place::Header | Place::Cookie) => {
-                    shown.field(parameter.name, &"…")
-                }
+                _ if is_hidden(parameter) => shown.field(parameter.name, &"…"),
                 Ok(ParameterText::One(text)) => shown.field(parameter.name, &redact(text)),
                 Ok(ParameterText::Many(texts)) => {
                     shown.field(parameter.name, &texts.iter().map(|text| redact(text)).collect::<Vec<_>>())

@@ -42,6 +42,12 @@ impl RawBody {
         self
     }
 
+    /// Sets the media type, if none is set.
+    pub(crate) fn or_media_type(mut self, media_type: &str) -> Self {
+        self.media_type.get_or_insert_with(|| media_type.to_owned());
+        self
+    }
+
     /// Sets the body of a request; `usual` is the document's media type. `client` encodes a form.
     pub(crate) fn put(
         self,

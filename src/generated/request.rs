@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::argument::ParameterText;
 use super::body::Body;
-use super::description::{ParameterInfo, Place};
+use super::description::Place;
 use super::parameters::Parameters;
 use crate::values::json::unwritable;
 
@@ -74,9 +74,7 @@ impl<B: Body> Parameters<B> {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let mut headers: Vec<(&'static str, HeaderValue)> = Vec::new();
         let mut cookies: Vec<String> = Vec::new();
-        let mut path = Template(info.path);
-        let mut url = base.url.clone();
-        url.push_str(path.literal());
+        let mut segments: Vec<(&'static str, String)> = Vec::new();
         for (index, parameter) in info.parameters.iter().enumerate() {
             let texts = match self.value(index) {
                 Some(Ok(text)) => text.texts(),
@@ -84,29 +82,39 @@ impl<B: Body> Parameters<B> {
                     problems.extend_from_slice(more);
                     continue;
                 }
-                None if parameter.required => {
-                    problems.push(format!("`{}` is missing: it is required", parameter.name));
-                    continue;
-                }
+                None if parameter.required => &[],
                 None => continue,
             };
+            if texts.is_empty() && parameter.required {
+                problems.push(format!("`{}` is missing: it is required", parameter.name));
+                continue;
+            }
+            let joined = || texts.join(parameter.separator.unwrap_or(","));
             match parameter.place {
-                Place::Path => match path_segment(parameter.name, texts.first().map_or("", String::as_str)) {
-                    Ok(segment) => {
-                        url.push_str(&segment);
-                        url.push_str(path.literal());
-                    }
+                Place::Path => match path_segment(parameter.name, &joined()) {
+                    Ok(segment) => segments.push((parameter.wire, segment)),
                     Err(invalid) => problems.extend(invalid.problems),
                 },
-                Place::Query => match parameter.separator {
-                    Some(_) if texts.is_empty() => {}
-                    Some(separator) => drop(query.append_pair(parameter.wire, &texts.join(separator))),
-                    None => drop(query.extend_pairs(texts.iter().map(|text| (parameter.wire, text)))),
-                },
-                Place::Cookie => cookies.push(cookie(parameter, texts)),
-                Place::Header => match header_value(parameter, texts) {
+                Place::Query if parameter.separator.is_some() => {
+                    query.append_pair(parameter.wire, &joined());
+                }
+                Place::Query => {
+                    query.extend_pairs(texts.iter().map(|text| (parameter.wire, text)));
+                }
+                _ if texts.is_empty() => {}
+                Place::Cookie => {
+                    cookies.push(format!(
+                        "{}={}",
+                        parameter.wire,
+                        utf8_percent_encode(&joined(), COOKIE_VALUE)
+                    ));
+                }
+                Place::Header => match HeaderValue::try_from(joined()) {
                     Ok(value) => headers.push((parameter.wire, value)),
-                    Err(problem) => problems.push(problem),
+                    Err(_) => problems.push(format!(
+                        "`{}`: a header can't contain this character, such as a line break",
+                        parameter.name
+                    )),
                 },
             }
         }
@@ -117,13 +125,8 @@ impl<B: Body> Parameters<B> {
         if !problems.is_empty() {
             return Err(Invalid { problems });
         }
-        let path_ends = url.len();
-        let query = query.finish();
-        if !query.is_empty() {
-            url.push('?');
-            url.push_str(&query);
-        }
-        let url = parsed(&url, path_ends, base)?;
+        let url = filled(info.path, &segments, base)?;
+        let url = parsed(url, &query.finish(), base)?;
         let method =
             Method::from_bytes(info.method.as_bytes()).map_err(|error| Invalid::from(error.to_string()))?;
         let mut request = Request::new(method, url);
@@ -156,36 +159,40 @@ impl ParameterText {
     }
 }
 
-/// The rest of a path's template.
-struct Template(&'static str);
-
-impl Template {
-    /// Returns the text up to the next parameter, and skips the parameter.
-    fn literal(&mut self) -> &'static str {
-        let (literal, rest) = self.0.split_once('{').unwrap_or((self.0, ""));
-        self.0 = rest.split_once('}').map_or("", |(_, rest)| rest);
-        literal
+/// Returns the URL without the parameters of the query. A fragment of the template only tells operations apart.
+fn filled(template: &str, segments: &[(&str, String)], base: &Base) -> Result<String, Invalid> {
+    let template = template.split('#').next().unwrap_or_default();
+    let mut url = String::with_capacity(base.url.len() + template.len() + 32);
+    url.push_str(&base.url);
+    let mut rest = template;
+    while let Some((literal, after)) = rest.split_once('{') {
+        let (name, more) = after.split_once('}').unwrap_or((after, ""));
+        let (_, segment) = segments
+            .iter()
+            .find(|(wire, _)| *wire == name)
+            .ok_or_else(|| Invalid::from(format!("`{name}` of the path {template:?} is no parameter")))?;
+        url.push_str(literal);
+        url.push_str(segment);
+        rest = more;
     }
-}
-
-fn header_value(parameter: &ParameterInfo, texts: &[String]) -> Result<HeaderValue, String> {
-    HeaderValue::try_from(texts.join(parameter.separator.unwrap_or(","))).map_err(|_| {
-        format!("`{}`: a header can't contain this character, such as a line break", parameter.name)
-    })
+    url.push_str(rest);
+    Ok(url)
 }
 
 /// The characters to percent-encode in a cookie's value: all that RFC 6265, section 4.1.1, doesn't allow there.
 const COOKIE_VALUE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(b';').add(b'\\');
 
-fn cookie(parameter: &ParameterInfo, texts: &[String]) -> String {
-    let text = texts.join(parameter.separator.unwrap_or(","));
-    format!("{}={}", parameter.wire, utf8_percent_encode(&text, COOKIE_VALUE))
-}
-
-/// Parses a request's URL. The path must be unchanged: the URL parser resolves `.` and `..` into another path.
-fn parsed(text: &str, path_ends: usize, base: &Base) -> Result<Url, Invalid> {
+/// Adds the query and parses the URL. The path must be unchanged: the URL parser resolves `.` and `..` into
+/// another path.
+fn parsed(mut text: String, query: &str, base: &Base) -> Result<Url, Invalid> {
+    // The template may have a query of its own.
+    let path_ends = text.find('?').unwrap_or(text.len());
+    if !query.is_empty() {
+        text.push(if path_ends == text.len() { '?' } else { '&' });
+        text.push_str(query);
+    }
     let url =
-        Url::parse(text).map_err(|error| Invalid::from(format!("the request's URL is invalid: {error}")))?;
+        Url::parse(&text).map_err(|error| Invalid::from(format!("the request's URL is invalid: {error}")))?;
     let decode = |segment| percent_decode_str(segment).collect::<Vec<u8>>();
     let is_unchanged = || {
         let parsed = url.as_str().strip_prefix(&*base.url)?.split(['?', '#']).next()?.split('/');
@@ -269,7 +276,7 @@ mod tests {
         const PARAMETERS: &[ParameterInfo] =
             &[ParameterInfo::path("id"), ParameterInfo::path("format"), ParameterInfo::query("q")];
         let info: &'static OperationInfo = Box::leak(Box::new(OperationInfo {
-            parameters: &PARAMETERS[..path.matches('{').count()],
+            parameters: &PARAMETERS[..path.matches('{').count().min(2)],
             ..OperationInfo::new("get_thing", "GET", path)
         }));
         let mut parameters = Parameters::new(info, NoBody);
@@ -295,6 +302,11 @@ mod tests {
         assert_eq!(url("/a/{id}.{format}", &["p", "png"]).unwrap(), "http://h/api/a/p.png");
         assert_eq!(url("/한 a/{id}/", &["%2e%2e"]).unwrap(), "http://h/api/%ED%95%9C%20a/%252e%252e/");
         assert!(url("/a/../{id}/", &["x"]).unwrap_err().contains("can't be part"));
+        // A name may stand twice. A fragment isn't sent, and a query of the template stays.
+        assert_eq!(url("/a/{id}/b/{format}/{id}", &["7", "x"]).unwrap(), "http://h/api/a/7/b/x/7");
+        assert_eq!(url("/a#b", &[]).unwrap(), "http://h/api/a");
+        assert_eq!(url("/a/{id}?x={format}#c", &["7", "y"]).unwrap(), "http://h/api/a/7?x=y");
+        assert!(url("/a/{id}/{other}", &["7"]).unwrap_err().contains("`format` is missing"));
         assert_eq!(url("/a/{id}/{format}/", &[]).unwrap_err().lines().count(), 2);
     }
 

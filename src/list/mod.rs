@@ -35,14 +35,16 @@ pub use partitions::ListPart;
 pub use raw_item::RawItem;
 pub use report::{ListPolicy, ListReport, PageFailure};
 
+use reqwest::Method;
 use serde::de::DeserializeOwned;
 
 use page::Decoder;
 
-use crate::call::Call;
 use crate::call::custom_request::{CustomList, CustomRequest};
 use crate::call::run_time_list::RunTimeList;
+use crate::call::{Call, Prepared};
 use crate::client::BackendClient;
+use crate::error::{Error, Result};
 use crate::generated::list_operation::ListOperation;
 use crate::generated::operation::{Operation, Page};
 use crate::values::json::Json;
@@ -150,5 +152,21 @@ where
     B: Operation + Clone + Sync + 'static,
     T: Send + 'static,
 {
-    ListAll::new(move || call.clone().prepare_several(), decoder)
+    let prepare = move || {
+        let (prepared, timeout) = call.clone().prepare_several();
+        (prepared.and_then(readable), timeout)
+    };
+    ListAll::new(prepare, decoder)
+}
+
+/// Returns the first page's call, if the other pages can be requested like it.
+fn readable(prepared: Prepared) -> Result<Prepared> {
+    match *prepared.request.method() == Method::GET && prepared.request.body().is_none() {
+        true => Ok(prepared),
+        false => Err(Error::invalid_input(format!(
+            "{}: a list is read by GET requests without a body, not by {}: send the pages one by one",
+            prepared.operation,
+            prepared.request.method()
+        ))),
+    }
 }

@@ -97,6 +97,7 @@ fn emit_builder(operation: &Operation) -> TokenStream {
     quote! {
         #[doc = #docs]
         #derive
+        #[must_use]
         pub struct #builder(pub(super) #held);
         impl #builder { #(#setters)* #of_body }
         impl rt::Described for #builder {
@@ -172,6 +173,11 @@ fn output(output: &Output) -> (TokenStream, TokenStream) {
 impl Operation {
     pub(super) fn path_parameters(&self) -> impl Iterator<Item = &Parameter> {
         self.parameters.iter().filter(|parameter| parameter.place == "path")
+    }
+
+    /// Whether all pages can be requested like the first.
+    pub(super) fn is_readable_list(&self) -> bool {
+        self.list.is_some() && self.method == "GET" && self.body.is_none()
     }
 
     /// Whether a call can be repeated.

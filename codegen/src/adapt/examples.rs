@@ -15,6 +15,7 @@ pub(super) fn example(operation: &Operation, document: &Value) -> String {
     // What has no literal is an argument of the example's function, which rustdoc hides.
     let mut hidden = String::new();
     let mut hide = |name: &str, ty: &Type| {
+        let name = if name == "client" { "client_value" } else { name };
         hidden.push_str(&format!(", {name}: {}", full(ty)));
         name.to_owned()
     };
@@ -112,17 +113,20 @@ fn literal(ty: &Type, example: &Value) -> Option<String> {
 }
 
 fn plain_literal(plain: &str, example: &Value) -> Option<String> {
+    // The greatest number that fits any integer type.
+    let integer = example.as_i64().filter(|value| (0..=127).contains(value)).unwrap_or(1);
     Some(match (plain, example) {
         ("bool", Value::Bool(value)) => value.to_string(),
         ("bool", _) => "true".to_owned(),
         ("String", Value::String(text)) if text.len() <= 60 => format!("{text:?}"),
         ("String", _) => "\"…\"".to_owned(),
-        ("f32" | "f64", _) => example
+        ("f32", _) => "0.5_f32".to_owned(),
+        ("f64", _) => example
             .as_f64()
             .filter(|value| value.abs() < 1e9)
             .map_or("0.5".to_owned(), |value| format!("{value:?}")),
-        // The greatest number that fits any integer type.
-        (_, _) => example.as_i64().filter(|value| (0..=127).contains(value)).unwrap_or(1).to_string(),
+        ("i32" | "i64", _) => integer.to_string(),
+        (other, _) => format!("{integer}_{other}"),
     })
 }
 

@@ -12,16 +12,16 @@ use crate::prepare::naming::type_name;
 
 /// The table of all list operations.
 pub(super) fn emit_lists(operations: &[Operation], document: &Value, notes: &Notes) -> TokenStream {
-    let lists = operations.iter().filter(|operation| operation.list.is_some()).map(|operation| {
+    let lists = operations.iter().filter(|operation| operation.is_readable_list()).map(|operation| {
         let Operation { builder, tag, narrower, .. } = operation;
         let fields = fields(operation, document, notes);
         quote! {
-            rt::ListOperation {
-                info: <builder::#builder as rt::Described>::INFO,
-                tag: #tag,
-                fields: &[#(#fields),*],
-                narrower: &[#(#narrower),*],
-            }
+            rt::ListOperation::new(
+                <builder::#builder as rt::Described>::INFO,
+                #tag,
+                &[#(#fields),*],
+                &[#(#narrower),*],
+            )
         }
     });
     quote! {

@@ -74,8 +74,8 @@ pub(super) fn emit_methods(
         }
     }
     let blocks = tags.iter().map(|(tag, operations)| {
-        let heading = format!("# {}", if tag.is_empty() { "Operations" } else { tag });
-        let heading = harmless(&heading);
+        let tag = one_line(&harmless(tag)).replace(['`', '~'], "'");
+        let heading = format!("# {}", if tag.is_empty() { "Operations" } else { &tag });
         let methods = operations.iter().map(|operation| method(operation, document, notes));
         quote! {
             #[doc = #heading]
@@ -122,7 +122,7 @@ fn method(operation: &Operation, document: &Value, notes: &Notes) -> TokenStream
         #[doc = ""]
         #[doc = #example]
         pub fn #name(&self, #(#declared),*) -> Call<builder::#builder> {
-            self.call(|raw| raw.#name(#(#passed),*))
+            self.call(|__raw| __raw.#name(#(#passed),*))
         }
     }
 }

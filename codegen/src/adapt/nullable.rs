@@ -53,12 +53,12 @@ impl Clearable {
     }
 
     /// Returns setters such as `description_null()` for `description`.
-    pub(super) fn setters(&self, owner: &str) -> Vec<ImplItem> {
+    pub(super) fn setters(&self, owner: &str, fields: &[&syn::Ident]) -> Vec<ImplItem> {
         let mut setters = Vec::new();
         for ((_, field), optional) in self.0.iter().filter(|((of, _), _)| of == owner) {
             let ident = format_ident!("{field}");
             let mut name = format!("{}_null", field.trim_end_matches('_'));
-            while self.0.contains_key(&(owner.to_owned(), name.clone())) {
+            while fields.iter().any(|field| *field == name.as_str()) {
                 name.push_str("_value");
             }
             let name = format_ident!("{name}");

@@ -147,7 +147,7 @@ fn read_operation(
             },
             required: parameter.get("required") == Some(&Value::Bool(true)),
             ty: option_inner(&ty).unwrap_or(ty),
-            description: text(parameter, "description"),
+            description: trimmed(parameter, "description"),
             example: parameter
                 .get("x-example")
                 .or_else(|| parameter.pointer("/schema/example"))
@@ -185,8 +185,8 @@ fn read_operation(
         method: method.to_uppercase(),
         path: path.to_owned(),
         tag: described.get("tags").and_then(|tags| tags.get(0)?.as_str()).unwrap_or_default().to_owned(),
-        summary: text(described, "summary"),
-        description: text(described, "description"),
+        summary: trimmed(described, "summary"),
+        description: trimmed(described, "description"),
         parameters,
         body,
         request_type: request_type.unwrap_or_else(|| {
@@ -238,8 +238,13 @@ fn words(described: &Value, key: &str) -> Option<Vec<String>> {
     Some(words.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
+/// Returns a text as it stands in the document: names are compared.
 fn text(value: &Value, key: &str) -> String {
-    value.get(key).and_then(Value::as_str).unwrap_or_default().trim().to_owned()
+    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn trimmed(value: &Value, key: &str) -> String {
+    text(value, key).trim().to_owned()
 }
 
 fn ident(name: &str) -> Result<Ident> {

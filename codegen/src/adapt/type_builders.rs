@@ -64,7 +64,7 @@ fn emit_builder(
         held.push(ty);
         names.push(name);
     }
-    let of_null = clearable.setters(&owner);
+    let of_null = clearable.setters(&owner, &names);
     let docs = format!("A builder of [`{owner}`](super::{owner}).");
     let lengths = length_problems(lengths);
     quote! {

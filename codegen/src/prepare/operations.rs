@@ -51,7 +51,7 @@ pub fn start_paths_with_slash(document: &mut Value, report: &mut Report) {
 pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
     // A builder with such a name would shadow a name of Rust.
     let mut methods: BTreeSet<String> =
-        ["new", "option", "result", "string", "vec"].map(str::to_owned).into();
+        ["new", "none", "option", "result", "some", "string", "vec"].map(str::to_owned).into();
     let mut builders: BTreeSet<String> = BTreeSet::new();
     // The next number to try. Ids that clash have the same type.
     let mut next: BTreeMap<String, usize> = BTreeMap::new();
@@ -76,8 +76,8 @@ pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
                 place,
                 format!("called `{}`: {why}", parameter_name(&candidate)),
             );
-            operation.insert("operationId".to_owned(), json!(candidate));
         }
+        operation.insert("operationId".to_owned(), json!(candidate));
         Ok(())
     });
 }

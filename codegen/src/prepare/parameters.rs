@@ -25,6 +25,8 @@ pub fn make_parameters_sendable(document: &mut Value, report: &mut Report) {
         if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
             parameters.retain_mut(|parameter| {
                 let Some(parameter) = parameter.as_object_mut() else { return false };
+                // Only this rule writes these.
+                parameter.retain(|key, _| key != "x-cookie" && key != "x-example");
                 let text =
                     |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
                 let (name, holder) = (text("name"), text("in"));
@@ -32,7 +34,7 @@ pub fn make_parameters_sendable(document: &mut Value, report: &mut Report) {
                     _ if !parameter.get("name").is_some_and(Value::is_string) => Some("it has no name"),
                     "path" if !of_path.contains(name.as_str()) => Some("the path has no such part"),
                     "header"
-                        if ["accept", "content-type", "authorization"]
+                        if ["accept", "content-type", "authorization", "cookie"]
                             .contains(&name.to_ascii_lowercase().as_str()) =>
                     {
                         Some("the client sets this header itself")

@@ -19,17 +19,22 @@ impl VisitMut for Descriptions {
             && let Expr::Lit(literal) = &pair.value
             && let Lit::Str(text) = &literal.lit
         {
-            let text = harmless(&text.value());
-            *attribute = match may_hold_code(&text) {
-                // Lists and quotations may also contain fences, which this module doesn't look for there.
-                true => parse_quote!(#[cfg_attr(not(doctest), doc = #text)]),
-                false => parse_quote!(#[doc = #text]),
-            };
+            *attribute = doc_attribute(&text.value());
         }
     }
 }
 
-pub(super) fn may_hold_code(text: &str) -> bool {
+/// Returns a description as documentation that is no test.
+pub(super) fn doc_attribute(text: &str) -> Attribute {
+    let text = harmless(text);
+    match may_hold_code(&text) {
+        // Lists and quotations may also contain fences, which this module doesn't look for there.
+        true => parse_quote!(#[cfg_attr(not(doctest), doc = #text)]),
+        false => parse_quote!(#[doc = #text]),
+    }
+}
+
+fn may_hold_code(text: &str) -> bool {
     ["```", "~~~", "    ", "\t"].iter().any(|mark| text.contains(mark))
 }
 

@@ -4,14 +4,16 @@ use quote::ToTokens;
 use serde_json::Value;
 use syn::Type;
 
+use super::components::Components;
 use super::operations::{Body, BodyKind, Operation, Output};
 use super::reading::{list_item, name_of, plain_name};
-use crate::prepare::naming::{field_name, type_name};
+use crate::prepare::naming::field_name;
+use crate::prepare::{only_refers, required};
 
 const CRATE: &str = "synapse_backend_client";
 
 /// The example's text, in Markdown.
-pub(super) fn example(operation: &Operation, document: &Value) -> String {
+pub(super) fn example(operation: &Operation, components: &Components<'_>) -> String {
     // What has no literal is an argument of the example's function, which rustdoc hides.
     let mut hidden = String::new();
     let mut hide = |name: &str, ty: &Type| {
@@ -27,7 +29,7 @@ pub(super) fn example(operation: &Operation, document: &Value) -> String {
         })
         .collect();
     if let Some(body) = operation.body.as_ref().filter(|body| !body.optional) {
-        arguments.push(body_argument(body, document, &mut hide));
+        arguments.push(body_argument(body, components, &mut hide));
     }
     let required =
         operation.parameters.iter().filter(|parameter| parameter.required && parameter.place != "path");
@@ -56,25 +58,26 @@ pub(super) fn example(operation: &Operation, document: &Value) -> String {
     )
 }
 
-fn body_argument(body: &Body, document: &Value, hide: &mut impl FnMut(&str, &Type) -> String) -> String {
+fn body_argument(
+    body: &Body,
+    components: &Components<'_>,
+    hide: &mut impl FnMut(&str, &Type) -> String,
+) -> String {
     match &body.kind {
         BodyKind::Raw => "\"…\"".to_owned(),
         BodyKind::Json { builder: None, ty } => literal(ty, &Value::Null).unwrap_or_else(|| hide("body", ty)),
         BodyKind::Json { builder: Some(_), ty } => {
-            let fields = name_of(ty).map(|name| required_fields(document, &name.to_string()));
+            let fields = name_of(ty).map(|name| required_fields(components, &name.to_string()));
             format!("|body| body{}", fields.unwrap_or_default())
         }
     }
 }
 
 /// Setters of the required fields that are numbers, `bool` or text.
-fn required_fields(document: &Value, ty: &str) -> String {
-    let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
-    let schema =
-        schemas.into_iter().flatten().find(|(name, _)| type_name(name) == ty).map(|(_, schema)| schema);
-    let required = schema.and_then(|schema| schema.get("required")?.as_array()).into_iter().flatten();
-    let setters = required.filter_map(Value::as_str).filter_map(|name| {
-        let value = field_literal(schema?.get("properties")?.get(name)?)?;
+fn required_fields(components: &Components<'_>, ty: &str) -> String {
+    let Some((_, schema)) = components.of_type(ty) else { return String::new() };
+    let setters = required(schema).filter_map(|name| {
+        let value = field_literal(schema.get("properties")?.get(name)?)?;
         Some(format!(".{}({value})", field_name(name)))
     });
     setters.collect()
@@ -83,9 +86,8 @@ fn required_fields(document: &Value, ty: &str) -> String {
 fn field_literal(schema: &Value) -> Option<String> {
     let example = schema.get("example").unwrap_or(&Value::Null);
     // A reference is to one of the crate's own types, or to a type without a literal.
-    let own = schema.pointer("/allOf/0/$ref").or_else(|| schema.get("$ref")).and_then(Value::as_str);
-    if let Some(own) = own {
-        return own_literal(own.rsplit('/').next()?, example);
+    if let Some(own) = only_refers(schema) {
+        return own_literal(own, example);
     }
     match schema.get("type")?.as_str()? {
         "integer" => plain_literal("i64", example),

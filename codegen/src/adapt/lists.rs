@@ -1,20 +1,27 @@
 //! Emits the table of the list operations.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
 use serde_json::Value;
 use syn::Type;
 
+use super::components::Components;
 use super::operations::{Operation, Output};
 use super::reading::{list_item, name_of, plain_name};
-use crate::prepare::Notes;
 use crate::prepare::naming::type_name;
+use crate::prepare::{Notes, only_refers, required};
 
 /// The table of all list operations.
-pub(super) fn emit_lists(operations: &[Operation], document: &Value, notes: &Notes) -> TokenStream {
+pub(super) fn emit_lists(
+    operations: &[Operation],
+    components: &Components<'_>,
+    notes: &Notes,
+) -> TokenStream {
     let lists = operations.iter().filter(|operation| operation.is_readable_list()).map(|operation| {
         let Operation { builder, tag, narrower, .. } = operation;
-        let fields = fields(operation, document, notes);
+        let fields = fields(operation, components, notes);
         quote! {
             rt::ListOperation::new(
                 <builder::#builder as rt::Described>::INFO,
@@ -55,59 +62,41 @@ pub(super) fn parameter(ty: &Type) -> TokenStream {
     quote! { #of #repeated }
 }
 
-fn fields(operation: &Operation, document: &Value, notes: &Notes) -> Vec<TokenStream> {
+fn fields(operation: &Operation, components: &Components<'_>, notes: &Notes) -> Vec<TokenStream> {
     let Output::Json(page) = &operation.output else { return Vec::new() };
-    let Some(page) = name_of(page).and_then(|name| component(document, &name.to_string())) else {
+    let Some(page) = name_of(page).and_then(|name| components.of_type(&name.to_string())) else {
         return Vec::new();
     };
-    let item = page.1.pointer("/properties/results/items").and_then(referred);
-    let Some((name, item)) = item.and_then(|name| component(document, &type_name(name))) else {
+    let item = page.1.pointer("/properties/results/items").and_then(only_refers);
+    let Some((name, item)) = item.and_then(|name| components.of_type(&type_name(name))) else {
         return Vec::new();
     };
-    let required: Vec<&str> = item
-        .get("required")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
+    let required: BTreeSet<&str> = required(item).collect();
     let renamed = notes.properties.get(name);
     let properties = item.get("properties").and_then(Value::as_object).into_iter().flatten();
     properties
         .map(|(property, schema)| {
             let wire = renamed.into_iter().flatten().find(|renamed| renamed.from == *property);
             let wire = wire.map_or(property, |renamed| &renamed.wire);
-            let kind = format_ident!("{}", kind(document, schema));
+            let kind = format_ident!("{}", kind(components, schema));
             let is_nullable =
-                !required.contains(&property.as_str()) || schema.get("nullable") == Some(&Value::Bool(true));
+                !required.contains(property.as_str()) || schema.get("nullable") == Some(&Value::Bool(true));
             let nullable = is_nullable.then(|| quote! { .nullable() });
             quote! { rt::ListField::new(#wire, rt::ValueKind::#kind) #nullable }
         })
         .collect()
 }
 
-/// Returns the component of a type, with its name.
-fn component<'d>(document: &'d Value, ty: &str) -> Option<(&'d str, &'d Value)> {
-    let schemas = document.pointer("/components/schemas")?.as_object()?;
-    schemas.iter().find(|(name, _)| type_name(name) == ty).map(|(name, schema)| (name.as_str(), schema))
-}
-
-/// Returns the component that a schema refers to, also within a single `allOf`.
-fn referred(schema: &Value) -> Option<&str> {
-    let reference = schema.get("$ref").or_else(|| schema.pointer("/allOf/0/$ref"))?;
-    reference.as_str()?.rsplit('/').next()
-}
-
-fn kind(document: &Value, schema: &Value) -> &'static str {
-    match referred(schema) {
+fn kind(components: &Components<'_>, schema: &Value) -> &'static str {
+    match only_refers(schema) {
         Some("Timestamp") => return "Time",
         Some("Expandable") => return "IdOrObject",
         Some("FileUrl") => return "Text",
         Some("Json") => return "Json",
         Some(other) => {
             // A component that refers to another is followed once: the rules leave no longer chains.
-            let component = document.pointer("/components/schemas").and_then(|schemas| schemas.get(other));
-            return component.map_or("Json", |schema| plain(schema).unwrap_or("Json"));
+            let component = components.of_type(&type_name(other));
+            return component.and_then(|(_, schema)| plain(schema)).unwrap_or("Json");
         }
         None => {}
     }

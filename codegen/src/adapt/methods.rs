@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use serde_json::Value;
 use syn::Type;
 
 use super::builders::arguments;
-use super::documentation::harmless;
+use super::components::Components;
+use super::documentation::{doc_attribute, harmless};
 use super::examples::example;
 use super::operations::{BodyKind, Operation, Parameter};
 use crate::prepare::Notes;
@@ -61,7 +61,7 @@ pub(super) struct Methods {
 /// Emits a method for each operation; `taken_over` are the ids of those that handwritten methods call.
 pub(super) fn emit_methods(
     operations: &[Operation],
-    document: &Value,
+    components: &Components<'_>,
     notes: &Notes,
     taken_over: &[&str],
 ) -> Methods {
@@ -76,7 +76,7 @@ pub(super) fn emit_methods(
     let blocks = tags.iter().map(|(tag, operations)| {
         let tag = one_line(&harmless(tag)).replace(['`', '~'], "'");
         let heading = format!("# {}", if tag.is_empty() { "Operations" } else { &tag });
-        let methods = operations.iter().map(|operation| method(operation, document, notes));
+        let methods = operations.iter().map(|operation| method(operation, components, notes));
         quote! {
             #[doc = #heading]
             impl BackendClient { #(#methods)* }
@@ -106,17 +106,12 @@ fn table(tags: &BTreeMap<&str, Vec<&Operation>>) -> String {
     table
 }
 
-fn method(operation: &Operation, document: &Value, notes: &Notes) -> TokenStream {
+fn method(operation: &Operation, components: &Components<'_>, notes: &Notes) -> TokenStream {
     let Operation { name, builder, .. } = operation;
     let arguments = arguments(operation);
     let (declared, passed) = (&arguments.declared, &arguments.passed);
-    let docs = harmless(&docs(operation, notes));
-    let example = example(operation, document);
-    let hides_code = super::documentation::may_hold_code(&docs);
-    let docs = match hides_code {
-        true => quote! { #[cfg_attr(not(doctest), doc = #docs)] },
-        false => quote! { #[doc = #docs] },
-    };
+    let docs = doc_attribute(&docs(operation, notes));
+    let example = example(operation, components);
     quote! {
         #docs
         #[doc = ""]

@@ -3,6 +3,7 @@
 //! our transport sends.
 
 mod builders;
+mod components;
 mod deserialize;
 mod documentation;
 mod examples;
@@ -22,7 +23,7 @@ mod untagged;
 use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::ToTokens;
 use serde_json::Value;
 use syn::{File, Item, ItemMod, parse_quote};
 
@@ -30,6 +31,7 @@ pub(crate) use methods::is_reserved;
 
 use crate::generate::Settings;
 use crate::prepare::Notes;
+use components::Components;
 use types::{adapt_types, page_impl};
 
 type Result<T> = std::result::Result<T, String>;
@@ -66,36 +68,41 @@ pub fn adapt(
     taken_over: &[&str],
     settings: Settings,
 ) -> Result<Adapted> {
-    let file: File =
+    let mut file: File =
         syn::parse2(code).map_err(|error| format!("the generated code doesn't parse: {error}"))?;
     let context = Context { notes, requested: builders_in_requests(&file), schemars: settings.schemars };
-    let module = |name: &str| -> Result<ItemMod> {
-        let found = file.items.iter().find_map(|item| match item {
-            Item::Mod(module) if module.ident == name => Some(module.clone()),
-            _ => None,
-        });
-        found.ok_or_else(|| format!("the generated code has no module `{name}`"))
-    };
-    let operations = operations::read_operations(&module("builder")?, document, notes, &pages(&file))?;
-    let types = adapt_types(module("types")?, &context)?;
+    let pages = pages(&file);
+    let operations =
+        operations::read_operations(&take_module(&mut file, "builder")?, document, notes, &pages)?;
+    let types = adapt_types(take_module(&mut file, "types")?, &context)?;
+    let components = Components::of(document);
     let title = document.pointer("/info/title").and_then(Value::as_str).unwrap_or_default();
     let client = builders::emit_client(title, &operations);
     let builders = builders::emit_builders(&operations);
-    let lists = lists::emit_lists(&operations, document, notes);
+    let lists = lists::emit_lists(&operations, &components, notes);
     let mut raw: File = parse_quote! {
         use crate::__generated as rt;
-        #types
         #client
         #lists
         #builders
     };
+    // The types are many: they aren't parsed again.
+    raw.items.insert(1, Item::Mod(types));
     documentation::make_harmless(&mut raw);
     root::set_root(&mut raw, settings.root)?;
     let methods::Methods { code, table, reserved } =
-        methods::emit_methods(&operations, document, notes, taken_over);
-    let methods =
-        syn::parse2(quote! { #code }).map_err(|error| format!("the methods don't parse: {error}"))?;
+        methods::emit_methods(&operations, &components, notes, taken_over);
+    let methods = syn::parse2(code).map_err(|error| format!("the methods don't parse: {error}"))?;
     Ok(Adapted { raw, methods, table, reserved, operations: operations.len() })
+}
+
+/// Takes a module out of the generated code.
+fn take_module(file: &mut File, name: &str) -> Result<ItemMod> {
+    let is_it = |item: &Item| matches!(item, Item::Mod(module) if module.ident == name);
+    match file.items.iter().position(is_it).map(|index| file.items.swap_remove(index)) {
+        Some(Item::Mod(module)) => Ok(module),
+        _ => Err(format!("the generated code has no module `{name}`")),
+    }
 }
 
 /// Returns the names of the types that are a page of a list.

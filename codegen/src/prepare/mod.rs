@@ -30,7 +30,7 @@ pub(crate) use {
     components::drop_unused_schemas,
     one_line::is_invisible,
     report::ROUTINE,
-    walk::{place_of, reach, references, remove_operation},
+    walk::{only_refers, place_of, reach, references, remove_operation, required},
 };
 // Used by the maintainers' commands and the tests.
 pub use report::{Change, LeftOut, Length, Notes, Renamed, Report, Union};

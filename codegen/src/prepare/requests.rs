@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::naming::Names;
 use super::walk::{
     descend, each_operation, reachable_from_answers, reachable_from_requests, references, rename_references,
-    resolved, says, schemas, schemas_mut,
+    required, resolved, says, schemas, schemas_mut,
 };
 use super::{Report, Union};
 
@@ -22,13 +22,7 @@ pub fn split_request_schemas(document: &mut Value, report: &mut Report) {
     let received = reachable_from_answers(document);
     let both: BTreeSet<String> = sent.intersection(&received).cloned().collect();
     let differs = |schema: &Value| {
-        let required: BTreeSet<&str> = schema
-            .get("required")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
+        let required: BTreeSet<&str> = required(schema).collect();
         schema.get("properties").and_then(Value::as_object).into_iter().flatten().any(|(name, property)| {
             let is = |key: &str| says(property, key);
             let can_be_cleared = is("nullable") || is_collection(resolved(document, property));

@@ -205,6 +205,11 @@ pub fn says(schema: &Value, key: &str) -> bool {
     schema.get(key).and_then(Value::as_bool) == Some(true)
 }
 
+/// Returns the names of the required properties of a schema.
+pub fn required(schema: &Value) -> impl Iterator<Item = &str> {
+    schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
 /// Returns a reference to a component.
 pub fn reference(name: &str) -> Value {
     json!({"$ref": format!("{SCHEMAS}{name}")})

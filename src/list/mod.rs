@@ -71,23 +71,19 @@ where
     where
         <B::Output as Page>::Item: DeserializeOwned + Send + 'static,
     {
-        self.list_with(Decoder::typed())
+        list_of(self, Decoder::typed())
     }
 
     /// Like [`list_all`](Call::list_all), but decodes items into your own type, such as a struct with only
     /// the fields that you need.
     pub fn list_all_as<T: DeserializeOwned + Send + 'static>(self) -> ListAll<T> {
-        self.list_with(Decoder::typed())
+        list_of(self, Decoder::typed())
     }
 
     /// Like [`list_all`](Call::list_all), but returns each item as raw JSON text, for example to write it to
     /// a file.
     pub fn list_all_raw(self) -> ListAll<RawItem> {
-        self.list_with(Decoder::raw())
-    }
-
-    fn list_with<T: Send + 'static>(self, decoder: Decoder<T>) -> ListAll<T> {
-        list_of(self, decoder)
+        list_of(self, Decoder::raw())
     }
 }
 

@@ -320,7 +320,7 @@ impl BackendClientBuilder {
         let secrets = self.secrets()?;
         let headers = self.credentials.headers()?;
         let http = self.http_clients(&origin)?;
-        let base = Base::new(origin.base(), http.first().clone());
+        let base = Base::new(origin.url().clone(), http.first().clone());
         let settings = Settings {
             connect_timeout: self.connect_timeout,
             read_timeout: self.read_timeout,

@@ -1,5 +1,6 @@
 //! Makes an operation's request from its description and its parameters.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use super::argument::ParameterText;
 use super::body::Body;
-use super::description::Place;
+use super::description::{ParameterInfo, Place};
 use super::parameters::Parameters;
 use crate::values::json::unwritable;
 
@@ -17,19 +18,24 @@ use crate::values::json::unwritable;
 #[doc(hidden)]
 #[derive(Clone)]
 pub struct Base {
-    /// Without a trailing slash.
-    url: String,
+    url: Url,
     /// Encodes forms; it sends nothing.
     client: reqwest::Client,
 }
 
 impl Base {
-    pub(crate) fn new(url: &str, client: reqwest::Client) -> Self {
-        Base { url: url.trim_end_matches('/').to_owned(), client }
+    pub(crate) fn new(url: Url, client: reqwest::Client) -> Self {
+        Base { url, client }
     }
 
+    /// Returns the URL without a trailing slash.
     pub(crate) fn url(&self) -> &str {
-        &self.url
+        self.url.as_str().trim_end_matches('/')
+    }
+
+    /// Returns the URL's path without a trailing slash.
+    fn prefix(&self) -> &str {
+        self.url.path().trim_end_matches('/')
     }
 
     pub(crate) fn client(&self) -> &reqwest::Client {
@@ -74,7 +80,6 @@ impl<B: Body> Parameters<B> {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let mut headers: Vec<(&'static str, HeaderValue)> = Vec::new();
         let mut cookies: Vec<String> = Vec::new();
-        let mut segments: Vec<(&'static str, String)> = Vec::new();
         for (index, parameter) in info.parameters.iter().enumerate() {
             let texts = match self.value(index) {
                 Some(Ok(text)) => text.texts(),
@@ -89,12 +94,9 @@ impl<B: Body> Parameters<B> {
                 problems.push(format!("`{}` is missing: it is required", parameter.name));
                 continue;
             }
-            let joined = || texts.join(parameter.separator.unwrap_or(","));
+            let joined = || parameter.one_text(texts);
             match parameter.place {
-                Place::Path => match path_segment(parameter.name, &joined()) {
-                    Ok(segment) => segments.push((parameter.wire, segment)),
-                    Err(invalid) => problems.extend(invalid.problems),
-                },
+                Place::Path => problems.extend(segment_problem(parameter.name, &joined())),
                 Place::Query if parameter.separator.is_some() => {
                     query.append_pair(parameter.wire, &joined());
                 }
@@ -109,7 +111,7 @@ impl<B: Body> Parameters<B> {
                         utf8_percent_encode(&joined(), COOKIE_VALUE)
                     ));
                 }
-                Place::Header => match HeaderValue::try_from(joined()) {
+                Place::Header => match HeaderValue::from_str(&joined()) {
                     Ok(value) => headers.push((parameter.wire, value)),
                     Err(_) => problems.push(format!(
                         "`{}`: a header can't contain this character, such as a line break",
@@ -118,6 +120,7 @@ impl<B: Body> Parameters<B> {
                 },
             }
         }
+        let path = self.path(base);
         let body = self.body.content().unwrap_or_else(|more| {
             problems.extend(more);
             None
@@ -125,8 +128,7 @@ impl<B: Body> Parameters<B> {
         if !problems.is_empty() {
             return Err(Invalid { problems });
         }
-        let url = filled(info.path, &segments, base)?;
-        let url = parsed(url, &query.finish(), base)?;
+        let url = parsed(path?, &query.finish(), base)?;
         let method =
             Method::from_bytes(info.method.as_bytes()).map_err(|error| Invalid::from(error.to_string()))?;
         let mut request = Request::new(method, url);
@@ -150,6 +152,34 @@ impl<B: Body> Parameters<B> {
     }
 }
 
+impl<B> Parameters<B> {
+    /// Returns the URL's path. A fragment of the template only tells operations apart.
+    fn path(&self, base: &Base) -> Result<String, Invalid> {
+        let template = self.info.path.split('#').next().unwrap_or_default();
+        let mut path = String::with_capacity(base.prefix().len() + template.len() + 32);
+        path.push_str(base.prefix());
+        let mut rest = template;
+        while let Some((literal, after)) = rest.split_once('{') {
+            let (name, more) = after.split_once('}').unwrap_or((after, ""));
+            let segment = self
+                .segment(name)
+                .ok_or_else(|| Invalid::from(format!("`{name}` of the path {template:?} is no parameter")))?;
+            path.push_str(literal);
+            path.extend(utf8_percent_encode(&segment, SEGMENT));
+            rest = more;
+        }
+        path.push_str(rest);
+        Ok(path)
+    }
+
+    /// Returns a path parameter's value.
+    fn segment(&self, name: &str) -> Option<Cow<'_, str>> {
+        let mut parameters = self.info.parameters.iter().enumerate();
+        let (index, parameter) = parameters.find(|(_, p)| p.place == Place::Path && p.wire == name)?;
+        Some(parameter.one_text(self.value(index)?.as_ref().ok()?.texts()))
+    }
+}
+
 impl ParameterText {
     fn texts(&self) -> &[String] {
         match self {
@@ -159,30 +189,20 @@ impl ParameterText {
     }
 }
 
-/// Returns the URL without the parameters of the query. A fragment of the template only tells operations apart.
-fn filled(template: &str, segments: &[(&str, String)], base: &Base) -> Result<String, Invalid> {
-    let template = template.split('#').next().unwrap_or_default();
-    let mut url = String::with_capacity(base.url.len() + template.len() + 32);
-    url.push_str(&base.url);
-    let mut rest = template;
-    while let Some((literal, after)) = rest.split_once('{') {
-        let (name, more) = after.split_once('}').unwrap_or((after, ""));
-        let (_, segment) = segments
-            .iter()
-            .find(|(wire, _)| *wire == name)
-            .ok_or_else(|| Invalid::from(format!("`{name}` of the path {template:?} is no parameter")))?;
-        url.push_str(literal);
-        url.push_str(segment);
-        rest = more;
+impl ParameterInfo {
+    /// Joins several values by the parameter's separator.
+    fn one_text<'a>(&self, texts: &'a [String]) -> Cow<'a, str> {
+        match texts {
+            [text] => text.into(),
+            _ => texts.join(self.separator.unwrap_or(",")).into(),
+        }
     }
-    url.push_str(rest);
-    Ok(url)
 }
 
 /// The characters to percent-encode in a cookie's value: all that RFC 6265, section 4.1.1, doesn't allow there.
 const COOKIE_VALUE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(b';').add(b'\\');
 
-/// Adds the query and parses the URL. The path must be unchanged: the URL parser resolves `.` and `..` into
+/// Adds the query and resolves the URL. The path must be unchanged: the URL parser resolves `.` and `..` into
 /// another path.
 fn parsed(mut text: String, query: &str, base: &Base) -> Result<Url, Invalid> {
     // The template may have a query of its own.
@@ -191,17 +211,20 @@ fn parsed(mut text: String, query: &str, base: &Base) -> Result<Url, Invalid> {
         text.push(if path_ends == text.len() { '?' } else { '&' });
         text.push_str(query);
     }
-    let url =
-        Url::parse(&text).map_err(|error| Invalid::from(format!("the request's URL is invalid: {error}")))?;
-    let decode = |segment| percent_decode_str(segment).collect::<Vec<u8>>();
-    let is_unchanged = || {
-        let parsed = url.as_str().strip_prefix(&*base.url)?.split(['?', '#']).next()?.split('/');
-        let written = text[base.url.len()..path_ends].split('/');
-        Some(written.map(decode).eq(parsed.map(decode)))
+    // The base URL is parsed already.
+    let url = base
+        .url
+        .join(&text)
+        .map_err(|error| Invalid::from(format!("the request's URL is invalid: {error}")))?;
+    let starts = base.prefix().len();
+    let is_unchanged = |parsed: &str| {
+        let parsed = parsed.split(['?', '#']).next().unwrap_or_default().split('/');
+        let decode = |segment| percent_decode_str(segment).collect::<Vec<u8>>();
+        text[starts..path_ends].split('/').map(decode).eq(parsed.map(decode))
     };
-    match url.as_str() == text || is_unchanged() == Some(true) {
-        true => Ok(url),
-        false => {
+    match url.as_str().strip_prefix(base.url()) {
+        Some(parsed) if parsed == &text[starts..] || is_unchanged(parsed) => Ok(url),
+        _ => {
             Err(Invalid::from("the parameters change the path: `.` and `..` can't be part of it".to_owned()))
         }
     }
@@ -226,13 +249,13 @@ const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// Encodes a path parameter as one segment. `.`, `..` and an empty value are errors: the URL parser would
-/// resolve them into another path.
-pub(crate) fn path_segment(field: &str, value: &str) -> Result<String, Invalid> {
+/// Returns what is wrong with a path parameter's value. The URL parser would resolve `.`, `..` and an empty value
+/// into another path.
+fn segment_problem(field: &str, value: &str) -> Option<String> {
     match value {
-        "" => Err(Invalid::from(format!("`{field}` is empty: it is part of the path"))),
-        "." | ".." => Err(Invalid::from(format!("`{field}`: {value:?} can't be part of a path"))),
-        _ => Ok(utf8_percent_encode(value, SEGMENT).to_string()),
+        "" => Some(format!("`{field}` is empty: it is part of the path")),
+        "." | ".." => Some(format!("`{field}`: {value:?} can't be part of a path")),
+        _ => None,
     }
 }
 
@@ -249,7 +272,7 @@ pub(crate) fn json_body<T: Serialize + ?Sized>(body: &T) -> Result<Vec<u8>, Inva
 
 #[cfg(test)]
 mod tests {
-    use super::{Base, json_body, path_segment};
+    use super::{Base, json_body};
     use crate::generated::body::NoBody;
     use crate::generated::description::{OperationInfo, ParameterInfo};
     use crate::generated::parameters::Parameters;
@@ -263,7 +286,7 @@ mod tests {
         };
         let parameters = Parameters::new(INFO, NoBody).with::<String>(1, "a b").with::<String>(0, "x;y=1");
         assert!(!format!("{parameters:?}").contains("x;y"), "{parameters:?}");
-        let request = parameters.into_request(&Base::new("http://h", reqwest::Client::new())).unwrap();
+        let request = parameters.into_request(&base("http://h")).unwrap();
         let cookie = &request.headers()["cookie"];
         assert_eq!(
             (cookie.to_str().unwrap(), cookie.is_sensitive()),
@@ -271,8 +294,16 @@ mod tests {
         );
     }
 
-    /// Returns the URL of a request, or the problems.
+    fn base(url: &str) -> Base {
+        Base::new(url.parse().unwrap(), reqwest::Client::new())
+    }
+
     fn url(path: &'static str, values: &[&str]) -> Result<String, String> {
+        url_at("http://h/api", path, values)
+    }
+
+    /// Returns the URL of a request, or the problems.
+    fn url_at(at: &str, path: &'static str, values: &[&str]) -> Result<String, String> {
         const PARAMETERS: &[ParameterInfo] =
             &[ParameterInfo::path("id"), ParameterInfo::path("format"), ParameterInfo::query("q")];
         let info: &'static OperationInfo = Box::leak(Box::new(OperationInfo {
@@ -283,17 +314,27 @@ mod tests {
         for (index, value) in values.iter().enumerate() {
             parameters.set::<String>(index, *value);
         }
-        let base = Base::new("http://h/api/", reqwest::Client::new());
-        parameters.into_request(&base).map(|request| request.url().to_string()).map_err(|e| e.to_string())
+        parameters.into_request(&base(at)).map(|request| request.url().to_string()).map_err(|e| e.to_string())
     }
 
     #[test]
     fn path_parameter_is_one_encoded_segment() {
-        assert_eq!(path_segment("id", "a/b c%2e\\한").unwrap(), "a%2Fb%20c%252e%5C%ED%95%9C");
+        assert_eq!(url("/{id}/", &["a/b c%2e\\한"]).unwrap(), "http://h/api/a%2Fb%20c%252e%5C%ED%95%9C/");
         for bad in ["", ".", ".."] {
-            assert!(path_segment("id", bad).unwrap_err().to_string().starts_with("`id`"));
+            assert!(url("/{id}/", &[bad]).unwrap_err().starts_with("`id`"));
         }
-        assert_eq!(path_segment("id", "...").unwrap(), "...");
+        assert_eq!(url("/{id}/", &["..."]).unwrap(), "http://h/api/.../");
+    }
+
+    #[test]
+    fn request_stays_on_its_host() {
+        for path in
+            ["//other/{id}/", "/\\other/{id}/", "/\t/other/{id}/", "other/{id}/", "http://other/{id}/"]
+        {
+            assert!(url_at("http://h", path, &["7"]).unwrap_err().contains("can't be part"), "{path}");
+        }
+        assert_eq!(url_at("http://h", "/a//{id}/", &["7"]).unwrap(), "http://h/a//7/");
+        assert_eq!(url("//a/{id}/", &["7"]).unwrap(), "http://h/api//a/7/");
     }
 
     #[test]

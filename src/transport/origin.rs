@@ -54,6 +54,10 @@ impl Origin {
         self
     }
 
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// Returns the base URL without a trailing slash; paths are appended to it.
     pub(crate) fn base(&self) -> &str {
         self.url.as_str().trim_end_matches('/')

@@ -332,7 +332,7 @@ impl<B: Operation> Call<B> {
             operation: id,
             timeouts: self.options.timeouts(settings, pagination.is_some()),
             retry: Retry { policy, unknown_outcome: self.options.idempotent },
-            conversions: Arc::new(conversions),
+            conversions: (!conversions.is_empty()).then(|| Arc::new(conversions)),
             pagination,
             allow_cross_origin: !(pagination.is_some() || self.options.backend_only),
             throttled: None,

@@ -20,7 +20,8 @@ pub(crate) struct Prepared {
     pub(crate) operation: &'static str,
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: Retry,
-    pub(crate) conversions: Arc<Conversions>,
+    /// `None` if there are none.
+    pub(crate) conversions: Option<Arc<Conversions>>,
     /// How the list is read; `None` if the response is no page of a list.
     pub(crate) pagination: Option<Pagination>,
     /// Whether another host may respond instead of the backend.
@@ -60,8 +61,9 @@ impl Prepared {
             allow_cross_origin,
             throttled,
         };
-        transport
-            .fetch(request, move |response| read(response.converting(&conversions, pagination.is_some())))
+        transport.fetch(request, move |response| {
+            read(response.converting(conversions.clone(), pagination.is_some()))
+        })
     }
 
     /// Returns the same call for another URL, with this deadline.

@@ -166,7 +166,7 @@ impl RequestInfo {
         RequestInfo {
             operation,
             method: method.clone(),
-            url: shown_url(url).into(),
+            url: (*shown_url(url)).into(),
             secrets: Secrets::default(),
         }
     }

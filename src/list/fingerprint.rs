@@ -41,7 +41,7 @@ impl<'q> QueryParts<'q> {
         for (name, value) in url.query_pairs() {
             params.entry(name.into_owned()).or_default().push(value.into_owned());
         }
-        Some(QueryParts { operation, url: shown_url(&url), params })
+        Some(QueryParts { operation, url: shown_url(&url).into(), params })
     }
 }
 

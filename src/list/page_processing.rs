@@ -187,7 +187,7 @@ impl<T: Send + 'static> ListStream<T> {
             if let Some(event) = observation.after.into_iter().find(ListAnomaly::is_fatal) {
                 return Err(error.during(event.to_string()).with_detail(event));
             }
-            self.report.page_failure(PageFailure { page: number, url: shown_url(url), error });
+            self.report.page_failure(PageFailure { page: number, url: shown_url(url).into(), error });
             self.page.after = then.into();
             self.page.after_offset = self.plan.offset;
             return Ok(());

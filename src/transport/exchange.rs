@@ -160,7 +160,7 @@ impl Transport {
         let own = request
             .headers()
             .iter()
-            .filter(|(name, value)| self.credentials.is_credential(name) && !secrets.has(name, value));
+            .filter(|(name, value)| !secrets.has(name, value) && self.credentials.is_credential(name));
         secrets.and(own)
     }
 

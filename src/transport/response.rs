@@ -157,8 +157,12 @@ impl IncomingResponse {
         Error::new(ErrorKind::BodyLimit, message).of(self.info.clone()).answered(self.head())
     }
 
-    pub(crate) fn converting(mut self: Box<Self>, conversions: &Arc<Conversions>, list: bool) -> Box<Self> {
-        self.conversions = (!conversions.is_empty()).then(|| (conversions.clone(), list));
+    pub(crate) fn converting(
+        mut self: Box<Self>,
+        conversions: Option<Arc<Conversions>>,
+        list: bool,
+    ) -> Box<Self> {
+        self.conversions = conversions.map(|conversions| (conversions, list));
         self
     }
 

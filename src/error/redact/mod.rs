@@ -282,13 +282,16 @@ pub(crate) fn boundary(text: &str, limit: usize) -> usize {
 }
 
 /// Returns a URL for display: scheme, host and path.
-pub(crate) fn shown_url(url: &reqwest::Url) -> String {
+pub(crate) fn shown_url(url: &reqwest::Url) -> Cow<'_, str> {
+    if url.username().is_empty() && url.password().is_none() {
+        return url.as_str().split(['?', '#']).next().unwrap_or_default().into();
+    }
     let mut url = url.clone();
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.set_query(None);
     url.set_fragment(None);
-    url.into()
+    String::from(url).into()
 }
 
 #[cfg(test)]

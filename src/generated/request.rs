@@ -327,6 +327,19 @@ mod tests {
     }
 
     #[test]
+    fn several_path_values_are_joined() {
+        const INFO: &OperationInfo = &OperationInfo {
+            parameters: &[ParameterInfo::path("ids")],
+            ..OperationInfo::new("get_pair", "GET", "/pairs/{ids}/")
+        };
+        let request = |ids: Vec<i64>| {
+            Parameters::new(INFO, NoBody).with::<Vec<i64>>(0, ids).into_request(&base("http://h"))
+        };
+        assert_eq!(request(vec![1, 2]).unwrap().url().path(), "/pairs/1,2/");
+        assert_eq!(request(vec![]).unwrap_err().problems, ["`ids` is missing: it is required"]);
+    }
+
+    #[test]
     fn request_stays_on_its_host() {
         for path in
             ["//other/{id}/", "/\\other/{id}/", "/\t/other/{id}/", "other/{id}/", "http://other/{id}/"]

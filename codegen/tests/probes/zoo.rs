@@ -198,6 +198,17 @@ async fn parameters(server: &Server, client: &BackendClient) {
         assert_eq!(server.asked().line, line);
     }
     println!("every method");
+
+    server.json(list);
+    client.call(|raw| raw.pets_list().id_in([0_i64; 0]).tags([""; 0])).await.unwrap();
+    println!("{}", server.asked().line);
+    server.answer(200, "text/plain", "");
+    client.pairs_get("1,2").params(|p| p.near(0.5)).await.unwrap();
+    println!("{}", server.asked().line);
+    let error = client.pairs_get("").params(|p| p.near(f64::NAN)).await.unwrap_err();
+    println!("{}", error.to_string().lines().next().unwrap());
+    let error = client.pets_search(|meal| meal.food("hay")).list_all().stream().next().await.unwrap().unwrap_err();
+    println!("{}", error.to_string().lines().next().unwrap());
 }
 
 async fn bodies(server: &Server, client: &BackendClient) {
@@ -287,6 +298,9 @@ async fn bytes(server: &Server, client: &BackendClient) {
         asked.body
     );
     println!("a form in the place of JSON");
+    server.json(&PET.replace("\"tags\": null", "\"tags\": []"));
+    client.call(|raw| raw.pets_create(|pet| pet).form("made elsewhere")).await.unwrap();
+    println!("{}", server.asked().header("content-type").unwrap());
     server.answer(200, "text/plain", "");
     let body = RawBody::from("x").media_type("image/png");
     client.call(|raw| raw.pets_photo_upload(5, "png").body(body)).await.unwrap();

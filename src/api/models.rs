@@ -144,10 +144,7 @@ impl CreateModel {
         };
         options.end_by(deadline);
         let call = client.call(|raw| raw.create_model(|_| metadata.chunked_upload(&id)));
-        let created = match call.with_options(options).prepare() {
-            Ok(prepared) => prepared.fetch(IncomingResponse::json_undelivered).await,
-            Err(error) => Err(error),
-        };
+        let created = call.with_options(options).fetch(IncomingResponse::json_undelivered).await;
         let created = created.map_err(|error| error.with_upload_id(id.to_string()));
         // The session is kept while the upload is usable: a retry with other metadata sends no chunk again.
         if created.as_ref().err().is_none_or(refuses_upload) {

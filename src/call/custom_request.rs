@@ -5,12 +5,11 @@ use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Request, Url};
 use serde::Serialize;
 
-use crate::error::Error;
 use crate::generated::description::Pagination;
 use crate::generated::operation::{Operation, ResponseDecoder, Sealed};
 use crate::generated::raw_body::RawBody;
 use crate::generated::request::{Base, Invalid, json_body};
-use crate::transport::IncomingResponse;
+use crate::transport::{Failure, IncomingResponse};
 use crate::values::json::Json;
 
 /// A request with any method and path of the backend: see
@@ -64,7 +63,7 @@ pub struct NullableDecoder;
 impl ResponseDecoder for NullableDecoder {
     type Output = Json;
 
-    fn read(response: Box<IncomingResponse>) -> impl Future<Output = Result<Json, Error>> + Send + 'static {
+    fn read(response: Box<IncomingResponse>) -> impl Future<Output = Result<Json, Failure>> + Send + 'static {
         response.json_or_null()
     }
 }

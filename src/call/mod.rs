@@ -3,7 +3,6 @@
 pub(crate) mod custom_request;
 pub(crate) mod future;
 pub(crate) mod option_setters;
-mod prepared;
 pub(crate) mod query;
 pub(crate) mod run_time_list;
 
@@ -12,6 +11,7 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::TryFutureExt as _;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Request};
 use serde::de::DeserializeOwned;
@@ -19,7 +19,6 @@ use serde::de::DeserializeOwned;
 use self::custom_request::CustomRequest;
 pub use crate::call::future::ResponseFuture;
 use crate::call::option_setters::option_setters;
-pub(crate) use crate::call::prepared::Prepared;
 use crate::client::{BackendClient, Settings};
 use crate::error::{Error, Result};
 use crate::generated::operation::{Operation, ResponseDecoder};
@@ -27,7 +26,7 @@ use crate::generated::raw;
 use crate::generated::request::Base;
 use crate::transport::retry_policy::RetryPolicy;
 use crate::transport::timeouts::Timeouts;
-use crate::transport::{IncomingResponse, Retry, is_transport_header};
+use crate::transport::{Failure, IncomingResponse, Retry, TransportRequest, is_transport_header};
 use crate::url_conversion::Conversions;
 
 /// One call of an operation: await it, or [`send`](Call::send) it.
@@ -280,8 +279,7 @@ impl<B: Operation> Call<B> {
     /// Returns an error if parameters are invalid (all of them are listed, and nothing is sent), if the
     /// server responds with an error or with a body that can't be decoded, or if it doesn't respond.
     pub fn send(self) -> ResponseFuture<B::Output> {
-        let prepared = self.prepare();
-        ResponseFuture::prepared(prepared.map(|prepared| prepared.fetch(B::Decoder::read)))
+        self.fetch(B::Decoder::read)
     }
 
     /// Sends the request and decodes the response into your own type: a struct with fewer fields,
@@ -290,8 +288,7 @@ impl<B: Operation> Call<B> {
     /// # Errors
     /// Returns an error in the same cases as [`send`](Call::send).
     pub fn send_as<T: DeserializeOwned + Send + 'static>(self) -> ResponseFuture<T> {
-        let prepared = self.prepare();
-        ResponseFuture::prepared(prepared.map(|prepared| prepared.fetch(IncomingResponse::json)))
+        self.fetch(IncomingResponse::json)
     }
 
     /// Returns the request that would be sent, without credentials.
@@ -307,47 +304,62 @@ impl<B: Operation> Call<B> {
         checked(self.operation, &self.options, self.client.base()).err().unwrap_or_default()
     }
 
-    pub(crate) fn prepare(mut self) -> Result<Prepared> {
-        let (id, pagination) = (self.operation.id(), self.operation.pagination());
+    /// Sends the request, and reads the response with `read`.
+    pub(crate) fn fetch<T, F>(
+        self,
+        read: impl Fn(Box<IncomingResponse>) -> F + Send + Sync + 'static,
+    ) -> ResponseFuture<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        let transport = self.client.transport().clone();
+        ResponseFuture::prepared(self.prepare().map(|request| transport.fetch(request, read).err_into()))
+    }
+
+    /// Returns the request with all that sending it needs.
+    pub(crate) fn prepare(self) -> Result<TransportRequest> {
+        let (id, list) = (self.operation.id(), self.operation.pagination().is_some());
         let mut request = checked(self.operation, &self.options, self.client.base())
             .map_err(|problems| invalid(id, problems))?;
-        let CallOptions { params, headers, conversions, .. } = &mut self.options;
-        let (params, headers, conversions) =
-            (std::mem::take(params), std::mem::take(headers), std::mem::take(conversions));
         let settings = self.client.settings();
-        query::set(request.url_mut(), &params);
+        let options = self.options;
+        let (timeouts, policy) = (options.timeouts(settings, list), options.retry_policy(&settings.retry));
+        query::set(request.url_mut(), &options.params);
         if request.method() == Method::GET
             && let Some(host) = &settings.url_host
             && !request.url().query_pairs().any(|(name, _)| name == "url_host")
         {
             request.url_mut().query_pairs_mut().append_pair("url_host", host);
         }
-        for (name, value) in headers {
+        for (name, value) in options.headers {
             request.headers_mut().insert(name, value);
         }
-        let policy = self.options.retry_policy(&settings.retry);
-        Ok(Prepared {
-            transport: self.client.transport().clone(),
-            request,
-            operation: id,
-            timeouts: self.options.timeouts(settings, pagination.is_some()),
-            retry: Retry { policy, unknown_outcome: self.options.idempotent },
-            conversions: (!conversions.is_empty()).then(|| Arc::new(conversions)),
-            pagination,
-            allow_cross_origin: !(pagination.is_some() || self.options.backend_only),
-            throttled: None,
+        let conversions = (!options.conversions.is_empty()).then(|| (Arc::new(options.conversions), list));
+        Ok(TransportRequest {
+            conversions,
+            allow_cross_origin: !(list || options.backend_only),
+            ..TransportRequest::new(request, id, timeouts, Retry { policy, repeatable: options.idempotent })
         })
     }
 
     /// Prepares the first of several requests. Each request has the client's time-out. The call's own
     /// time-out, which is returned too, covers all of them.
-    pub(crate) fn prepare_several(self) -> (Result<Prepared>, Option<Duration>) {
+    pub(crate) fn prepare_several(self) -> (Result<TransportRequest>, Option<Duration>) {
         let (timeout, each) = (self.options.timeout, self.client.settings().timeout);
-        let of_each = |prepared: Prepared| Prepared {
-            timeouts: Timeouts { total: each, ..prepared.timeouts },
-            ..prepared
-        };
-        (self.prepare().map(of_each), timeout)
+        let mut prepared = self.prepare();
+        if let Ok(prepared) = &mut prepared {
+            prepared.timeouts.total = each;
+        }
+        (prepared, timeout)
+    }
+
+    pub(crate) fn client(&self) -> &BackendClient {
+        &self.client
+    }
+
+    pub(crate) fn operation(&self) -> &B {
+        &self.operation
     }
 }
 

@@ -13,7 +13,7 @@ use super::entity::{Entity, Plan, Rest, plan};
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::retry_policy::RetryPolicy;
 use crate::transport::timeouts::Timeouts;
-use crate::transport::{Decompressor, IncomingResponse, Retry, TransportRequest};
+use crate::transport::{Decompressor, Failure, IncomingResponse, Retry, TransportRequest};
 
 /// File name extensions of archives: files that are themselves compressed.
 const ARCHIVES: [&str; 6] = [".gz", ".tgz", ".svgz", ".gzip", ".zst", ".tzst"];
@@ -34,21 +34,21 @@ impl DownloadEngine<'_> {
         state: &mut State,
         policy: &RetryPolicy,
         deadline: Option<Instant>,
-    ) -> Result<Ended> {
+    ) -> Result<Ended, Failure> {
         let offset = Some(state.part.len()).filter(|len| *len > 0 && state.part.is_resumable());
         let timeouts = self.calls.timeouts(self.client.settings(), false);
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let total = [left, self.client.settings().timeout].into_iter().flatten().min();
         let request = TransportRequest {
-            request: self.request(state, offset),
-            operation: OPERATION,
-            timeouts: Timeouts { total, ..timeouts },
-            retry: Retry { policy: policy.clone(), unknown_outcome: false },
-            activity: None,
             new_connection: std::mem::take(&mut state.new_connection),
             no_decompression: true,
             allow_cross_origin: true,
-            throttled: None,
+            ..TransportRequest::new(
+                self.request(state, offset),
+                OPERATION,
+                Timeouts { total, ..timeouts },
+                Retry { policy: policy.clone(), repeatable: false },
+            )
         };
         let plan = |status, headers: &HeaderMap| plan(status, headers, offset, &state.known, state.doubt);
         let transport = self.client.transport().clone();
@@ -63,14 +63,14 @@ impl DownloadEngine<'_> {
                         Some(response),
                     )
                 }
-                Err(error) => match error.response() {
+                Err(failure) => match failure.error.response() {
                     Some(response)
                         if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && offset.is_some() =>
                     {
                         let again = |_| Plan::Restart { why: "the server has no such range", claimed: None };
                         (plan(response.status(), response.headers()).unwrap_or_else(again), None)
                     }
-                    _ => return Err(error),
+                    _ => return Err(failure),
                 },
             };
         if let (Some(pending_entry), Some(response)) = (&self.options.in_cache, &response) {
@@ -83,7 +83,7 @@ impl DownloadEngine<'_> {
             }
             (Plan::Complete(entity), _) => {
                 self.learn(state, entity).await?;
-                self.complete(state).await
+                Ok(self.complete(state).await?)
             }
             // Only a response with a body has one of these plans.
             (Plan::Whole(_) | Plan::Rest(_), None) => {
@@ -182,7 +182,7 @@ impl DownloadEngine<'_> {
         mut response: Box<IncomingResponse>,
         message: Message,
         deadline: Option<Instant>,
-    ) -> Result<Ended> {
+    ) -> Result<Ended, Failure> {
         let from = state.part.len();
         let size = state.known.size;
         let is_named = !message.own.is_empty() || !message.either.is_empty();
@@ -207,12 +207,12 @@ impl DownloadEngine<'_> {
         while let Some(chunk) = response.chunk().await? {
             let len = state.part.len() + chunk.len() as u64;
             if let Some(error) = self.too_large(Some(len)) {
-                return self.refuse(state, error.of(response.info().clone())).await;
+                return Ok(self.refuse(state, error.of(response.info().clone())).await?);
             }
             if message.end.is_some_and(|end| len > end) {
                 state.part.cut(from).await?;
                 let what = "the body is longer than its headers say";
-                return Ok(Ended::Discarded(Error::broken_off(response.info().clone(), what)));
+                return Ok(Ended::Discarded(Failure::interrupted(response.info().clone(), what)));
             }
             if size.is_some_and(|size| len > size) {
                 // The size is from an earlier response. Without a validator the file may have changed since.
@@ -229,21 +229,20 @@ impl DownloadEngine<'_> {
             {
                 let message = format!("received more than the expected {expected} bytes");
                 let error = Error::new(ErrorKind::Download, message).of(response.info().clone());
-                return self.refuse(state, error).await;
+                return Ok(self.refuse(state, error).await?);
             }
             state.part.push(chunk).await?;
             report(state);
         }
         if is_named && let Some(problem) = self.end_message(state, from, message).await? {
-            return Ok(Ended::Discarded(
-                Error::new(ErrorKind::Download, problem).of(response.info().clone()),
-            ));
+            let error = Error::new(ErrorKind::Download, problem).of(response.info().clone());
+            return Ok(Ended::Discarded(error.into()));
         }
         match size {
             Some(size) if state.part.len() < size => Ok(Ended::Part),
             // The server doesn't know the size: there may be more bytes after this range.
             None if state.pieced => Ok(Ended::Part),
-            _ => self.complete(state).await,
+            _ => Ok(self.complete(state).await?),
         }
     }
 
@@ -295,10 +294,10 @@ impl DownloadEngine<'_> {
             Completed::Discarded(problem) if state.resumed_from > 0 => Ok(Ended::Restart(problem.into())),
             Completed::Unexpected(problem) if state.pieced => Ok(Ended::Restart(problem.into())),
             Completed::Unexpected(problem) if state.open_ended => {
-                Ok(Ended::Discarded(error(ErrorKind::Download, problem)))
+                Ok(Ended::Discarded(error(ErrorKind::Download, problem).into()))
             }
-            Completed::Discarded(problem) => Ok(Ended::Discarded(error(ErrorKind::Download, problem))),
-            Completed::Damaged(problem) => Ok(Ended::Discarded(Error::broken_off(self.info(), &problem))),
+            Completed::Discarded(problem) => Ok(Ended::Discarded(error(ErrorKind::Download, problem).into())),
+            Completed::Damaged(problem) => Ok(Ended::Discarded(Failure::interrupted(self.info(), &problem))),
             Completed::Unexpected(problem) => Err(error(ErrorKind::Download, problem)),
             Completed::Undecodable(problem) => Err(error(ErrorKind::Decode, problem)),
         }

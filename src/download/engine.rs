@@ -15,7 +15,7 @@ use super::{DownloadOptions, DownloadProgress, DownloadedFile};
 use crate::call::CallOptions;
 use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind, RequestInfo, Result};
-use crate::transport::may_be_sent_again;
+use crate::transport::{Failure, Retries};
 
 /// The operation name of a download in errors and traces.
 pub(super) const OPERATION: &str = "download";
@@ -48,7 +48,7 @@ pub(super) enum Ended {
     /// The server sent only a part: the next range must be requested.
     Part,
     /// The received bytes did not match the server's own metadata and were discarded.
-    Discarded(Error),
+    Discarded(Failure),
 }
 
 /// The state that an attempt leaves for the next one.
@@ -121,8 +121,8 @@ impl DownloadEngine<'_> {
     async fn fetch(&self, state: &mut State, deadline: Option<Instant>) -> Result<u64> {
         let transport = self.client.transport();
         let policy = self.calls.retry_policy(&self.client.settings().retry);
-        let mut began = transport.clock.now();
-        let (mut failures, mut restart) = (0, 0);
+        let mut retries = Retries::new(transport, policy.clone(), deadline);
+        let mut restart = 0;
         let mut furthest = state.part.len();
         loop {
             let outcome = self.attempt(state, &policy, deadline).await;
@@ -131,9 +131,9 @@ impl DownloadEngine<'_> {
             let moved = gained >= least_gain(state.known.size);
             if moved {
                 // A download that makes progress is not given up.
-                (failures, began) = (0, transport.clock.now());
+                retries.restart();
             }
-            let (mut error, again) = match outcome {
+            let (failure, again) = match outcome {
                 Ok(Ended::Whole(bytes)) => return Ok(bytes),
                 Ok(Ended::Part) if moved => continue,
                 Ok(Ended::Part) => {
@@ -141,7 +141,7 @@ impl DownloadEngine<'_> {
                         0 => "the server sent no more of the file".to_owned(),
                         gained => format!("the server sent only {gained} more bytes of the file"),
                     };
-                    (Error::broken_off(self.info(), &gave), true)
+                    (Failure::interrupted(self.info(), &gave), true)
                 }
                 Ok(Ended::Restart(why)) => {
                     restart += 1;
@@ -159,25 +159,20 @@ impl DownloadEngine<'_> {
                     (state.resumed_from, state.pieced) = (0, false);
                     continue;
                 }
-                Ok(Ended::Discarded(error)) => (error, true),
+                Ok(Ended::Discarded(failure)) => (failure, true),
                 // If there was no response, the transport has already retried as often as the policy allows.
-                Err(error) => {
-                    let broke = error.response().is_some_and(|response| response.status().is_success());
-                    let again = broke && may_be_sent_again(&error, &Method::GET);
-                    (error, again)
+                Err(failure) => {
+                    let broke = failure.error.status().is_some_and(|status| status.is_success());
+                    let again = broke && failure.may_be_resent(&Method::GET, false);
+                    (failure, again)
                 }
             };
-            let wait = match again {
-                true => transport.backoff(&policy, failures, began, deadline, &mut error),
-                false => None,
-            };
-            let Some(wait) = wait else {
-                return Err(if failures > 0 { error.after_attempts(failures + 1) } else { error });
-            };
-            tracing::debug!(%error, ?wait, "retrying a download after a failure");
-            failures += 1;
-            state.new_connection = error.lost_connection();
-            transport.clock.sleep(wait).await;
+            let lost_connection = failure.lost_connection();
+            if !again {
+                return Err(retries.give_up(failure.error));
+            }
+            retries.wait(failure.error).await?;
+            state.new_connection = lost_connection;
         }
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod cause;
 mod display;
 pub(crate) mod error_body;
 pub(crate) mod json_text;
+pub(crate) mod method;
 mod predicates;
 pub(crate) mod redact;
 pub(crate) mod response;
@@ -17,6 +18,7 @@ use reqwest::{Method, StatusCode, Url};
 
 pub(crate) use crate::error::cause::Cause;
 use crate::error::cause::failure_of;
+use crate::error::method::MethodSemantics as _;
 use crate::error::redact::bounded::{bounded, shortened};
 use crate::error::redact::secrets::Secrets;
 use crate::error::redact::{excerpt_without, redact, shown_url};
@@ -106,14 +108,6 @@ struct Inner {
     /// Typed details that an engine adds to the text; never shown.
     details: Extensions,
     timed_out: bool,
-    /// A 401 led to renewed credentials, but the request could not be sent again automatically.
-    renewed: bool,
-    /// The redirect target; a caller who can provide the body again sends the request there.
-    redirect: Option<Box<Url>>,
-    /// The response's text is truncated.
-    cut_off: bool,
-    /// The request was sent, and no complete response arrived.
-    broken_off: bool,
     attempts: u32,
     source: Option<Box<dyn StdError + Send + Sync>>,
     /// The message contains the text of the source.
@@ -152,14 +146,9 @@ pub(crate) struct RequestInfo {
 const UNKNOWN_OUTCOME_HINT: &str =
     "; the server may have acted on it: check its state before sending it again";
 
-/// Returns whether requests of a method count as idempotent: the server may receive them twice.
-pub(crate) fn is_idempotent(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS)
-}
-
 impl RequestInfo {
-    pub(crate) fn is_idempotent(&self) -> bool {
-        is_idempotent(&self.method)
+    pub(crate) fn may_be_resent(&self) -> bool {
+        self.method.may_be_resent()
     }
 
     pub(crate) fn new(operation: &'static str, method: &Method, url: &Url) -> Self {
@@ -192,10 +181,6 @@ impl Error {
             upload_id: None,
             details: Extensions::new(),
             timed_out: false,
-            renewed: false,
-            redirect: None,
-            cut_off: false,
-            broken_off: false,
             attempts: 1,
             source: None,
             message_has_source: false,
@@ -229,7 +214,7 @@ impl Error {
             message.push_str(": ");
             message.push_str(&said);
         }
-        let kind = match !request.is_idempotent() && response.is_gateways() {
+        let kind = match !request.may_be_resent() && response.is_gateways() {
             true => {
                 message.push_str(UNKNOWN_OUTCOME_HINT);
                 ErrorKind::UnknownOutcome
@@ -239,14 +224,13 @@ impl Error {
         Error::new(kind, message).of(request).answered(response)
     }
 
-    /// The request was sent, and no complete response arrived. The outcome is unknown, unless the method is
-    /// GET, HEAD, DELETE or OPTIONS.
-    pub(crate) fn broken_off(request: RequestInfo, what: &str) -> Self {
-        let mut error = match request.is_idempotent() {
+    /// Returns the error of a request that was sent, and for which no complete response arrived. The outcome is
+    /// unknown, unless the request may be sent again.
+    pub(crate) fn interrupted(request: RequestInfo, what: &str) -> Self {
+        let error = match request.may_be_resent() {
             true => Error::new(ErrorKind::ConnectionLost, what),
             false => Error::unknown_outcome(what),
         };
-        error.0.broken_off = true;
         error.of(request)
     }
 
@@ -279,33 +263,6 @@ impl Error {
         self
     }
 
-    pub(crate) fn after_renewal(mut self) -> Self {
-        self.0.renewed = true;
-        self
-    }
-
-    pub(crate) fn renewed(&self) -> bool {
-        self.0.renewed
-    }
-
-    pub(crate) fn redirected_to(mut self, target: Url) -> Self {
-        self.0.redirect = Some(Box::new(target));
-        self
-    }
-
-    pub(crate) fn redirect(&self) -> Option<&Url> {
-        self.0.redirect.as_deref()
-    }
-
-    pub(crate) fn cut_off(mut self) -> Self {
-        self.0.cut_off = true;
-        self
-    }
-
-    pub(crate) fn is_cut_off(&self) -> bool {
-        self.0.cut_off
-    }
-
     /// Appends `what` to the message, once.
     pub(crate) fn add(&mut self, what: &str) {
         if !self.0.message.ends_with(what) {
@@ -317,14 +274,6 @@ impl Error {
     pub(crate) fn after_attempts(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
         self
-    }
-
-    /// Returns whether the connection failed, so that the next attempt should use another one.
-    pub(crate) fn lost_connection(&self) -> bool {
-        match self.0.kind {
-            ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::ConnectionLost => true,
-            _ => self.0.broken_off || self.0.cut_off,
-        }
     }
 
     #[cfg(api = "uploads")]

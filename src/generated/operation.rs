@@ -8,8 +8,7 @@ use super::body::Body;
 use super::description::{OperationInfo, Pagination};
 use super::parameters::Parameters;
 use super::request::{Base, Invalid};
-use crate::error::Result;
-use crate::transport::{ByteStream, IncomingResponse};
+use crate::transport::{ByteStream, Failure, IncomingResponse};
 
 /// An operation of the API with its parameters, as returned by the methods of
 /// [`raw::Client`](crate::generated::raw::Client).
@@ -41,7 +40,7 @@ pub trait Operation: Sealed + Sized + Send {
     }
     /// Builds the request, without credentials, or returns all invalid parameters.
     #[doc(hidden)]
-    fn into_request(self, base: &Base) -> std::result::Result<reqwest::Request, Invalid>;
+    fn into_request(self, base: &Base) -> Result<reqwest::Request, Invalid>;
 }
 
 /// Restricts [`Operation`] to the generated code.
@@ -66,7 +65,7 @@ impl<D: Described> Operation for D {
     const PATH: &'static str = D::INFO.path;
     const PAGINATION: Option<Pagination> = D::INFO.pagination;
 
-    fn into_request(self, base: &Base) -> std::result::Result<reqwest::Request, Invalid> {
+    fn into_request(self, base: &Base) -> Result<reqwest::Request, Invalid> {
         self.into_parameters().into_request(base)
     }
 }
@@ -92,7 +91,9 @@ pub trait Page {
 #[doc(hidden)]
 pub trait ResponseDecoder {
     type Output;
-    fn read(response: Box<IncomingResponse>) -> impl Future<Output = Result<Self::Output>> + Send + 'static;
+    fn read(
+        response: Box<IncomingResponse>,
+    ) -> impl Future<Output = Result<Self::Output, Failure>> + Send + 'static;
 }
 
 /// Decodes a JSON response.
@@ -102,7 +103,7 @@ pub struct JsonDecoder<T>(PhantomData<T>);
 impl<T: DeserializeOwned + Send + 'static> ResponseDecoder for JsonDecoder<T> {
     type Output = T;
 
-    fn read(response: Box<IncomingResponse>) -> impl Future<Output = Result<T>> + Send + 'static {
+    fn read(response: Box<IncomingResponse>) -> impl Future<Output = Result<T, Failure>> + Send + 'static {
         response.json()
     }
 }
@@ -114,7 +115,7 @@ pub struct OptionalJsonDecoder<T, const WITH: u16>(PhantomData<T>);
 impl<T: DeserializeOwned + Send + 'static, const WITH: u16> ResponseDecoder for OptionalJsonDecoder<T, WITH> {
     type Output = Option<T>;
 
-    async fn read(response: Box<IncomingResponse>) -> Result<Option<T>> {
+    async fn read(response: Box<IncomingResponse>) -> Result<Option<T>, Failure> {
         match response.status().as_u16() == WITH {
             true => response.json().await.map(Some),
             false => response.json_if_any().await,
@@ -129,7 +130,7 @@ pub struct EmptyDecoder;
 impl ResponseDecoder for EmptyDecoder {
     type Output = ();
 
-    async fn read(response: Box<IncomingResponse>) -> Result<()> {
+    async fn read(response: Box<IncomingResponse>) -> Result<(), Failure> {
         response.bytes().await.map(drop)
     }
 }
@@ -141,7 +142,7 @@ pub struct BytesDecoder;
 impl ResponseDecoder for BytesDecoder {
     type Output = ByteStream;
 
-    async fn read(response: Box<IncomingResponse>) -> Result<ByteStream> {
+    async fn read(response: Box<IncomingResponse>) -> Result<ByteStream, Failure> {
         Ok(response.stream())
     }
 }

@@ -9,9 +9,9 @@ use super::list_stream::ListStream;
 use super::page::{Decoder, Fields};
 use super::pages::ListPages;
 use super::report::ListPolicy;
-use crate::call::Prepared;
 use crate::error::Result;
-use crate::transport::WholeResponse;
+use crate::generated::description::Pagination;
+use crate::transport::{Transport, TransportRequest, WholeResponse};
 
 /// Default number of pages that are fetched concurrently: enough to hide a server's latency, few enough for a
 /// small server.
@@ -65,7 +65,16 @@ pub struct ListAll<T> {
 }
 
 /// Makes the list's request, and returns the time-out of the whole list.
-type Prepare = dyn Fn() -> (Result<Prepared>, Option<Duration>) + Send + Sync;
+type Prepare = dyn Fn() -> ListRequest + Send + Sync;
+
+/// The request of a list's first page, from which those of all other pages are made.
+pub(super) struct ListRequest {
+    pub(super) transport: Arc<Transport>,
+    pub(super) template: Result<TransportRequest>,
+    pub(super) pagination: Pagination,
+    /// How long the whole list may take.
+    pub(super) timeout: Option<Duration>,
+}
 
 /// How a list is read.
 #[derive(Debug, Clone)]
@@ -103,10 +112,7 @@ impl fmt::Debug for FetchedPage {
 }
 
 impl<T: Send + 'static> ListAll<T> {
-    pub(super) fn new(
-        call: impl Fn() -> (Result<Prepared>, Option<Duration>) + Send + Sync + 'static,
-        decoder: Decoder<T>,
-    ) -> Self {
+    pub(super) fn new(call: impl Fn() -> ListRequest + Send + Sync + 'static, decoder: Decoder<T>) -> Self {
         let options = ListOptions {
             concurrency: CONCURRENCY,
             limit: None,
@@ -121,7 +127,7 @@ impl<T: Send + 'static> ListAll<T> {
         ListAll { call: Arc::new(call), decoder, options }
     }
 
-    pub(super) fn prepare(&self) -> (Result<Prepared>, Option<Duration>) {
+    pub(super) fn prepare(&self) -> ListRequest {
         (self.call)()
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -14,16 +15,15 @@ use super::comparing::Comparing;
 use super::fingerprint::query_of;
 use super::identity::{Mark, Resumed, Seen, identity_of};
 use super::links::{is_first, is_head, page_number};
-use super::list_all::ListOptions;
+use super::list_all::{ListOptions, ListRequest};
 use super::page::Decoder;
 use super::page_cursor::{CurrentPage, NextItem, PageItems};
 use super::page_plan::PagePlan;
 use super::pages::ListPages;
 use super::prefetch::Prefetch;
 use super::report::{ListPolicy, ListReport};
-use crate::call::Prepared;
 use crate::error::{Error, Result};
-use crate::transport::WholeResponse;
+use crate::transport::{Transport, TransportRequest, WholeResponse};
 use crate::url_conversion::Undelivered;
 
 /// Every item of a list, as a [`Stream`] in the server's order: returned by
@@ -45,7 +45,8 @@ use crate::url_conversion::Undelivered;
 #[must_use = "a stream does nothing unless it is read"]
 pub struct ListStream<T> {
     /// The call that each page repeats; `None` once the stream has ended.
-    pub(super) template: Option<Prepared>,
+    pub(super) template: Option<TransportRequest>,
+    pub(super) transport: Arc<Transport>,
     /// Time-out of the whole list, and the deadline that it sets at the first read.
     pub(super) timeout: Option<Duration>,
     pub(super) deadline: Option<Instant>,
@@ -81,7 +82,7 @@ pub struct ListStream<T> {
 impl<T: Send + 'static> ListStream<T> {
     /// Creates a stream that reads pages with `template`, all of them within `timeout`.
     pub(super) fn new(
-        (template, timeout): (Result<Prepared>, Option<Duration>),
+        ListRequest { transport, template, pagination, timeout }: ListRequest,
         decoder: Decoder<T>,
         options: ListOptions,
     ) -> Self {
@@ -92,7 +93,6 @@ impl<T: Send + 'static> ListStream<T> {
         let nowhere = || Url::parse("http://localhost").unwrap_or_else(|_| unreachable!("it is a URL"));
         let url = template.as_ref().map_or_else(nowhere, |template| template.request.url().clone());
         let operation = template.as_ref().map_or("", |template| template.operation);
-        let pagination = template.as_ref().and_then(|template| template.pagination).unwrap_or_default();
         let (query, identity) = (query_of(operation, &url), identity_of(pagination, &url));
         let number = page_number(&url).unwrap_or(1).max(1);
         let mut plan = PagePlan::new(url.clone(), url.clone(), number);
@@ -122,6 +122,7 @@ impl<T: Send + 'static> ListStream<T> {
         }
         let mut stream = ListStream {
             template,
+            transport,
             timeout,
             deadline: None,
             query,

@@ -38,15 +38,17 @@ pub use report::{ListPolicy, ListReport, PageFailure};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 
+use list_all::ListRequest;
 use page::Decoder;
 
+use crate::call::Call;
 use crate::call::custom_request::{CustomList, CustomRequest};
 use crate::call::run_time_list::RunTimeList;
-use crate::call::{Call, Prepared};
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::generated::list_operation::ListOperation;
 use crate::generated::operation::{Operation, Page};
+use crate::transport::TransportRequest;
 use crate::values::json::Json;
 
 impl<B: Operation + Clone + Sync + 'static> Call<B>
@@ -149,15 +151,18 @@ where
     T: Send + 'static,
 {
     let prepare = move || {
-        let (prepared, timeout) = call.clone().prepare_several();
-        (prepared.and_then(readable), timeout)
+        let transport = call.client().transport().clone();
+        let pagination = call.operation().pagination().unwrap_or_default();
+        let (template, timeout) = call.clone().prepare_several();
+        ListRequest { transport, template: template.and_then(readable), pagination, timeout }
     };
     ListAll::new(prepare, decoder)
 }
 
 /// Returns the first page's call, if the other pages can be requested like it.
-fn readable(prepared: Prepared) -> Result<Prepared> {
-    match *prepared.request.method() == Method::GET && prepared.request.body().is_none() {
+fn readable(prepared: TransportRequest) -> Result<TransportRequest> {
+    let has_body = prepared.request.body().is_some() || prepared.streamed.is_some();
+    match *prepared.request.method() == Method::GET && !has_body {
         true => Ok(prepared),
         false => Err(Error::invalid_input(format!(
             "{}: a list is read by GET requests without a body, not by {}: send the pages one by one",

@@ -83,9 +83,11 @@ impl<T: Send + 'static> ListStream<T> {
             && let Some(template) = &self.template
             && let Some((number, url)) = self.plan.next_page()
         {
-            let call = template.at(url, self.deadline).throttled(self.window.throttled());
+            let mut request = template.at(url, self.deadline);
+            request.throttled = Some(self.window.throttled());
             let fetched = self.fetched.take_if(|(page, _)| *page == number).map(|(_, whole)| whole);
-            self.prefetch.start(call, number, width, self.decoder, self.seen.fields().clone(), fetched)?;
+            let decoding = (self.decoder, self.seen.fields().clone());
+            self.prefetch.start(&self.transport, request, number, width, decoding, fetched)?;
         }
         Ok(())
     }
@@ -95,7 +97,7 @@ impl<T: Send + 'static> ListStream<T> {
         let PendingPage { number, url, page, passed } = page;
         let ArrivedPage { items, length, count, next, unconverted, .. } = page;
         let Some(template) = &self.template else { return Ok(()) };
-        let followed = |link: String| match template.transport.origin.follow(&link, &url)? {
+        let followed = |link: String| match self.transport.origin.follow(&link, &url)? {
             // Only the page number of such a link is used.
             link if count.is_some() && page_number(&link).is_some() => Ok(link),
             link => sendable(completed(link, template.request.url())),
@@ -104,7 +106,7 @@ impl<T: Send + 'static> ListStream<T> {
             Ok(next) => (next, None),
             // The page's own items are valid all the same.
             Err(error) => {
-                let info = template.at(url.clone(), None).info();
+                let info = self.transport.info(&template.at(url.clone(), None));
                 (None, Some(error.of(info).during(format!("following page {number}'s `next`"))))
             }
         };
@@ -224,7 +226,7 @@ impl<T: Send + 'static> ListStream<T> {
         };
         let error = Error::new(ErrorKind::Pagination, format!("{event}{hint}")).with_detail(event);
         match &self.template {
-            Some(template) => error.of(template.info()),
+            Some(template) => error.of(self.transport.info(template)),
             None => error,
         }
     }

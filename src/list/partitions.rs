@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::checkpoint::{Checkpoint, Position};
 use super::fingerprint::query_of;
 use super::links::{is_first, is_head, page_number};
-use super::list_all::{FetchedPage, ListAll};
+use super::list_all::{FetchedPage, ListAll, ListRequest};
 use super::page;
 use super::page_text::Envelope;
 use crate::error::{Error, Result};
@@ -101,16 +101,16 @@ impl<T: Send + 'static> ListAll<T> {
         if self.options.limit.is_some() {
             return Err(Error::invalid_input("partitions: `limit` is set: set it for each part instead"));
         }
-        let (template, timeout) = self.prepare();
+        let ListRequest { transport, template, timeout, .. } = self.prepare();
         let template = template?;
         let url = template.request.url().clone();
         let query = query_of(template.operation, &url);
-        let (transport, info) = (template.transport.clone(), template.info());
+        let info = transport.info(&template);
         let deadline = timeout.map(|timeout| saturating_deadline(Instant::now(), timeout));
         let receive =
             async |response: Box<IncomingResponse>| response.whole().await?.inspected(page::length).await;
-        let ((length, Envelope { next, count }), whole) =
-            template.at(url.clone(), deadline).fetch(receive).await?;
+        let request = template.at(url.clone(), deadline);
+        let ((length, Envelope { next, count }), whole) = transport.clone().fetch(request, receive).await?;
         let first = page_number(&url).unwrap_or(1).max(1);
         let next = next.map(|next| transport.origin.follow(&next, &url)).transpose();
         let next = next.map_err(|error| error.of(info).during("following the first page's `next`"))?;

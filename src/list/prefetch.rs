@@ -12,10 +12,9 @@ use tokio::task::JoinHandle;
 
 use super::page::{DecodedPage, Decoder, Fields, Marks};
 use super::page_cursor::{PageItems, Source};
-use crate::call::Prepared;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::runtime::blocking::task_outcome;
-use crate::transport::{IncomingResponse, WholeResponse};
+use crate::transport::{IncomingResponse, Transport, TransportRequest, WholeResponse};
 use crate::url_conversion::Unconverted;
 
 /// A page that arrived.
@@ -77,15 +76,16 @@ impl<T: Send + 'static> Prefetch<T> {
     /// Returns an error outside of a runtime.
     pub(super) fn start(
         &mut self,
-        call: Prepared,
+        transport: &Arc<Transport>,
+        request: TransportRequest,
         number: u64,
         width: usize,
-        decoder: Decoder<T>,
-        fields: Fields,
+        (decoder, fields): (Decoder<T>, Fields),
         fetched: Option<WholeResponse>,
     ) -> Result<()> {
         crate::runtime::check()?;
-        let url = call.request.url().clone();
+        let url = request.request.url().clone();
+        let transport = transport.clone();
         let turn = self.tasks.len().checked_sub(width).and_then(|earlier| self.tasks[earlier].read.take());
         let (info_sender, read) = oneshot::channel();
         let handle = tokio::spawn(async move {
@@ -118,16 +118,17 @@ impl<T: Send + 'static> Prefetch<T> {
                 let items = PageItems::new(items, failed, source, undelivered);
                 Ok(ArrivedPage { items, length, marks, count, next, unconverted })
             };
-            match fetched {
+            let page = match fetched {
                 Some(mut whole) => {
-                    whole.limit(call.timeouts.start());
+                    whole.limit(request.timeouts.start());
                     decode(whole).await
                 }
                 None => {
-                    call.fetch(async |response: Box<IncomingResponse>| decode(response.whole().await?).await)
-                        .await
+                    let read = async |response: Box<IncomingResponse>| decode(response.whole().await?).await;
+                    transport.fetch(request, read).await
                 }
-            }
+            };
+            page.map_err(Error::from)
         });
         self.tasks.push_back(Task { handle, number, url, read: Some(read) });
         Ok(())

@@ -23,7 +23,7 @@ impl<T: Send + 'static> ListStream<T> {
             Position::Link { url, number, item } => {
                 let url = Url::parse(url).map_err(|error| format!("its link isn't a URL: {error}"))?;
                 let bare = url.username().is_empty() && url.password().is_none();
-                if !template.transport.origin.owns(&url) || url.path() != own.path() || !bare {
+                if !self.transport.origin.owns(&url) || url.path() != own.path() || !bare {
                     return Err(format!(
                         "its link leads to {}, not to this list",
                         excerpt(&shown_url(&url), 300)

@@ -30,11 +30,11 @@ pub(crate) fn check() -> Result<()> {
 }
 
 /// Polls `work` only within a tokio runtime: a future may be moved to another executor after it was polled.
-pub(crate) async fn within<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) async fn within<T, E: From<Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let mut work = pin!(work);
     std::future::poll_fn(|context| match check() {
         Ok(()) => work.as_mut().poll(context),
-        Err(error) => Poll::Ready(Err(error)),
+        Err(error) => Poll::Ready(Err(error.into())),
     })
     .await
 }

@@ -8,9 +8,10 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue, LOCATION, RA
 use reqwest::{Body, Request, StatusCode};
 
 use super::content_decoder::ContentDecoder;
-use super::failure::{failure, not_connected_in_time, not_sent_in_time, timed_out};
+use super::failure::{Failure, Reason, failure, not_connected_in_time, not_sent_in_time, timed_out};
 use super::metrics::ByteCounter;
 use super::redirect::{RedirectChain, redirect_target};
+use super::request::{StreamedBody, TransportRequest};
 use super::request_body::{RequestBody, ResponseWaiter};
 use super::too_long::shown_query;
 use super::{IncomingResponse, Transport, coding};
@@ -23,30 +24,23 @@ use crate::transport::timeouts::{ActiveTimeouts, Activity, Elapsed, Timeouts};
 /// without the window scale option.
 const WINDOW: u64 = 64 << 10;
 
-/// The state that all attempts at a request share.
-pub(super) struct Attempts<'a> {
-    pub(super) operation: &'static str,
-    pub(super) timeouts: ActiveTimeouts,
-    pub(super) activity: Option<&'a Activity>,
-    /// A pooled connection has just failed.
-    pub(super) new_connection: bool,
-    pub(super) no_decompression: bool,
-    pub(super) allow_cross_origin: bool,
-    pub(super) byte_counter: Arc<ByteCounter>,
-}
-
 impl Transport {
     /// One attempt: sends a request and waits for the head of its response, following redirects and renewing
-    /// the credentials once. A response with an error status is an error.
+    /// the credentials once. A response with an error status is a failure.
     pub(super) async fn exchange(
         &self,
-        mut request: Request,
-        again: Option<&Request>,
-        attempts: &Attempts<'_>,
-    ) -> Result<Box<IncomingResponse>> {
-        let timeouts = attempts.timeouts;
+        outgoing: &mut TransportRequest,
+        timeouts: ActiveTimeouts,
+        byte_counter: &Arc<ByteCounter>,
+    ) -> Result<Box<IncomingResponse>, Failure> {
+        let mut streamed = outgoing.streamed.take();
+        let outgoing = &*outgoing;
+        // A streamed body can only be sent once.
+        let again = streamed.is_none().then_some(&outgoing.request);
+        let once = || Error::invalid_input("the request's body can only be sent once");
+        let mut request = outgoing.request.try_clone().ok_or_else(once)?;
         let info_of =
-            |request: &Request| RequestInfo::new(attempts.operation, request.method(), request.url());
+            |request: &Request| RequestInfo::new(outgoing.operation, request.method(), request.url());
         // Hidden in errors, wherever a redirect leads.
         let mut secrets = Secrets::from(self.credentials.known());
         let mut permit = match self.in_flight.clone().try_acquire_owned() {
@@ -79,10 +73,11 @@ impl Transport {
             }
             let secrets = self.with_secrets_of(&request, &secrets);
             let info = info.hiding(secrets);
-            let (mut response, waiter) = self.execute(request, &info, attempts).await?;
+            let (mut response, waiter) =
+                self.execute(request, streamed.take(), &info, outgoing, timeouts).await?;
             let status = response.status();
             let content_decoder =
-                if attempts.no_decompression { None } else { ContentDecoder::of(&mut response) };
+                if outgoing.no_decompression { None } else { ContentDecoder::of(&mut response) };
             let mut incoming = Box::new(IncomingResponse {
                 response,
                 content_decoder,
@@ -90,9 +85,9 @@ impl Transport {
                 info,
                 timeouts,
                 max_body: self.max_body,
-                conversions: None,
+                conversions: outgoing.conversions.clone(),
                 credentials,
-                byte_counter: attempts.byte_counter.clone(),
+                byte_counter: byte_counter.clone(),
                 permit: permit.take(),
             });
             if status.is_success() {
@@ -104,10 +99,11 @@ impl Transport {
                     Box::pin(from_provider(self.credentials.renewed(refused), timeouts, &incoming.info))
                         .await?;
                 match (others, again.and_then(Request::try_clone)) {
-                    (None, _) => return Err(Box::pin(incoming.into_status_error()).await),
+                    (None, _) => return Err(Box::pin(incoming.into_status_error()).await.into()),
                     // The caller who provided the body must provide it again.
                     (Some(_), None) => {
-                        return Err(Box::pin(incoming.into_status_error()).await.after_renewal());
+                        let error = Box::pin(incoming.into_status_error()).await;
+                        return Err(Failure { error, reason: Reason::Renewed });
                     }
                     (Some(_), Some(again)) => {
                         renewed = true;
@@ -123,7 +119,7 @@ impl Transport {
                 let info = &incoming.info;
                 let target = redirect_target(info, incoming.response.url(), location.as_bytes())?;
                 request =
-                    self.follow(&mut chain, again, target, status, attempts.allow_cross_origin, info)?;
+                    self.follow(&mut chain, again, target, status, outgoing.allow_cross_origin, info)?;
                 permit = incoming.permit.take();
                 continue;
             }
@@ -143,10 +139,10 @@ impl Transport {
                 _ => None,
             };
             let error = Box::pin(incoming.into_status_error()).await;
-            return Err(match during {
+            return Err(Failure::from(match during {
                 Some(during) => error.during(during),
                 None => error,
-            });
+            }));
         }
     }
 
@@ -169,54 +165,54 @@ impl Transport {
     async fn execute(
         &self,
         mut request: Request,
+        streamed: Option<StreamedBody>,
         info: &RequestInfo,
-        attempts: &Attempts<'_>,
-    ) -> Result<(reqwest::Response, Option<ResponseWaiter>)> {
+        outgoing: &TransportRequest,
+        timeouts: ActiveTimeouts,
+    ) -> Result<(reqwest::Response, Option<ResponseWaiter>), Failure> {
         let headers = request.headers_mut();
         if !headers.contains_key(ACCEPT_ENCODING) && !headers.contains_key(RANGE) {
             let identity = HeaderValue::from_static("identity");
-            let accepted = if attempts.no_decompression { Some(identity) } else { coding::accepted() };
+            let accepted = if outgoing.no_decompression { Some(identity) } else { coding::accepted() };
             headers.extend(accepted.map(|accepted| (ACCEPT_ENCODING, accepted)));
         }
         let size_hint =
             request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let body = request.body_mut().take().map(|body| {
-            let moves = attempts.activity.is_none().then(Activity::new);
-            (RequestBody::new(body, size_hint, moves.clone()), moves)
+        let in_memory = request.body_mut().take().map(|body| StreamedBody { body, activity: None });
+        let body = streamed.or(in_memory).map(|StreamedBody { body, activity }| {
+            let moves = activity.is_none().then(Activity::new);
+            (RequestBody::new(body, size_hint, moves.clone()), activity.or(moves))
         });
         // A body that fits into the peer's receive window never stalls. Only a larger body needs a client
         // with its own read time-out.
         let is_large =
             body.as_ref().is_some_and(|((body, _), _)| body.left().is_none_or(|left| left > WINDOW));
-        let kind = self.http.kind(
-            attempts.timeouts.connect,
-            is_large.then_some(attempts.timeouts.idle),
-            attempts.new_connection,
-        );
+        let kind =
+            self.http.kind(timeouts.connect, is_large.then_some(timeouts.idle), outgoing.new_connection);
         let mut making = std::pin::pin!(self.http.of(kind));
         let client = match poll_immediate(&mut making).await {
             Some(client) => client,
             // It is made on a blocking thread, which may not be available at once.
             None => {
-                let made = Box::pin(attempts.timeouts.watch(making, None)).await;
+                let made = Box::pin(timeouts.watch(making, None)).await;
                 made.map_err(|elapsed| not_connected_in_time(elapsed, info))?
             }
         };
         let client = client.map_err(|error| error.of(info.clone()))?;
-        let mut activity = attempts.activity.cloned();
+        let mut activity = None;
         let waiter = body.map(|((body, waiter), moves)| {
             *request.body_mut() = Some(Body::wrap(body));
-            activity = activity.take().or(moves);
+            activity = moves;
             waiter
         });
-        match attempts.timeouts.watch(client.execute(request), activity.as_ref()).await {
+        match timeouts.watch(client.execute(request), activity.as_ref()).await {
             Ok(Ok(response)) => Ok((response, waiter)),
             Ok(Err(error)) => {
                 let proxy = error.url().and_then(|url| self.http.proxy_of(url));
                 Err(failure(error, info, kind.connect_timeout, proxy.as_deref()))
             }
             Err(elapsed) if activity.is_some_and(|activity| activity.untouched()) => {
-                Err(not_connected_in_time(elapsed, info))
+                Err(not_connected_in_time(elapsed, info).into())
             }
             Err(elapsed) => Err(timed_out(elapsed, info)),
         }

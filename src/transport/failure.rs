@@ -1,20 +1,95 @@
-//! Converts failures of the HTTP library into errors of this crate.
+//! [`Failure`]: why an attempt failed, made from the failures of the HTTP library.
 
 use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
 use super::content_decoder::ContentError;
+use reqwest::{Method, Url};
+
+use crate::error::method::MethodSemantics as _;
 use crate::error::{Cause, Error, ErrorKind, RequestInfo};
 use crate::transport::timeouts::Elapsed;
 
-/// Returns the error for a request without a response. `proxy` is the proxy of the request, if there is one.
+/// Why an attempt failed: the error, and what decides what follows it. The caller gets only the error.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Failure {
+    pub(crate) error: Error,
+    pub(crate) reason: Reason,
+}
+
+/// What an error's kind doesn't say.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Reason {
+    /// Nothing more than its kind.
+    Kind,
+    /// The request was sent, and no complete response arrived.
+    Interrupted,
+    /// The response's text is truncated.
+    Truncated,
+    /// A 401 led to renewed credentials. The caller has the body, and must send the request again.
+    Renewed,
+    /// The server redirects the request. The caller has the body, and must send the request there.
+    Redirected(Box<Url>),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure { error, reason: Reason::Kind }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
+impl Failure {
+    /// Returns the failure of a request that was sent, and for which no complete response arrived.
+    pub(crate) fn interrupted(request: RequestInfo, what: &str) -> Self {
+        Failure { error: Error::interrupted(request, what), reason: Reason::Interrupted }
+    }
+
+    /// Changes the error.
+    pub(crate) fn map(self, change: impl FnOnce(Error) -> Error) -> Self {
+        Failure { error: change(self.error), ..self }
+    }
+
+    /// Returns whether the connection failed, so that the next attempt should use another one.
+    pub(crate) fn lost_connection(&self) -> bool {
+        matches!(self.error.kind(), ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::ConnectionLost)
+            || matches!(self.reason, Reason::Interrupted | Reason::Truncated)
+    }
+
+    /// Returns whether the request may be sent again without the server acting on it twice. `repeatable` says
+    /// that the server may act on it twice.
+    pub(crate) fn may_be_resent(&self, method: &Method, repeatable: bool) -> bool {
+        let repeatable = repeatable || method.may_be_resent();
+        let status = self.error.status().map(|status| status.as_u16()).unwrap_or_default();
+        match self.error.kind() {
+            ErrorKind::Connect => true,
+            ErrorKind::Timeout | ErrorKind::ConnectionLost | ErrorKind::UnknownOutcome => repeatable,
+            ErrorKind::Decode => repeatable && self.reason == Reason::Truncated,
+            ErrorKind::Status if repeatable => {
+                matches!(status, 408 | 429 | 502 | 503 | 504 | 520..=524)
+                    || (status == 500 && method == Method::GET)
+            }
+            // A 503 from a gateway itself is an unknown outcome.
+            ErrorKind::Status => matches!(status, 429 | 503),
+            _ => false,
+        }
+    }
+}
+
+/// Returns the failure of a request without a response. `proxy` is the proxy of the request, if there is one.
 pub(super) fn failure(
     error: reqwest::Error,
     info: &RequestInfo,
     connect_timeout: Duration,
     proxy: Option<&str>,
-) -> Error {
+) -> Failure {
     let timed_out = error.is_timeout();
     let (connect, builder, refused) = (error.is_connect(), error.is_builder(), refused(&error));
     let (no_head, no_more_files) = (has_no_head(&error), has_no_more_files(&error));
@@ -37,14 +112,15 @@ pub(super) fn failure(
     } else if no_head {
         // The server responded, and would respond in the same way again.
         let message = format!("invalid response head{through}: {root}");
-        match info.is_idempotent() {
+        match info.may_be_resent() {
             true => Error::new(ErrorKind::Decode, message),
             false => Error::unknown_outcome(message),
         }
     } else {
-        Error::broken_off(info.clone(), &format!("the connection{through} broke before the response: {root}"))
+        let what = format!("the connection{through} broke before the response: {root}");
+        return Failure::interrupted(info.clone(), &what).map(|error| error.source_of(cause));
     };
-    error.of(info.clone()).source_of(cause)
+    error.of(info.clone()).source_of(cause).into()
 }
 
 /// Returns the error of type `E` among an error's causes.
@@ -116,23 +192,23 @@ impl From<ContentError> for BodyError {
     }
 }
 
-pub(super) fn body_failure(error: BodyError, info: &RequestInfo) -> Error {
+pub(super) fn body_failure(error: BodyError, info: &RequestInfo) -> Failure {
     match error {
         BodyError::Broken(error) => {
             let cause = Cause::of(&error.without_url());
             let what = format!("the connection broke during the response: {}", cause.root());
-            Error::broken_off(info.clone(), &what).source_of(cause)
+            Failure::interrupted(info.clone(), &what).map(|error| error.source_of(cause))
         }
-        BodyError::Compressed(error) => Error::broken_off(info.clone(), &error.to_string()),
+        BodyError::Compressed(error) => Failure::interrupted(info.clone(), &error.to_string()),
     }
 }
 
-pub(super) fn timed_out(elapsed: Elapsed, info: &RequestInfo) -> Error {
-    let error = match info.is_idempotent() {
-        true => Error::new(ErrorKind::Timeout, elapsed.to_string()).of(info.clone()),
-        false => Error::broken_off(info.clone(), &elapsed.to_string()),
+pub(super) fn timed_out(elapsed: Elapsed, info: &RequestInfo) -> Failure {
+    let failure = match info.may_be_resent() {
+        true => Error::new(ErrorKind::Timeout, elapsed.to_string()).of(info.clone()).into(),
+        false => Failure::interrupted(info.clone(), &elapsed.to_string()),
     };
-    error.timed_out()
+    failure.map(Error::timed_out)
 }
 
 /// Returns the error for a time-out that expired before the request was sent.

@@ -3,6 +3,7 @@
 use reqwest::{Method, Request, StatusCode, Url};
 
 use super::Transport;
+use super::failure::{Failure, Reason};
 use crate::error::redact::shown_url;
 use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
 use crate::transport::origin::Origin;
@@ -58,11 +59,11 @@ impl Transport {
         status: StatusCode,
         allow_cross_origin: bool,
         info: &RequestInfo,
-    ) -> Result<Request> {
+    ) -> Result<Request, Failure> {
         chain.redirects += 1;
         if chain.redirects > MAX_REDIRECTS {
             let error = Error::new(ErrorKind::CrossOrigin, format!("more than {MAX_REDIRECTS} redirects"));
-            return Err(error.of(info.clone()));
+            return Err(error.of(info.clone()).into());
         }
         let mut request = self.redirected(again, target, status, allow_cross_origin, info)?;
         let first = again.map(|again| again.url().origin());
@@ -90,8 +91,8 @@ impl Transport {
         status: StatusCode,
         allow_cross_origin: bool,
         info: &RequestInfo,
-    ) -> Result<Request> {
-        let refuse = |what: String| Err(Error::new(ErrorKind::CrossOrigin, what).of(info.clone()));
+    ) -> Result<Request, Failure> {
+        let refuse = |what: String| Err(Error::new(ErrorKind::CrossOrigin, what).of(info.clone()).into());
         if info.url.starts_with("https:") && target.scheme() == "http" {
             return refuse(format!(
                 "{} redirects from https to {}, which isn't followed",
@@ -120,7 +121,7 @@ impl Transport {
         if !may_go {
             let with = if safe && body { " with a body" } else { "" };
             let what = format!("{} redirects a {}{with} to", shown_status(status), info.method);
-            return Err(self.origin.foreign(&what, &target).of(info.clone()));
+            return Err(self.origin.foreign(&what, &target).of(info.clone()).into());
         }
         if !allow_cross_origin && again.is_some_and(|again| !self.origin.may_redirect(again.url(), &target)) {
             return refuse(format!(
@@ -151,8 +152,8 @@ pub(super) fn redirect_target(info: &RequestInfo, from: &Url, location: &[u8]) -
     Ok(target)
 }
 
-fn unrepeatable(info: &RequestInfo, target: Url) -> Error {
+fn unrepeatable(info: &RequestInfo, target: Url) -> Failure {
     let error =
         Error::new(ErrorKind::CrossOrigin, "a redirect of a streamed body, which can't be sent again");
-    error.redirected_to(target).of(info.clone())
+    Failure { error: error.of(info.clone()), reason: Reason::Redirected(Box::new(target)) }
 }

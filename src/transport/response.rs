@@ -10,13 +10,13 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::content_decoder::{ContentDecoder, DecoderOutput};
-use super::failure::{BodyError, body_failure, timed_out};
+use super::failure::{BodyError, Failure, body_failure, timed_out};
 use super::metrics::ByteCounter;
 use super::request_body::ResponseWaiter;
 use super::stream::ByteStream;
 use super::whole_response::{ResponseHead, WholeResponse};
 use crate::error::response::ErrorResponse;
-use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
+use crate::error::{Error, ErrorKind, RequestInfo, shown_status};
 use crate::transport::timeouts::ActiveTimeouts;
 use crate::url_conversion::{Conversions, Converted, Undelivered};
 use crate::values::json::Json;
@@ -54,21 +54,21 @@ impl IncomingResponse {
 
     /// Returns the whole body.
     #[allow(dead_code, reason = "which responses there are depends on the document")]
-    pub(crate) async fn bytes(self: Box<Self>) -> Result<Bytes> {
+    pub(crate) async fn bytes(self: Box<Self>) -> Result<Bytes, Failure> {
         self.read_whole().await.map(|(body, _)| body)
     }
 
-    async fn read_whole(mut self: Box<Self>) -> Result<(Bytes, ResponseHead)> {
+    async fn read_whole(mut self: Box<Self>) -> Result<(Bytes, ResponseHead), Failure> {
         let mut first: Option<Bytes> = None;
         let mut more = BytesMut::new();
         let announced = self.content_length();
         if announced.is_some_and(|length| length > self.max_body as u64) {
-            return Err(self.too_large());
+            return Err(self.too_large().into());
         }
         while let Some(chunk) = self.chunk().await? {
             let so_far = first.as_ref().map_or(0, Bytes::len) + more.len();
             if so_far + chunk.len() > self.max_body {
-                return Err(self.too_large());
+                return Err(self.too_large().into());
             }
             match &first {
                 None => first = Some(chunk),
@@ -123,13 +123,13 @@ impl IncomingResponse {
     }
 
     /// Returns the next decompressed chunk of the body; `None` at its end.
-    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>> {
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         let chunk = loop {
             match self.timeouts.watch(next_chunk(&mut self.response, &mut self.content_decoder), None).await {
                 Ok(Ok(Some(chunk))) if chunk.is_empty() => {}
                 Ok(Ok(chunk)) => break chunk,
-                Ok(Err(error)) => return Err(body_failure(error, &self.info).answered(self.head())),
-                Err(elapsed) => return Err(timed_out(elapsed, &self.info).answered(self.head())),
+                Ok(Err(error)) => return Err(self.interrupted(body_failure(error, &self.info))),
+                Err(elapsed) => return Err(self.interrupted(timed_out(elapsed, &self.info))),
             }
         };
         match &chunk {
@@ -140,6 +140,10 @@ impl IncomingResponse {
             None => {}
         }
         Ok(chunk)
+    }
+
+    fn interrupted(&self, failure: Failure) -> Failure {
+        failure.map(|error| error.answered(self.head()))
     }
 
     /// Returns the response without its body.
@@ -157,17 +161,8 @@ impl IncomingResponse {
         Error::new(ErrorKind::BodyLimit, message).of(self.info.clone()).answered(self.head())
     }
 
-    pub(crate) fn converting(
-        mut self: Box<Self>,
-        conversions: Option<Arc<Conversions>>,
-        list: bool,
-    ) -> Box<Self> {
-        self.conversions = conversions.map(|conversions| (conversions, list));
-        self
-    }
-
     /// Returns the decoded JSON body, with its URLs converted.
-    pub(crate) async fn json<T: DeserializeOwned + Send + 'static>(self: Box<Self>) -> Result<T> {
+    pub(crate) async fn json<T: DeserializeOwned + Send + 'static>(self: Box<Self>) -> Result<T, Failure> {
         let (value, undelivered) = self.json_undelivered().await?;
         undelivered.delivered();
         Ok(value)
@@ -176,7 +171,7 @@ impl IncomingResponse {
     /// Like [`json`](Self::json), for a value that is passed to the caller later.
     pub(crate) async fn json_undelivered<T: DeserializeOwned + Send + 'static>(
         self: Box<Self>,
-    ) -> Result<(T, Undelivered)> {
+    ) -> Result<(T, Undelivered), Failure> {
         let (Converted { body, undelivered, .. }, head) = self.converted().await?;
         Ok((head.decode(body).await?, undelivered))
     }
@@ -184,7 +179,7 @@ impl IncomingResponse {
     /// Like [`json`](Self::json), for a body that may be missing.
     pub(crate) async fn json_if_any<T: DeserializeOwned + Send + 'static>(
         self: Box<Self>,
-    ) -> Result<Option<T>> {
+    ) -> Result<Option<T>, Failure> {
         let (Converted { body, undelivered, .. }, head) = self.converted().await?;
         let value = if body.is_empty() { None } else { Some(head.decode(body).await?) };
         undelivered.delivered();
@@ -192,18 +187,18 @@ impl IncomingResponse {
     }
 
     /// Returns the response with its whole body, which isn't converted or decoded yet.
-    pub(crate) async fn whole(mut self: Box<Self>) -> Result<WholeResponse> {
+    pub(crate) async fn whole(mut self: Box<Self>) -> Result<WholeResponse, Failure> {
         let conversions = self.conversions.take();
         let (body, head) = self.read_whole().await?;
         Ok(WholeResponse { body, head, conversions })
     }
 
     /// Like [`json`](IncomingResponse::json), but returns null if there is no body.
-    pub(crate) async fn json_or_null(self: Box<Self>) -> Result<Json> {
+    pub(crate) async fn json_or_null(self: Box<Self>) -> Result<Json, Failure> {
         Ok(self.json_if_any().await?.unwrap_or_default())
     }
 
-    async fn converted(self: Box<Self>) -> Result<(Converted, ResponseHead)> {
+    async fn converted(self: Box<Self>) -> Result<(Converted, ResponseHead), Failure> {
         self.whole().await?.converted().await
     }
 
@@ -247,7 +242,7 @@ impl IncomingResponse {
                 ErrorResponse::hiding(head.status, head.headers, body.freeze(), secrets),
             ))
         };
-        head.offload_if_long(length, error).await.unwrap_or_else(|failed| failed)
+        head.offload_if_long(length, error).await.unwrap_or_else(|failed| failed.error)
     }
 }
 

@@ -1,33 +1,39 @@
-//! The attempts at a request: what may be retried, and after which wait.
+//! The loop over the attempts at a request, and the report of each.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, StatusCode};
-use tracing::{Instrument, debug, debug_span, warn};
+use reqwest::StatusCode;
+use tracing::{Instrument, debug, debug_span};
 
-use super::exchange::Attempts;
-use super::failure::timed_out;
-use super::metrics::AttemptReport;
-use super::{IncomingResponse, Retry, Transport, TransportRequest};
+use super::failure::{Failure, timed_out};
+use super::metrics::{AttemptReport, ByteCounter};
+use super::retries::Retries;
+use super::timeouts::ActiveTimeouts;
+use super::{IncomingResponse, Transport, TransportRequest};
 use crate::error::redact::redact;
 use crate::error::redact::secrets::Secrets;
-use crate::error::{Error, ErrorKind, Result, is_idempotent};
+use crate::error::{Error, RequestInfo};
 use crate::runtime;
-use crate::transport::retry_policy::{RetryPolicy, retry_after};
-use crate::transport::timeouts::ActiveTimeouts;
 
 impl Transport {
+    /// Returns what errors of a request say about it.
+    pub(crate) fn info(&self, outgoing: &TransportRequest) -> RequestInfo {
+        let request = &outgoing.request;
+        RequestInfo::new(outgoing.operation, request.method(), request.url())
+            .hiding(Secrets::from(self.credentials.known()))
+    }
+
     /// Sends a request until it succeeds or may not be retried. `read` reads the response: a response that is
     /// truncated in its body is a failed attempt too.
     pub(crate) fn fetch<T, F>(
         self: Arc<Self>,
         outgoing: TransportRequest,
         read: impl Fn(Box<IncomingResponse>) -> F,
-    ) -> impl Future<Output = Result<T>>
+    ) -> impl Future<Output = Result<T, Failure>>
     where
-        F: Future<Output = Result<T>>,
+        F: Future<Output = Result<T, Failure>>,
     {
         let span = debug_span!(
             "synapse",
@@ -41,42 +47,21 @@ impl Transport {
 
     async fn attempts<T, F>(
         self: Arc<Self>,
-        outgoing: TransportRequest,
+        mut outgoing: TransportRequest,
         read: impl Fn(Box<IncomingResponse>) -> F,
-    ) -> Result<T>
+    ) -> Result<T, Failure>
     where
-        F: Future<Output = Result<T>>,
+        F: Future<Output = Result<T, Failure>>,
     {
-        let TransportRequest {
-            mut request,
-            operation,
-            timeouts,
-            retry,
-            activity,
-            new_connection,
-            no_decompression,
-            allow_cross_origin,
-            throttled,
-        } = outgoing;
-        let began = self.clock.now();
-        let timeouts = timeouts.start();
-        let mut attempts = Attempts {
-            operation,
-            timeouts,
-            activity: activity.as_ref(),
-            new_connection,
-            no_decompression,
-            allow_cross_origin,
-            byte_counter: Arc::default(),
-        };
-        let mut number = 1;
+        let timeouts = outgoing.timeouts.start();
+        // A streamed body can only be sent once.
+        let is_kept = outgoing.streamed.is_none();
+        let mut retries = Retries::new(&self, outgoing.retry.policy.clone(), timeouts.deadline);
         loop {
-            // `None` if the body is streamed: it can only be sent once.
-            let again = request.try_clone();
-            let method = request.method().clone();
-            let started = Instant::now();
+            let (number, started) = (retries.failures() + 1, Instant::now());
+            let byte_counter = Arc::default();
             // A separate statement, so that both futures can use the same memory.
-            let response = self.exchange(request, again.as_ref(), &attempts).await;
+            let response = self.exchange(&mut outgoing, timeouts, &byte_counter).await;
             let mut outcome = match response {
                 Ok(response) => {
                     let status = response.status();
@@ -86,103 +71,53 @@ impl Transport {
                     };
                     value.map(|value| (value, status))
                 }
-                Err(error) => Err(error),
+                Err(failure) => Err(failure),
             };
             let wait = match &mut outcome {
-                Err(error) if again.is_some() => {
-                    self.wait_after(error, &method, &retry, number, began, attempts.timeouts)
+                Err(failure) if is_kept => {
+                    let method = outgoing.request.method();
+                    match failure.may_be_resent(method, outgoing.retry.repeatable) {
+                        true => retries.wait_after(&mut failure.error),
+                        false => None,
+                    }
                 }
                 _ => None,
             };
-            self.report(&outcome, &method, number, started.elapsed(), wait, &attempts);
-            let error = match outcome {
+            self.report(&outcome, &outgoing, number, started.elapsed(), wait, &byte_counter);
+            let failure = match outcome {
                 Ok((value, _)) => {
                     self.bucket.refill();
                     return Ok(value);
                 }
-                Err(error) => error,
+                Err(failure) => failure,
             };
             if let (Some(throttled), Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)) =
-                (&throttled, error.status())
+                (&outgoing.throttled, failure.error.status())
             {
                 throttled.fetch_add(1, Ordering::Relaxed);
             }
-            let (Some(wait), Some(again)) = (wait, again) else { return Err(error.after_attempts(number)) };
+            let Some(wait) = wait else {
+                return Err(failure.map(|error| error.after_attempts(number)));
+            };
             self.clock.sleep(wait).await;
-            attempts.new_connection = error.lost_connection();
-            attempts.byte_counter = Arc::default();
-            request = again;
-            number += 1;
+            outgoing.new_connection = failure.lost_connection();
         }
-    }
-
-    /// Returns the wait before the next attempt; `None` if there is no next attempt.
-    fn wait_after(
-        &self,
-        error: &mut Error,
-        method: &Method,
-        retry: &Retry,
-        number: u32,
-        began: Instant,
-        timeouts: ActiveTimeouts,
-    ) -> Option<Duration> {
-        let wanted = retry.unknown_outcome && error.is_unknown_outcome();
-        if !(wanted || may_be_sent_again(error, method)) {
-            return None;
-        }
-        self.backoff(&retry.policy, number - 1, began, timeouts.deadline, error)
-    }
-
-    /// Returns the wait before retry number `retry`, counted from 0, of a request that began at `began`;
-    /// `None` if it may not be retried. If the client's retry budget forbids it, the error's message says so.
-    pub(crate) fn backoff(
-        &self,
-        policy: &RetryPolicy,
-        retry: u32,
-        began: Instant,
-        deadline: Option<Instant>,
-        error: &mut Error,
-    ) -> Option<Duration> {
-        if retry >= policy.retries {
-            return None;
-        }
-        let asked = error.response().and_then(|response| retry_after(response.headers(), self.clock.date()));
-        let wait = policy.wait(retry, asked, &*self.clock);
-        if self.clock.now().duration_since(began).saturating_add(wait) > policy.max_elapsed {
-            return None;
-        }
-        if deadline.is_some_and(|deadline| deadline.saturating_duration_since(Instant::now()) <= wait) {
-            return None;
-        }
-        if !self.bucket.take(policy.retry_budget) {
-            warn!(
-                budget = policy.retry_budget,
-                "too many requests of this client fail: this one isn't retried"
-            );
-            let retries = policy.retry_budget;
-            error.add(&format!(
-                "not retried, since too many requests of this client fail: its budget of {retries} retries is used up \
-                 (`RetryPolicy::retry_budget`)"
-            ));
-            return None;
-        }
-        Some(wait)
     }
 
     fn report<T>(
         &self,
-        outcome: &Result<(T, reqwest::StatusCode)>,
-        method: &Method,
+        outcome: &Result<(T, StatusCode), Failure>,
+        outgoing: &TransportRequest,
         attempt: u32,
         duration: Duration,
         retry_in: Option<Duration>,
-        attempts: &Attempts<'_>,
+        byte_counter: &ByteCounter,
     ) {
         let (status, error) = match outcome {
             Ok((_, status)) => (Some(*status), None),
-            Err(error) => (error.status(), Some(error)),
+            Err(failure) => (failure.error.status(), Some(&failure.error)),
         };
-        let bytes_received = attempts.byte_counter.bytes();
+        let bytes_received = byte_counter.bytes();
         let number = status.map(|status| status.as_u16());
         match error {
             None => debug!(attempt, status = number, bytes = bytes_received, ?duration, "succeeded"),
@@ -192,8 +127,8 @@ impl Transport {
         }
         if let Some(observer) = &self.observer {
             observer(&AttemptReport {
-                operation: attempts.operation,
-                method,
+                operation: outgoing.operation,
+                method: outgoing.request.method(),
                 attempt,
                 status,
                 error: error.map(Error::kind),
@@ -210,32 +145,13 @@ async fn in_time<T, F>(
     response: Box<IncomingResponse>,
     timeouts: ActiveTimeouts,
     read: impl Fn(Box<IncomingResponse>) -> F,
-) -> Result<T>
+) -> Result<T, Failure>
 where
-    F: Future<Output = Result<T>>,
+    F: Future<Output = Result<T, Failure>>,
 {
     let (info, head) = (response.info().clone(), response.head());
     match timeouts.within(read(response)).await {
         Ok(outcome) => outcome,
-        Err(elapsed) => Err(timed_out(elapsed, &info).answered(head)),
-    }
-}
-
-/// Returns whether a failed request may be retried without the server acting on it twice.
-pub(crate) fn may_be_sent_again(error: &Error, method: &Method) -> bool {
-    // An OPTIONS request has no unknown outcome, but isn't retried.
-    let repeatable = is_idempotent(method) && *method != Method::OPTIONS;
-    let status = error.status().map(|status| status.as_u16()).unwrap_or_default();
-    match error.kind() {
-        ErrorKind::Connect => true,
-        ErrorKind::Timeout | ErrorKind::ConnectionLost => repeatable,
-        ErrorKind::Decode => repeatable && error.is_cut_off(),
-        ErrorKind::Status if repeatable => {
-            matches!(status, 408 | 429 | 502 | 503 | 504 | 520..=524)
-                || (status == 500 && method == Method::GET)
-        }
-        // A 503 from a gateway itself is an unknown outcome.
-        ErrorKind::Status => matches!(status, 429 | 503),
-        _ => false,
+        Err(elapsed) => Err(timed_out(elapsed, &info).map(|error| error.answered(head))),
     }
 }

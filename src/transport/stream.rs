@@ -82,7 +82,9 @@ impl Stream for ByteStream {
             {
                 waiter.answered();
             }
-            return Poll::Ready(chunk.map(|chunk| chunk.map_err(|error| body_failure(error, &self.info))));
+            return Poll::Ready(
+                chunk.map(|chunk| chunk.map_err(|error| body_failure(error, &self.info).error)),
+            );
         }
         loop {
             let idle_at = saturating_deadline(Instant::now(), self.timeouts.idle);
@@ -98,7 +100,7 @@ impl Stream for ByteStream {
             // The consumer polled late, after the time-out: that was the consumer's delay, not the server's.
             let late = Instant::now().saturating_duration_since(due);
             if elapsed == Elapsed::Total || late < self.timeouts.idle / 4 {
-                return Poll::Ready(Some(Err(timed_out(elapsed, &self.info))));
+                return Poll::Ready(Some(Err(timed_out(elapsed, &self.info).error)));
             }
         }
     }

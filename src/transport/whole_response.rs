@@ -7,12 +7,12 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
 
-use super::failure::timed_out;
+use super::failure::{Failure, Reason, timed_out};
 use super::timeouts::ActiveTimeouts;
 use crate::error::json_text::decode::{Problem, decode};
 use crate::error::redact::{excerpt, excerpt_without};
 use crate::error::response::ErrorResponse;
-use crate::error::{Error, ErrorKind, RequestInfo, Result, shown_status};
+use crate::error::{Error, ErrorKind, RequestInfo, shown_status};
 use crate::runtime::blocking::{blocking, takes_long};
 use crate::url_conversion::{Conversions, Converted, Unconverted, Undelivered};
 
@@ -40,7 +40,7 @@ impl WholeResponse {
     pub(crate) async fn inspected<T: Send + 'static>(
         self,
         read: impl FnOnce(&Bytes) -> Result<T, Problem> + Send + 'static,
-    ) -> Result<(T, WholeResponse)> {
+    ) -> Result<(T, WholeResponse), Failure> {
         let WholeResponse { body, head, conversions } = self;
         let length = body.len();
         let read = move |head: ResponseHead| match read(&body) {
@@ -55,7 +55,7 @@ impl WholeResponse {
     pub(crate) async fn decoded<T: Send + 'static>(
         self,
         decode: impl FnOnce(&Bytes) -> Result<T, Problem> + Send + 'static,
-    ) -> Result<(T, ResponseParts)> {
+    ) -> Result<(T, ResponseParts), Failure> {
         let (Converted { body, unconverted, undelivered }, head) = self.converted().await?;
         let length = body.len();
         let decode = move |head: ResponseHead| match decode(&body) {
@@ -67,7 +67,7 @@ impl WholeResponse {
         head.offload_if_long(length, decode).await
     }
 
-    pub(super) async fn converted(self) -> Result<(Converted, ResponseHead)> {
+    pub(super) async fn converted(self) -> Result<(Converted, ResponseHead), Failure> {
         let WholeResponse { body, head, conversions } = self;
         match conversions {
             Some((conversions, page)) => Box::pin(head.convert(body, conversions, page)).await,
@@ -126,16 +126,15 @@ impl ResponseHead {
         body: Bytes,
         conversions: Arc<Conversions>,
         page: bool,
-    ) -> Result<(Converted, ResponseHead)> {
+    ) -> Result<(Converted, ResponseHead), Failure> {
         match self.timeouts.within(conversions.apply(body, page, &self.info.secrets)).await {
             Ok(Ok(converted)) => Ok((converted, self)),
-            Ok(Err(error)) => Err(error.of(self.info)),
+            Ok(Err(error)) => Err(error.of(self.info).into()),
             Err(elapsed) => {
                 let response =
                     ErrorResponse::hiding(self.status, self.headers, Bytes::new(), self.info.secrets.clone());
                 Err(timed_out(elapsed, &self.info)
-                    .answered(response)
-                    .during("converting the URLs of the response"))
+                    .map(|error| error.answered(response).during("converting the URLs of the response")))
             }
         }
     }
@@ -144,20 +143,23 @@ impl ResponseHead {
     pub(super) async fn offload_if_long<T: Send + 'static>(
         self,
         length: usize,
-        work: impl FnOnce(ResponseHead) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
+        work: impl FnOnce(ResponseHead) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
         if !takes_long(length) {
             return work(self);
         }
         let (timeouts, info) = (self.timeouts, self.info.clone());
         match Box::pin(timeouts.within(blocking(move || work(self)))).await {
             Ok(Ok(done)) => done,
-            Ok(Err(stopped)) => Err(stopped.of(info)),
+            Ok(Err(stopped)) => Err(stopped.of(info).into()),
             Err(elapsed) => Err(timed_out(elapsed, &info)),
         }
     }
 
-    pub(super) async fn decode<T: DeserializeOwned + Send + 'static>(self, body: Bytes) -> Result<T> {
+    pub(super) async fn decode<T: DeserializeOwned + Send + 'static>(
+        self,
+        body: Bytes,
+    ) -> Result<T, Failure> {
         let length = body.len();
         self.offload_if_long(length, move |head| {
             decode(&body).map_err(|problem| head.into_undecodable(body, &problem))
@@ -165,10 +167,11 @@ impl ResponseHead {
         .await
     }
 
-    fn into_undecodable(mut self, body: Bytes, problem: &Problem) -> Error {
+    fn into_undecodable(mut self, body: Bytes, problem: &Problem) -> Failure {
         let headers = std::mem::take(&mut self.headers);
         let response = ErrorResponse::hiding(self.status, headers, body, self.info.secrets.clone());
-        self.undecodable(response, problem)
+        let reason = if problem.cut_off { Reason::Truncated } else { Reason::Kind };
+        Failure { error: self.undecodable(response, problem), reason }
     }
 
     fn undecodable(&self, response: ErrorResponse, problem: &Problem) -> Error {
@@ -184,12 +187,11 @@ impl ResponseHead {
             format!("{}, but the response can't be used{kind}{place}: {message}", shown_status(self.status));
         // A truncated response, or one from a proxy in front of the backend, doesn't show what the backend
         // did.
-        let error = match !self.info.is_idempotent() && (problem.cut_off || !json) {
+        let error = match !self.info.may_be_resent() && (problem.cut_off || !json) {
             true => Error::unknown_outcome(message),
             false => Error::new(ErrorKind::Decode, message),
         };
         let error = error.of(self.info.clone()).answered(response);
-        let error = if problem.cut_off { error.cut_off() } else { error };
         if path.is_empty() { error } else { error.at_path(path) }
     }
 }

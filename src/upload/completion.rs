@@ -7,13 +7,14 @@ use serde::{Deserialize, Deserializer};
 
 use super::engine::UploadEngine;
 use super::progress::UploadPhase;
-use super::protocol::{AfterCompletion, after_completion, is_complete, of_another, same_id};
+use super::protocol::{AfterCompletion, after_completion, is_complete, is_lost, of_another, same_id};
 use crate::error::json_text::decode::decode;
 use crate::error::redact::excerpt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::generated::raw::types::ChunkedUpload;
 use crate::runtime::blocking::blocking;
 use crate::runtime::deadline::within;
+use crate::transport::{Failure, IncomingResponse};
 use crate::upload::session::is_md5;
 use crate::values::json::Json;
 
@@ -43,16 +44,18 @@ impl UploadEngine<'_> {
             unchanged.map_err(|error| self.mark_unrecoverable(error))?;
         }
         let Some(remote) = &self.remote else { return Ok(None) };
-        let error = match self.post(remote.url.clone(), &md5).await {
+        let failure = match self.post(remote.url.clone(), &md5).await {
             Ok(response) => {
                 return self
                     .checked(response, Some(&md5))
                     .map(Some)
                     .map_err(|error| self.mark_unrecoverable(error));
             }
-            Err(error) => error,
+            Err(failure) => failure,
         };
-        match after_completion(&error) {
+        let after = after_completion(&failure);
+        let error = failure.error;
+        match after {
             AfterCompletion::GiveUp => Err(error),
             AfterCompletion::Again => self.fail(error).map(|_| None),
             AfterCompletion::Restart => {
@@ -71,24 +74,25 @@ impl UploadEngine<'_> {
     /// # Errors
     /// Also returns an error if the response is a success but doesn't confirm the completion of this upload.
     /// The outcome is unknown then.
-    async fn post(&self, url: Url, md5: &str) -> Result<ChunkedUpload> {
+    async fn post(&self, url: Url, md5: &str) -> Result<ChunkedUpload, Failure> {
         let Some(remote) = &self.remote else {
-            return Err(Error::new(ErrorKind::Upload, "there is no upload"));
+            return Err(Error::new(ErrorKind::Upload, "there is no upload").into());
         };
         let call = self.client.call(|raw| raw.complete_chunked_upload(&remote.id, |body| body.md5(md5)));
         let mut call = call.with_options(self.requests.clone()).read_timeout(self.options.completion_timeout);
         if let Some(timeout) = self.time_left(self.client.settings().timeout) {
             call = call.timeout(timeout);
         }
-        let mut prepared = call.prepare()?;
-        *prepared.request.url_mut() = url;
-        let info = prepared.info();
+        let mut request = call.prepare()?;
+        *request.request.url_mut() = url;
+        let transport = self.client.transport().clone();
+        let info = transport.info(&request);
         let read = |body: &bytes::Bytes| {
             let response = decode::<ChunkedUpload>(body)?;
             Ok((response, decode::<CompletionState>(body).is_ok_and(|state| state.completed_at)))
         };
-        let ((response, is_incomplete), _) =
-            prepared.fetch(async |response| response.whole().await?.decoded(read).await).await?;
+        let whole = async |response: Box<IncomingResponse>| response.whole().await?.decoded(read).await;
+        let ((response, is_incomplete), _) = transport.fetch(request, whole).await?;
         let problem = if !same_id(&response.id, &remote.id) {
             of_another(&response)
         } else if is_incomplete {
@@ -96,7 +100,7 @@ impl UploadEngine<'_> {
         } else {
             return Ok(response);
         };
-        Err(Error::unknown_outcome(problem).of(info))
+        Err(Error::unknown_outcome(problem).of(info).into())
     }
 
     /// Polls until the server says that the upload is complete: it may still be assembling the file.
@@ -113,7 +117,8 @@ impl UploadEngine<'_> {
                         .map(Some)
                         .map_err(|error| self.mark_unrecoverable(error));
                 }
-                Err(error) if matches!(after_completion(&error), AfterCompletion::Restart) => {
+                // The server has lost the upload.
+                Err(error) if is_lost(&error) => {
                     self.restart(error)?;
                     self.progress.enter(UploadPhase::Sending, 0);
                     return Ok(None);
@@ -122,7 +127,7 @@ impl UploadEngine<'_> {
                 Err(refused) if refused.is_unauthorized() || refused.is_forbidden() => break,
                 response => is_incomplete = response.is_ok(),
             }
-            let wait = self.policy.wait(attempt, None, &*transport.clock).max(MIN_POLL_INTERVAL);
+            let wait = self.retries.backoff(attempt).max(MIN_POLL_INTERVAL);
             let spent = transport.clock.now().duration_since(began);
             if spent.saturating_add(wait) > self.options.completion_timeout
                 || self.time_left(None).is_some_and(|left| left <= wait)

@@ -24,7 +24,7 @@ use crate::generated::raw::types::{ChunkedUpload, UploadId};
 use crate::runtime::deadline::within;
 use crate::transport::retry_policy::RetryPolicy;
 use crate::transport::timeouts::Activity;
-use crate::transport::{IncomingResponse, TransportRequest};
+use crate::transport::{Failure, IncomingResponse, Reason, Retries, StreamedBody};
 use crate::upload::session::{PrefixDigest, id_problem};
 
 /// Default chunk size of a one-shot source, in bytes; the chunk is kept in memory.
@@ -53,7 +53,7 @@ pub(super) struct UploadEngine<'a> {
     pub(super) requests: CallOptions,
     /// The deadline of the whole upload.
     pub(super) deadline: Option<Instant>,
-    pub(super) policy: RetryPolicy,
+    pub(super) retries: Retries<'a>,
     file_name: &'a str,
     pub(super) chunk_size: u64,
     pub(super) size: u64,
@@ -72,10 +72,9 @@ pub(super) struct UploadEngine<'a> {
     /// The last chunk's connection was lost, so the next chunk uses a new one.
     new_connection: bool,
     /// Failures since the upload last made progress.
-    failures: u32,
     restarted: bool,
     /// The redirect that the next chunk follows, once.
-    redirect: Option<Url>,
+    redirect: Option<Box<Url>>,
     /// What the server has can't be used any more.
     lost: bool,
 }
@@ -108,12 +107,16 @@ pub(crate) async fn upload(
         (None, Some(_)) => CHUNK_SIZE,
         (None, None) => ONE_SHOT_CHUNK_SIZE,
     };
+    let policy = requests.retry_policy(&client.settings().retry);
+    // A chunk may take longer than a retry policy allows: only the number of failures limits it.
+    let policy = RetryPolicy { max_elapsed: Duration::MAX, ..policy };
+    let retries = Retries::new(client.transport(), policy, deadline);
     let mut engine = UploadEngine {
         client,
         options,
         requests: requests.of_each_request(),
         deadline,
-        policy: requests.retry_policy(&client.settings().retry),
+        retries,
         file_name: options.file_name.as_deref().unwrap_or(&file_name),
         chunk_size: options.chunk_size.unwrap_or(default_size),
         size,
@@ -126,7 +129,6 @@ pub(crate) async fn upload(
         offset: 0,
         progress_offset: 0,
         new_connection: false,
-        failures: 0,
         restarted: false,
         redirect: None,
         lost: false,
@@ -172,9 +174,9 @@ impl<'a> UploadEngine<'a> {
     async fn chunk(&mut self) -> Result<()> {
         let range = self.offset..self.size.min(self.offset.saturating_add(self.chunk_size));
         self.progress.at(range.start);
-        let mut error = match self.send(range.clone()).await {
+        let failure = match self.send(range.clone()).await {
             Ok(response) if self.remote.as_ref().is_some_and(|remote| !same_id(&remote.id, &response.id)) => {
-                Error::new(ErrorKind::Decode, of_another(&response))
+                Error::new(ErrorKind::Decode, of_another(&response)).into()
             }
             // The server may have responded before the whole chunk was sent.
             Ok(response) => match next_offset(
@@ -200,13 +202,15 @@ impl<'a> UploadEngine<'a> {
                 }
                 Err(problem) => return Err(self.mark_unrecoverable(Error::new(ErrorKind::Upload, problem))),
             },
-            Err(error) => error,
+            Err(failure) => failure,
         };
-        if let Some(failure) = self.chunk_source.failure() {
-            return Err(failure);
+        if let Some(error) = self.chunk_source.failure() {
+            return Err(error);
         }
-        self.new_connection = error.lost_connection();
-        match after_chunk(&error, self.remote.is_some()) {
+        self.new_connection = failure.lost_connection();
+        let after = after_chunk(&failure, self.remote.is_some());
+        let Failure { error, reason } = failure;
+        match after {
             AfterChunk::GiveUp if error.is_too_large() => {
                 let bytes = range.end - range.start;
                 Err(error.during(format!(
@@ -216,7 +220,9 @@ impl<'a> UploadEngine<'a> {
             AfterChunk::GiveUp => Err(error),
             AfterChunk::Restart => self.restart(error),
             AfterChunk::Again => {
-                self.redirect = error.redirect().cloned();
+                if let Reason::Redirected(target) = reason {
+                    self.redirect = Some(target);
+                }
                 self.fail(error).map(drop)
             }
             AfterChunk::Ask => {
@@ -224,33 +230,30 @@ impl<'a> UploadEngine<'a> {
                 self.resync(error).await
             }
             AfterChunk::WaitAndAsk => {
-                let Some(wait) = self.wait_after(&mut error) else {
-                    return Err(error.after_attempts(self.failures.saturating_add(1)));
-                };
-                self.client.transport().clock.sleep(wait).await;
+                let error = self.retries.wait(error).await?;
                 self.resync(error).await
             }
         }
     }
 
-    async fn send(&mut self, range: Range<u64>) -> Result<ChunkedUpload> {
+    async fn send(&mut self, range: Range<u64>) -> Result<ChunkedUpload, Failure> {
         // Once the chunk before is hashed, its buffers can be reused, and a session can contain its digest.
         within(self.deadline, "hashing the file", self.digest.wait_for(range.start)).await??;
         let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, self.size);
-        let mut prepared = match &self.remote {
+        let mut outgoing = match &self.remote {
             None => {
                 self.call_upload(|raw| raw.start_chunked_upload("").content_range(content_range)).prepare()?
             }
             Some(remote) => {
                 let id = &remote.id;
                 let call = self.call_upload(|raw| raw.upload_chunk(id, "").content_range(content_range));
-                let mut prepared = call.prepare()?;
-                *prepared.request.url_mut() = remote.url.clone();
-                prepared
+                let mut outgoing = call.prepare()?;
+                *outgoing.request.url_mut() = remote.url.clone();
+                outgoing
             }
         };
         if let Some(target) = self.redirect.take() {
-            *prepared.request.url_mut() = target;
+            *outgoing.request.url_mut() = *target;
         }
         let activity = Activity::new();
         let lease = self.chunk_source.lease(range.start)?;
@@ -263,20 +266,11 @@ impl<'a> UploadEngine<'a> {
         };
         let (body, form) = form.ok_or_else(too_long)?;
         let form = HeaderValue::from_str(&form).map_err(|error| Error::invalid_input(error.to_string()))?;
-        prepared.request.headers_mut().insert(CONTENT_TYPE, form);
-        *prepared.request.body_mut() = Some(Body::wrap(body));
-        let request = TransportRequest {
-            request: prepared.request,
-            operation: prepared.operation,
-            timeouts: prepared.timeouts,
-            retry: prepared.retry,
-            activity: Some(activity),
-            new_connection: self.new_connection,
-            no_decompression: false,
-            allow_cross_origin: false,
-            throttled: None,
-        };
-        prepared.transport.fetch(request, IncomingResponse::json).await
+        outgoing.request.headers_mut().insert(CONTENT_TYPE, form);
+        *outgoing.request.body_mut() = None;
+        outgoing.streamed = Some(StreamedBody { body: Body::wrap(body), activity: Some(activity) });
+        outgoing.new_connection = self.new_connection;
+        self.client.transport().clone().fetch(outgoing, IncomingResponse::json).await
     }
 
     /// Returns a call with the time-outs of a chunk.
@@ -345,9 +339,10 @@ impl<'a> UploadEngine<'a> {
         let response = match self.fetch_upload(&remote.id).await {
             Ok(response) => response,
             Err(error) => {
-                return match after_chunk(&error, true) {
-                    AfterChunk::Restart => self.restart(error).map(|()| None),
-                    _ => Err(error),
+                let failure = Failure::from(error);
+                return match after_chunk(&failure, true) {
+                    AfterChunk::Restart => self.restart(failure.error).map(|()| None),
+                    _ => Err(failure.error),
                 };
             }
         };
@@ -377,7 +372,7 @@ impl<'a> UploadEngine<'a> {
             || (offset == self.size && offset > self.progress_offset)
         {
             self.progress_offset = offset;
-            self.failures = 0;
+            self.retries.restart();
         }
         self.offset = offset;
     }
@@ -413,23 +408,13 @@ impl<'a> UploadEngine<'a> {
 
     /// Counts a failure, and returns it. Too many failures in a row end the upload.
     pub(super) fn fail(&mut self, error: Error) -> Result<Error> {
-        self.failures = self.failures.saturating_add(1);
-        match self.failures > self.policy.retries.max(1) {
-            false => Ok(error),
-            true => {
-                Err(error.during(format!("the upload makes no progress, after {} attempts", self.failures)))
+        match self.retries.count() {
+            true => Ok(error),
+            false => {
+                let failures = self.retries.failures();
+                Err(error.during(format!("the upload makes no progress, after {failures} attempts")))
             }
         }
-    }
-
-    /// Returns how long to wait after a failure; `None` after too many failures.
-    fn wait_after(&mut self, error: &mut Error) -> Option<Duration> {
-        let transport = self.client.transport();
-        // A chunk may take longer than a retry policy allows: only the number of failures limits it.
-        let wait =
-            transport.backoff(&self.policy, self.failures, transport.clock.now(), self.deadline, error)?;
-        self.failures = self.failures.saturating_add(1);
-        Some(wait)
     }
 }
 

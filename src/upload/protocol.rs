@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::error::redact::excerpt;
 use crate::error::{Error, ErrorKind};
 use crate::generated::raw::types::{ChunkedUpload, UploadId};
+use crate::transport::{Failure, Reason};
 
 /// What follows a failed chunk.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,8 +24,9 @@ pub(super) enum AfterChunk {
 }
 
 /// Returns what follows a failed chunk. `known` is whether the upload's id is known.
-pub(super) fn after_chunk(error: &Error, known: bool) -> AfterChunk {
-    if error.renewed() || error.redirect().is_some() {
+pub(super) fn after_chunk(failure: &Failure, known: bool) -> AfterChunk {
+    let Failure { error, reason } = failure;
+    if matches!(reason, Reason::Renewed | Reason::Redirected(_)) {
         return AfterChunk::Again;
     }
     let status = error.status().map(|status| status.as_u16());
@@ -36,11 +38,17 @@ pub(super) fn after_chunk(error: &Error, known: bool) -> AfterChunk {
         // The response was cut off, or doesn't come from the backend: the chunk may have arrived, at least in
         // part.
         (ErrorKind::Decode, _) => AfterChunk::WaitAndAsk,
-        (ErrorKind::Status, Some(404 | 410)) if known => AfterChunk::Restart,
+        (ErrorKind::Status, _) if known && is_lost(error) => AfterChunk::Restart,
         (ErrorKind::Status, Some(400 | 409 | 416)) if known && is_offset_conflict(error) => AfterChunk::Ask,
         (ErrorKind::Status, Some(408 | 429 | 500..=599)) => AfterChunk::WaitAndAsk,
         _ => AfterChunk::GiveUp,
     }
+}
+
+/// Returns whether the server doesn't have the upload.
+pub(super) fn is_lost(error: &Error) -> bool {
+    error.kind() == ErrorKind::Status
+        && matches!(error.status().map(|status| status.as_u16()), Some(404 | 410))
 }
 
 /// Returns whether the server refused a chunk because of its offset.
@@ -66,8 +74,9 @@ pub(super) enum AfterCompletion {
 }
 
 /// Returns what follows a failed completion.
-pub(super) fn after_completion(error: &Error) -> AfterCompletion {
-    if error.renewed() {
+pub(super) fn after_completion(failure: &Failure) -> AfterCompletion {
+    let Failure { error, reason } = failure;
+    if *reason == Reason::Renewed {
         return AfterCompletion::Again;
     }
     let said = || error.response().map(|response| response.text().to_ascii_lowercase()).unwrap_or_default();
@@ -77,7 +86,7 @@ pub(super) fn after_completion(error: &Error) -> AfterCompletion {
             AfterCompletion::Ask
         }
         (ErrorKind::Decode, _) => AfterCompletion::Ask,
-        (ErrorKind::Status, Some(404 | 410)) => AfterCompletion::Restart,
+        (ErrorKind::Status, _) if is_lost(error) => AfterCompletion::Restart,
         (ErrorKind::Status, Some(400 | 409 | 422)) if said().contains("checksum") => {
             AfterCompletion::DigestMismatch
         }
@@ -152,12 +161,14 @@ mod tests {
         RequestInfo::new("upload_chunk", method, &"https://h/chunked_upload/1/".parse().unwrap())
     }
 
-    fn answered(method: &Method, status: u16, body: &'static str) -> Error {
+    fn answered(method: &Method, status: u16, body: &'static str) -> Failure {
         let status = StatusCode::from_u16(status).unwrap();
-        Error::status_error(
-            info(method),
-            ErrorResponse::new(status, HeaderMap::new(), Bytes::from_static(body.as_bytes())),
-        )
+        let response = ErrorResponse::new(status, HeaderMap::new(), Bytes::from_static(body.as_bytes()));
+        Error::status_error(info(method), response).into()
+    }
+
+    fn failed(kind: ErrorKind) -> Failure {
+        Error::new(kind, "x").into()
     }
 
     #[test]
@@ -189,13 +200,22 @@ mod tests {
                 "{status} {body} {known}"
             );
         }
-        assert_eq!(after_chunk(&Error::broken_off(info(&Method::PUT), "x"), false), AfterChunk::WaitAndAsk);
-        assert_eq!(after_chunk(&Error::new(ErrorKind::Connect, "x"), false), AfterChunk::WaitAndAsk);
-        assert_eq!(after_chunk(&Error::new(ErrorKind::Decode, "x").cut_off(), true), AfterChunk::WaitAndAsk);
-        assert_eq!(after_chunk(&Error::new(ErrorKind::Decode, "x"), true), AfterChunk::WaitAndAsk);
-        assert_eq!(after_chunk(&Error::new(ErrorKind::Decode, "x"), false), AfterChunk::WaitAndAsk);
-        assert_eq!(after_chunk(&Error::new(ErrorKind::CrossOrigin, "x"), true), AfterChunk::GiveUp);
-        assert_eq!(after_chunk(&answered(&Method::PUT, 401, "").after_renewal(), true), AfterChunk::Again);
+        assert_eq!(
+            after_chunk(&Failure::interrupted(info(&Method::PUT), "x"), false),
+            AfterChunk::WaitAndAsk
+        );
+        assert_eq!(after_chunk(&failed(ErrorKind::Connect), false), AfterChunk::WaitAndAsk);
+        assert_eq!(
+            after_chunk(&Failure { reason: Reason::Truncated, ..failed(ErrorKind::Decode) }, true),
+            AfterChunk::WaitAndAsk
+        );
+        assert_eq!(after_chunk(&failed(ErrorKind::Decode), true), AfterChunk::WaitAndAsk);
+        assert_eq!(after_chunk(&failed(ErrorKind::Decode), false), AfterChunk::WaitAndAsk);
+        assert_eq!(after_chunk(&failed(ErrorKind::CrossOrigin), true), AfterChunk::GiveUp);
+        assert_eq!(
+            after_chunk(&Failure { reason: Reason::Renewed, ..answered(&Method::PUT, 401, "") }, true),
+            AfterChunk::Again
+        );
     }
 
     #[test]
@@ -218,9 +238,9 @@ mod tests {
         ] {
             assert_eq!(after_completion(&answered(&Method::POST, status, body)), after, "{status} {body}");
         }
-        assert_eq!(after_completion(&Error::broken_off(info(&Method::POST), "x")), AfterCompletion::Ask);
-        assert_eq!(after_completion(&Error::new(ErrorKind::Decode, "x")), AfterCompletion::Ask);
-        assert_eq!(after_completion(&Error::new(ErrorKind::Connect, "x")), AfterCompletion::GiveUp);
+        assert_eq!(after_completion(&Failure::interrupted(info(&Method::POST), "x")), AfterCompletion::Ask);
+        assert_eq!(after_completion(&failed(ErrorKind::Decode)), AfterCompletion::Ask);
+        assert_eq!(after_completion(&failed(ErrorKind::Connect)), AfterCompletion::GiveUp);
     }
 
     #[test]

@@ -133,8 +133,7 @@ async fn compressed_error_body_is_read() {
 async fn compressed_length_is_not_body_length() {
     let server = Server::of([Act::Keep(labelled(200, "gzip", &gzip(&" ".repeat(300_000))))]).await;
     let (client, _) = client(&server.url);
-    let call = client.get_model(1).prepare().unwrap();
-    let mut stream = call.fetch(|response| async { Ok(response.stream()) }).await.unwrap();
+    let mut stream = client.get_model(1).fetch(|response| async { Ok(response.stream()) }).await.unwrap();
     assert_eq!(stream.content_length(), None);
     let mut length = 0;
     while let Some(chunk) = stream.next().await {

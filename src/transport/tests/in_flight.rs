@@ -76,8 +76,8 @@ async fn streamed_response_holds_no_slot() {
     let client = capped(&server.url, 1);
     let mut streams = Vec::new();
     for _ in 0..3 {
-        let prepared = client.get_model(2).prepare().unwrap();
-        streams.push(prepared.fetch(|response| async { Ok(response.stream()) }).await.unwrap());
+        let call = client.get_model(2);
+        streams.push(call.fetch(|response| async { Ok(response.stream()) }).await.unwrap());
     }
     client.get_model(1).await.unwrap();
     assert_eq!(server.count(), 4);

@@ -228,8 +228,11 @@ async fn https_to_http_is_refused() {
             let request = reqwest::Request::new(method.clone(), "https://h/models/".parse().unwrap());
             let info = crate::error::RequestInfo::new("", &method, request.url());
             let status = reqwest::StatusCode::from_u16(status).unwrap();
-            let to =
-                |url: &str| transport.redirected(Some(&request), url.parse().unwrap(), status, true, &info);
+            let to = |url: &str| {
+                transport
+                    .redirected(Some(&request), url.parse().unwrap(), status, true, &info)
+                    .map_err(crate::Error::from)
+            };
             for target in ["http://h/models/", "http://h:443/models/", "http://other/"] {
                 let error = to(target).failure();
                 assert_eq!(error.kind(), ErrorKind::CrossOrigin);

@@ -8,7 +8,7 @@ use crate::{ByteStream, ErrorKind};
 
 /// Returns the stream of a response; no operation of the current document returns one.
 async fn stream(client: &BackendClient) -> Result<ByteStream> {
-    client.get_model(1).prepare().unwrap().fetch(|response| async { Ok(response.stream()) }).await
+    client.get_model(1).fetch(|response| async { Ok(response.stream()) }).await
 }
 
 async fn read(mut stream: ByteStream) -> Result<Vec<u8>> {

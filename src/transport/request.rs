@@ -1,0 +1,96 @@
+//! [`TransportRequest`]: a request on its way, with the rules of sending it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Instant;
+
+use reqwest::header::HeaderName;
+use reqwest::{Body, Request, Url};
+
+use super::retry_policy::RetryPolicy;
+use super::timeouts::{Activity, Timeouts};
+use crate::url_conversion::Conversions;
+
+/// A request to send.
+pub(crate) struct TransportRequest {
+    /// Without a streamed body.
+    pub(crate) request: Request,
+    /// A body that can be sent only once.
+    pub(crate) streamed: Option<StreamedBody>,
+    /// The operation's id, for errors.
+    pub(crate) operation: &'static str,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: Retry,
+    /// What converts the response's URLs, and whether the response is a page of a list.
+    pub(crate) conversions: Option<(Arc<Conversions>, bool)>,
+    /// Use a new connection, because a pooled one has just failed.
+    pub(crate) new_connection: bool,
+    /// Return the body as it was sent, without decompression.
+    pub(crate) no_decompression: bool,
+    /// Another host, to which the backend redirects, may respond instead of the backend. A file's bytes are
+    /// often on another host; the pages of a list are not.
+    pub(crate) allow_cross_origin: bool,
+    /// Counts the responses that ask for fewer requests.
+    pub(crate) throttled: Option<Arc<AtomicU32>>,
+}
+
+/// A body that can be sent only once.
+pub(crate) struct StreamedBody {
+    pub(crate) body: Body,
+    /// Set if the body reports its progress itself.
+    pub(crate) activity: Option<Activity>,
+}
+
+/// How a request is retried.
+#[derive(Debug, Clone)]
+pub(crate) struct Retry {
+    pub(crate) policy: RetryPolicy,
+    /// The server may act on the request twice, whatever its method.
+    pub(crate) repeatable: bool,
+}
+
+impl TransportRequest {
+    /// Makes a request that only the backend itself may respond to.
+    pub(crate) fn new(
+        mut request: Request,
+        operation: &'static str,
+        timeouts: Timeouts,
+        retry: Retry,
+    ) -> Self {
+        // A body in memory can be copied.
+        let streamed = request.body_mut().take_if(|body| body.as_bytes().is_none());
+        TransportRequest {
+            request,
+            streamed: streamed.map(|body| StreamedBody { body, activity: None }),
+            operation,
+            timeouts,
+            retry,
+            conversions: None,
+            new_connection: false,
+            no_decompression: false,
+            allow_cross_origin: false,
+            throttled: None,
+        }
+    }
+
+    /// Returns the same request for another URL, with this deadline.
+    pub(crate) fn at(&self, url: Url, deadline: Option<Instant>) -> TransportRequest {
+        let mut request = Request::new(self.request.method().clone(), url);
+        *request.headers_mut() = self.request.headers().clone();
+        TransportRequest {
+            conversions: self.conversions.clone(),
+            allow_cross_origin: self.allow_cross_origin,
+            ..TransportRequest::new(
+                request,
+                self.operation,
+                Timeouts { deadline, ..self.timeouts },
+                self.retry.clone(),
+            )
+        }
+    }
+}
+
+/// Returns whether only the transport sets a header: a caller can't set it for a call.
+pub(crate) fn is_transport_header(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "host" | "content-length" | "transfer-encoding" | "connection" | "referer")
+}

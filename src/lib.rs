@@ -53,7 +53,7 @@ pub use reqwest;
 #[cfg(api = "models")]
 pub use api::models::{CreateModel, ModelFile};
 pub use call::custom_request::CustomRequest;
-pub use call::{Call, ResponseFuture};
+pub use call::{Call, CallOptions, ResponseFuture};
 pub use client::BackendClient;
 pub use client::builder::BackendClientBuilder;
 pub use download::cache::{CacheStatistics, FileCache, FileCacheBuilder};

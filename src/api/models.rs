@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::IntoFuture;
 
 use crate::call::option_setters::option_setters;
+use crate::call::options::HasOptions;
 use crate::call::{CallOptions, ResponseFuture};
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
@@ -145,7 +146,7 @@ impl CreateModel {
         options.end_by(deadline);
         let call = client.call(|raw| raw.create_model(|_| metadata.chunked_upload(&id)));
         let created = call.with_options(options).fetch(IncomingResponse::json_undelivered).await;
-        let created = created.map_err(|error| error.with_upload_id(id.to_string()));
+        let created = created.map_err(|error| error.with_upload_id(&id));
         // The session is kept while the upload is usable: a retry with other metadata sends no chunk again.
         if created.as_ref().err().is_none_or(refuses_upload) {
             forget_session(&settings, deadline).await;
@@ -180,6 +181,12 @@ impl IntoFuture for CreateModel {
 
     fn into_future(self) -> Self::IntoFuture {
         self.send()
+    }
+}
+
+impl HasOptions for CreateModel {
+    fn options_mut(&mut self) -> &mut CallOptions {
+        &mut self.options
     }
 }
 

@@ -3,31 +3,30 @@
 pub(crate) mod custom_request;
 pub(crate) mod future;
 pub(crate) mod option_setters;
+pub(crate) mod options;
 pub(crate) mod query;
 pub(crate) mod run_time_list;
 
 use std::fmt;
 use std::future::IntoFuture;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
-use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Request};
 use serde::de::DeserializeOwned;
 
 use self::custom_request::CustomRequest;
 pub use crate::call::future::ResponseFuture;
 use crate::call::option_setters::option_setters;
-use crate::client::{BackendClient, Settings};
+pub use crate::call::options::CallOptions;
+use crate::call::options::HasOptions;
+use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::generated::operation::{Operation, ResponseDecoder};
 use crate::generated::raw;
 use crate::generated::request::Base;
-use crate::transport::retry_policy::RetryPolicy;
-use crate::transport::timeouts::Timeouts;
-use crate::transport::{Failure, IncomingResponse, Retry, TransportRequest, is_transport_header};
-use crate::url_conversion::Conversions;
+use crate::transport::{Failure, IncomingResponse, Retry, TransportRequest};
 
 /// One call of an operation: await it, or [`send`](Call::send) it.
 ///
@@ -54,161 +53,6 @@ pub struct Call<B> {
     client: BackendClient,
     operation: B,
     options: CallOptions,
-}
-
-/// The options of a call.
-#[derive(Clone, Default)]
-pub(crate) struct CallOptions {
-    params: Vec<(String, Vec<String>)>,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    connect_timeout: Option<Duration>,
-    read_timeout: Option<Duration>,
-    timeout: Option<Duration>,
-    retries: Option<u32>,
-    retry: Option<RetryPolicy>,
-    idempotent: bool,
-    /// No other host may respond instead of the backend.
-    backend_only: bool,
-    conversions: Conversions,
-    /// Invalid options, reported when the call is sent.
-    problems: Vec<String>,
-}
-
-impl CallOptions {
-    pub(crate) fn set_param(&mut self, name: String, values: Vec<String>) {
-        self.params.retain(|(other, _)| *other != name);
-        self.params.push((name, values));
-    }
-
-    pub(crate) fn set_header(&mut self, name: &str, value: &str) {
-        match (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
-            (Ok(header), _) if is_transport_header(&header) => {
-                self.problems.push(format!("header `{name}`: the client sets it itself"));
-            }
-            (Ok(header), Ok(value)) => self.headers.push((header, value)),
-            (Err(_), _) => self.problems.push(format!("header {name:?}: it is not a valid header name")),
-            (_, Err(_)) => self
-                .problems
-                .push(format!("header `{name}`: its value contains a character not allowed in headers")),
-        }
-    }
-
-    pub(crate) fn set_connect_timeout(&mut self, timeout: Duration) {
-        self.connect_timeout = Some(timeout);
-    }
-
-    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
-        self.timeout = Some(timeout);
-    }
-
-    pub(crate) fn set_read_timeout(&mut self, timeout: Duration) {
-        self.read_timeout = Some(timeout);
-    }
-
-    pub(crate) fn set_retries(&mut self, retries: u32) {
-        self.retries = Some(retries);
-    }
-
-    pub(crate) fn set_retry(&mut self, policy: RetryPolicy) {
-        self.retry = Some(policy);
-    }
-
-    pub(crate) fn set_idempotent(&mut self, retry: bool) {
-        self.idempotent = retry;
-    }
-
-    pub(crate) fn conversions(&mut self) -> &mut Conversions {
-        &mut self.conversions
-    }
-
-    /// Returns the deadline of an operation that starts now.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        // A time beyond the clock's range is no limit.
-        self.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
-    }
-
-    /// Sets the time-out to the time that is left until `deadline`.
-    pub(crate) fn end_by(&mut self, deadline: Option<Instant>) {
-        if let Some(deadline) = deadline {
-            // If no time is left, the call times out; a time-out of zero would be an invalid option instead.
-            let left = deadline.saturating_duration_since(Instant::now());
-            self.timeout = Some(left.max(Duration::from_nanos(1)));
-        }
-    }
-
-    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
-        &self.headers
-    }
-
-    pub(crate) fn keep_headers(&mut self, keep: impl Fn(&HeaderName) -> bool) {
-        self.headers.retain(|(name, _)| keep(name));
-    }
-
-    /// Returns the time-outs of a request; those that aren't set are the client's.
-    pub(crate) fn timeouts(&self, settings: &Settings, list: bool) -> Timeouts {
-        Timeouts {
-            connect: self.connect_timeout.unwrap_or(settings.connect_timeout),
-            idle: self.read_timeout.unwrap_or_else(|| settings.read_timeout(list)),
-            total: self.timeout.or(settings.timeout),
-            deadline: None,
-        }
-    }
-
-    /// Returns the options that apply to each of a call's requests: headers, time-outs per request, and
-    /// retries.
-    pub(crate) fn of_each_request(&self) -> Self {
-        CallOptions {
-            headers: self.headers.clone(),
-            connect_timeout: self.connect_timeout,
-            read_timeout: self.read_timeout,
-            retries: self.retries,
-            retry: self.retry.clone(),
-            backend_only: true,
-            ..CallOptions::default()
-        }
-    }
-
-    /// Returns the call's retry policy, based on the client's `policy`.
-    pub(crate) fn retry_policy(&self, policy: &RetryPolicy) -> RetryPolicy {
-        let mut policy = self.retry.as_ref().unwrap_or(policy).clone();
-        policy.retries = self.retries.unwrap_or(policy.retries);
-        policy
-    }
-
-    /// Returns all invalid options.
-    pub(crate) fn problems(&self) -> Vec<String> {
-        let mut problems = self.problems.clone();
-        problems.extend(self.conversions.problems());
-        for (name, timeout) in [
-            ("timeout", self.timeout),
-            ("connect_timeout", self.connect_timeout),
-            ("read_timeout", self.read_timeout),
-        ] {
-            if timeout.is_some_and(|timeout| timeout.is_zero()) {
-                problems.push(format!("{name}: it is zero"));
-            }
-        }
-        problems
-    }
-}
-
-impl fmt::Debug for CallOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Custom parameters and headers may contain anything, even a token, so only their names are shown.
-        let names: Vec<_> = self.params.iter().map(|(name, _)| name).collect();
-        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("CallOptions")
-            .field("params", &names)
-            .field("headers", &headers)
-            .field("timeout", &self.timeout)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("read_timeout", &self.read_timeout)
-            .field("retries", &self.retries)
-            .field("retry", &self.retry)
-            .field("idempotent", &self.idempotent)
-            .field("conversions", &self.conversions)
-            .finish()
-    }
 }
 
 impl BackendClient {
@@ -268,7 +112,8 @@ impl<B: Operation> Call<B> {
         Call { client: self.client, operation: operation(self.operation), options: self.options }
     }
 
-    pub(crate) fn with_options(mut self, options: CallOptions) -> Self {
+    /// Replaces all options by `options`, such as those of another call.
+    pub fn with_options(mut self, options: CallOptions) -> Self {
         self.options = options;
         self
     }
@@ -360,6 +205,12 @@ impl<B: Operation> Call<B> {
 
     pub(crate) fn operation(&self) -> &B {
         &self.operation
+    }
+}
+
+impl<B> HasOptions for Call<B> {
+    fn options_mut(&mut self) -> &mut CallOptions {
+        &mut self.options
     }
 }
 

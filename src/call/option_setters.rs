@@ -1,6 +1,7 @@
-//! The setters of options, shared by all types that send requests. Each type has a field `options`.
+//! The setters of options, as methods of all types that send requests: a caller needs no trait in scope. Each type
+//! implements [`HasOptions`](super::options::HasOptions).
 
-/// The setters of all types that send one or several requests; they set the field `options`.
+/// The setters of all types that send one or several requests.
 macro_rules! sending_setters {
     () => {
         /// Sets a header of each request of this call.
@@ -10,48 +11,56 @@ macro_rules! sending_setters {
         /// call's own origin (scheme, host and port). Once a redirect leads to another origin, they are no
         /// longer sent, even if a later redirect leads back. Any other header is sent to every host that the
         /// request reaches, so don't put a token in it.
-        pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-            self.options.set_header(name.as_ref(), value.as_ref());
+        ///
+        /// It takes what [`reqwest::RequestBuilder::header`] takes.
+        pub fn header<K, V>(mut self, name: K, value: V) -> Self
+        where
+            K: TryInto<http::HeaderName, Error: Into<http::Error>> + std::fmt::Debug,
+            V: TryInto<http::HeaderValue, Error: Into<http::Error>>,
+        {
+            let shown = $crate::error::redact::excerpt(&format!("{name:?}"), 100);
+            let (name, value) = (name.try_into().map_err(Into::into), value.try_into().map_err(Into::into));
+            $crate::call::options::HasOptions::options_mut(&mut self).set_header(&shown, name, value);
             self
         }
 
         /// Sets how long making a connection for this call may take. A connect time-out that differs from the
         /// client's uses a separate connection pool; a client keeps the pools of the last few time-outs.
         pub fn connect_timeout(mut self, timeout: std::time::Duration) -> Self {
-            self.options.set_connect_timeout(timeout);
+            $crate::call::options::HasOptions::options_mut(&mut self).set_connect_timeout(timeout);
             self
         }
 
         /// Sets the idle time-out: the call fails if no byte is sent or received for this long.
         pub fn read_timeout(mut self, timeout: std::time::Duration) -> Self {
-            self.options.set_read_timeout(timeout);
+            $crate::call::options::HasOptions::options_mut(&mut self).set_read_timeout(timeout);
             self
         }
 
         /// Sets how long the whole call may take: all of its requests, waits and responses, and the work on
         /// this machine, such as conversions, decoding, files, and waiting for a thread that may block.
         pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
-            self.options.set_timeout(timeout);
+            $crate::call::options::HasOptions::options_mut(&mut self).set_timeout(timeout);
             self
         }
 
         /// Sets how often a request of this call is retried at most.
         pub fn max_retries(mut self, retries: u32) -> Self {
-            self.options.set_retries(retries);
+            $crate::call::options::HasOptions::options_mut(&mut self).set_retries(retries);
             self
         }
 
         /// Sets how often a request of this call is retried, and after which waits, instead of the client's
         /// policy.
         pub fn retry(mut self, policy: $crate::RetryPolicy) -> Self {
-            self.options.set_retry(policy);
+            $crate::call::options::HasOptions::options_mut(&mut self).set_retry(policy);
             self
         }
     };
 }
 pub(crate) use sending_setters;
 
-/// The setters of all types that make calls; they set the field `options`.
+/// The setters of all types that make calls.
 macro_rules! option_setters {
     () => {
         $crate::call::option_setters::sending_setters!();
@@ -68,7 +77,8 @@ macro_rules! option_setters {
             name: impl Into<String>,
             values: impl IntoIterator<Item = V>,
         ) -> Self {
-            self.options.set_param(name.into(), values.into_iter().map(|value| value.to_string()).collect());
+            $crate::call::options::HasOptions::options_mut(&mut self)
+                .set_param(name.into(), values.into_iter().map(|value| value.to_string()).collect());
             self
         }
 
@@ -76,7 +86,7 @@ macro_rules! option_setters {
         /// ([`is_unknown_outcome`](crate::Error::is_unknown_outcome)). Set it only if it does no harm that the
         /// server acts twice.
         pub fn idempotent(mut self, retry: bool) -> Self {
-            self.options.set_idempotent(retry);
+            $crate::call::options::HasOptions::options_mut(&mut self).set_idempotent(retry);
             self
         }
 
@@ -108,7 +118,9 @@ macro_rules! option_setters {
             field: impl AsRef<str>,
             convert: impl Fn(&str) -> String + Send + Sync + 'static,
         ) -> Self {
-            self.options.conversions().plain(field.as_ref(), convert);
+            $crate::call::options::HasOptions::options_mut(&mut self)
+                .conversions()
+                .plain(field.as_ref(), convert);
             self
         }
 
@@ -119,7 +131,9 @@ macro_rules! option_setters {
             field: impl AsRef<str>,
             converter: impl $crate::UrlConverter,
         ) -> Self {
-            self.options.conversions().with(field.as_ref(), converter);
+            $crate::call::options::HasOptions::options_mut(&mut self)
+                .conversions()
+                .with(field.as_ref(), converter);
             self
         }
 
@@ -140,14 +154,14 @@ macro_rules! option_setters {
         /// # }
         /// ```
         pub fn strict_conversions(mut self, strict: bool) -> Self {
-            self.options.conversions().strict = strict;
+            $crate::call::options::HasOptions::options_mut(&mut self).conversions().strict = strict;
             self
         }
 
         /// Leaves a URL unchanged if its conversion fails; a list
         /// [reports](crate::ListReport::conversion_failures) it. By default, such a failure ends the call.
         pub fn skip_failed_conversions(mut self, skip: bool) -> Self {
-            self.options.conversions().skip_failed = skip;
+            $crate::call::options::HasOptions::options_mut(&mut self).conversions().skip_failed = skip;
             self
         }
 
@@ -157,7 +171,8 @@ macro_rules! option_setters {
             mut self,
             callback: impl Fn(&$crate::ConversionFailure) + Send + Sync + 'static,
         ) -> Self {
-            self.options.conversions().on_failure = Some(std::sync::Arc::new(callback));
+            $crate::call::options::HasOptions::options_mut(&mut self).conversions().on_failure =
+                Some(std::sync::Arc::new(callback));
             self
         }
     };

@@ -233,7 +233,7 @@ impl CacheFetch<'_> {
         };
         let ToDownload { pending_entry, location, opened, validators } = last_lookup;
         if let Some((name, value)) = validators.and_then(|validators| validators.precondition()) {
-            download.options.set_header(name.as_str(), &value);
+            download = download.header(name, value);
         }
         download.download.in_cache = Some(pending_entry.clone());
         download.download.max_size = self.cache.largest_file();

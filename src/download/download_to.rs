@@ -15,6 +15,7 @@ use super::many::{BatchReporter, OnProgress};
 use super::{BatchProgress, Download, DownloadOptions};
 use crate::call::CallOptions;
 use crate::call::option_setters::sending_setters;
+use crate::call::options::HasOptions;
 use crate::client::BackendClient;
 use crate::download::cache::{FileCache, Lease};
 use crate::error::{Error, ErrorKind, Result};
@@ -274,6 +275,12 @@ impl UrlConverter for DownloadTo {
             (_, false) => Err(format!("download_to: {}", problems.join("; "))),
             _ => Ok(()),
         }
+    }
+}
+
+impl HasOptions for DownloadTo {
+    fn options_mut(&mut self) -> &mut CallOptions {
+        &mut self.options
     }
 }
 

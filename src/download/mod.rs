@@ -39,6 +39,7 @@ pub use download_to::{CacheLocation, DownloadTo};
 pub use many::{BatchProgress, DownloadAll};
 
 use crate::call::option_setters::sending_setters;
+use crate::call::options::HasOptions;
 use crate::call::{CallOptions, ResponseFuture};
 use crate::client::BackendClient;
 use crate::download::cache::default_key;
@@ -388,6 +389,12 @@ async fn write(
         | Completed::Damaged(problem)
         | Completed::Unexpected(problem)
         | Completed::Undecodable(problem) => Err(during(Error::new(ErrorKind::Download, problem))),
+    }
+}
+
+impl HasOptions for Download {
+    fn options_mut(&mut self) -> &mut CallOptions {
+        &mut self.options
     }
 }
 

@@ -43,10 +43,13 @@ impl Error {
             }
             line.extend([&*shown(request.method.as_str(), 64), " ", &*shown(&request.url, MAX_URL), ": "]);
         }
-        let attempts =
+        let mut end =
             if inner.attempts > 1 { format!(" (after {} attempts)", inner.attempts) } else { String::new() };
-        let room = MAX_DISPLAY.saturating_sub(line.len() + attempts.len() + "…".len());
-        line + &shown(&inner.message, room) + &attempts
+        if let Some(id) = self.request_id() {
+            end.extend([" (request id ", id, ")"]);
+        }
+        let room = MAX_DISPLAY.saturating_sub(line.len() + end.len() + "…".len());
+        line + &shown(&inner.message, room) + &end
     }
 }
 

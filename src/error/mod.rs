@@ -103,8 +103,6 @@ struct Inner {
     request: Option<RequestInfo>,
     response: Option<ErrorResponse>,
     json_path: Option<String>,
-    #[cfg(api = "uploads")]
-    upload_id: Option<String>,
     /// Typed details that an engine adds to the text; never shown.
     details: Extensions,
     timed_out: bool,
@@ -177,8 +175,6 @@ impl Error {
             request: None,
             response: None,
             json_path: None,
-            #[cfg(api = "uploads")]
-            upload_id: None,
             details: Extensions::new(),
             timed_out: false,
             attempts: 1,
@@ -276,12 +272,6 @@ impl Error {
         self
     }
 
-    #[cfg(api = "uploads")]
-    pub(crate) fn with_upload_id(mut self, id: impl Into<String>) -> Self {
-        self.0.upload_id = Some(id.into());
-        self
-    }
-
     /// Adds a typed detail. There is one detail per type.
     pub(crate) fn with_detail<D: Clone + Send + Sync + 'static>(mut self, detail: D) -> Self {
         self.0.details.insert(detail);
@@ -370,14 +360,6 @@ impl Error {
     /// Returns the path in the response's JSON at which decoding failed, such as `results[3].id`.
     pub fn json_path(&self) -> Option<&str> {
         self.0.json_path.as_deref()
-    }
-
-    /// Returns the id of the upload that was complete when creating the model failed. With
-    /// [`ModelFile::uploaded`](crate::ModelFile::uploaded) the model can be created without sending the file
-    /// again. Also set if the server never confirmed that the upload is complete.
-    #[cfg(api = "uploads")]
-    pub fn upload_id(&self) -> Option<&str> {
-        self.0.upload_id.as_deref()
     }
 }
 

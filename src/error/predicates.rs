@@ -17,9 +17,17 @@ impl Error {
         self.0.kind == ErrorKind::InvalidInput
     }
 
-    /// True if a file on this machine can't be read or written.
-    pub fn is_file(&self) -> bool {
+    /// True if a file on this machine can't be read or written. **What to do:** see the source, which is the
+    /// [`std::io::Error`].
+    #[doc(alias = "file")]
+    pub fn is_io(&self) -> bool {
         self.0.kind == ErrorKind::Io
+    }
+
+    /// True if the credentials provider failed. **What to do:** see the source, which is the provider's error.
+    #[doc(alias("auth", "token"))]
+    pub fn is_credentials(&self) -> bool {
+        self.0.kind == ErrorKind::Credentials
     }
 
     /// True if no connection could be made. **What to do:** check base URL, DNS, proxy and certificates. The
@@ -33,6 +41,31 @@ impl Error {
     /// [`is_unknown_outcome`](Error::is_unknown_outcome), which may be true as well.
     pub fn is_timeout(&self) -> bool {
         self.0.timed_out
+    }
+
+    /// True if a request that may be sent twice didn't complete, and all of its retries failed. **What to do:**
+    /// call again; if it happens often, check the network and the proxies in between.
+    pub fn is_connection_lost(&self) -> bool {
+        self.0.kind == ErrorKind::ConnectionLost
+    }
+
+    /// True if the same request may succeed later: no connection, a time-out, a broken connection, 408, 425, 429,
+    /// or a 5xx status that servers and gateways respond for a while. **What to do:** try again later, at the
+    /// earliest after [`retry_after`](Error::retry_after). If
+    /// [`is_unknown_outcome`](Error::is_unknown_outcome) is true as well, check the server's state first.
+    #[doc(alias = "retryable")]
+    pub fn is_transient(&self) -> bool {
+        match self.0.kind {
+            ErrorKind::Connect
+            | ErrorKind::Timeout
+            | ErrorKind::ConnectionLost
+            | ErrorKind::UnknownOutcome => true,
+            ErrorKind::Status => matches!(
+                self.status().map(|status| status.as_u16()),
+                Some(408 | 425 | 429 | 500 | 502..=504 | 520..=524)
+            ),
+            _ => self.0.timed_out,
+        }
     }
 
     /// True if the request was sent and it is unknown whether the server acted on it. **What to do:** check
@@ -86,6 +119,38 @@ impl Error {
     /// If the API has changed, update its document in `openapi/`.
     pub fn is_decode(&self) -> bool {
         self.0.kind == ErrorKind::Decode
+    }
+
+    /// True if the response is larger than `max_body_size`. **What to do:** raise the limit with
+    /// [`max_body_size`](crate::BackendClientBuilder::max_body_size), or ask for less.
+    pub fn is_body_limit(&self) -> bool {
+        self.0.kind == ErrorKind::BodyLimit
+    }
+
+    /// True if a link or a redirect leads where it isn't followed. **What to do:** check the base URL; the
+    /// message names the target.
+    #[doc(alias = "redirect")]
+    pub fn is_cross_origin(&self) -> bool {
+        self.0.kind == ErrorKind::CrossOrigin
+    }
+
+    /// True if a list is inconsistent. **What to do:** see the list's anomaly, or read the list with another
+    /// policy.
+    #[doc(alias("paging", "cursor"))]
+    pub fn is_pagination(&self) -> bool {
+        self.0.kind == ErrorKind::Pagination
+    }
+
+    /// True if an upload is inconsistent. **What to do:** start a new upload.
+    pub fn is_upload(&self) -> bool {
+        self.0.kind == ErrorKind::Upload
+    }
+
+    /// True if a downloaded file isn't the expected one. **What to do:** check the expected size and digest, or
+    /// download it again.
+    #[doc(alias("checksum", "digest"))]
+    pub fn is_download(&self) -> bool {
+        self.0.kind == ErrorKind::Download
     }
 
     /// True if a URL conversion failed.

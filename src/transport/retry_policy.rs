@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
+use crate::error::Error;
 use crate::runtime::clock::Clock;
 
 /// How often a request is retried, and after which waits.
@@ -154,6 +155,16 @@ pub(crate) fn retry_after(headers: &HeaderMap, date: SystemTime) -> Option<Durat
     let of = |text: &str| httpdate::parse_http_date(text.trim()).ok();
     let servers = headers.get(DATE).and_then(|date| of(date.to_str().ok()?));
     of(text)?.duration_since(servers.unwrap_or(date)).ok()
+}
+
+impl Error {
+    /// Returns how long the server asks to wait before the next request (`Retry-After`, RFC 9110, section
+    /// 10.2.3).
+    ///
+    /// `None` if there was no response, or if it doesn't say.
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(self.response()?.headers(), SystemTime::now())
+    }
 }
 
 /// The cost of a retry and the refund of a success. At these values, one retry in two requests can continue

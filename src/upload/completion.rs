@@ -146,7 +146,7 @@ impl UploadEngine<'_> {
                     .to_owned()
             }
         };
-        Err(error.during(what).with_upload_id(remote.id.to_string()))
+        Err(error.during(what).with_upload_id(&remote.id))
     }
 
     /// Adds both digests to the error, if the server reports its own.

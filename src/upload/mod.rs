@@ -32,6 +32,7 @@ pub(crate) use preflight::Preflight;
 pub(crate) use session_offer::forget_session;
 
 use crate::call::option_setters::sending_setters;
+use crate::call::options::HasOptions;
 use crate::call::{CallOptions, ResponseFuture};
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
@@ -146,6 +147,12 @@ impl CreateChunkedUpload {
             forget_session(&settings, deadline).await;
             Ok(complete)
         })
+    }
+}
+
+impl HasOptions for CreateChunkedUpload {
+    fn options_mut(&mut self) -> &mut CallOptions {
+        &mut self.options
     }
 }
 

@@ -271,7 +271,7 @@ mod tests {
         }
         let long = OpenSource::open(&"x/".repeat(5_000).into()).err().unwrap();
         assert!(
-            long.is_file() && long.to_string().ends_with("the file can't be read: invalid filename"),
+            long.is_io() && long.to_string().ends_with("the file can't be read: invalid filename"),
             "{long}"
         );
     }

@@ -162,7 +162,22 @@ impl fmt::Debug for PrefixDigest {
     }
 }
 
+/// The id of an upload that is complete, or may be.
+#[derive(Clone)]
+struct CompleteUpload(String);
+
 impl Error {
+    pub(crate) fn with_upload_id(self, id: &UploadId) -> Self {
+        self.with_detail(CompleteUpload(id.to_string()))
+    }
+
+    /// Returns the id of the upload that was complete when creating the model failed. With
+    /// [`ModelFile::uploaded`](crate::ModelFile::uploaded) the model can be created without sending the file
+    /// again. Also set if the server never confirmed that the upload is complete.
+    pub fn upload_id(&self) -> Option<&str> {
+        self.detail().map(|CompleteUpload(id)| id.as_str())
+    }
+
     /// Returns the session to resume the failed upload without sending again what arrived: see
     /// [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload).
     pub fn upload_session(&self) -> Option<&UploadSession> {

@@ -160,7 +160,7 @@ async fn unwritable_directory_sends_nothing() {
     let client = BackendClient::builder(backend.url()).access_token(marker::TOKEN).build().unwrap();
     // Not even root can create files here.
     let error = client.download(backend.blob_url(10)).to("/proc/self/file.bin").await.failure();
-    assert!(error.is_file() && error.to_string().contains("/proc/self/file.bin"), "{error}");
+    assert!(error.is_io() && error.to_string().contains("/proc/self/file.bin"), "{error}");
     assert_eq!(backend.requests().len(), 0);
 }
 

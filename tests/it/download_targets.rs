@@ -124,7 +124,7 @@ fn impossible(directory: &Path) -> Vec<(PathBuf, bool, &'static str)> {
 
 fn assert_refused(error: &Error, path: &Path, is_input: bool, reason: &str) {
     let text = error.to_string();
-    assert_eq!((error.is_invalid_input(), error.is_file()), (is_input, !is_input), "{text}");
+    assert_eq!((error.is_invalid_input(), error.is_io()), (is_input, !is_input), "{text}");
     assert!(text.contains("download: `to`") && text.contains(reason), "{text}");
     let shown = path.display().to_string();
     assert!(shown.len() > 300 || shown.contains('\0') || text.contains(&shown), "{text}");
@@ -404,7 +404,7 @@ async fn part_replaced_midway_is_an_error() {
         std::fs::write(&theirs, "half").unwrap();
     };
     let error = client(&server).download("/media/a").on_progress(replace).to(&target).await.failure();
-    assert!(error.is_file() && error.to_string().contains("its part file was removed"), "{error}");
+    assert!(error.is_io() && error.to_string().contains("its part file was removed"), "{error}");
     assert_eq!(std::fs::read(&target).unwrap(), b"before");
     assert_eq!(std::fs::read(&part).unwrap(), b"half");
 }

@@ -436,7 +436,7 @@ async fn invalid_download_input_sends_nothing() {
         assert!(error.is_invalid_input() && error.to_string().contains(part), "{error}");
     }
     let error = client.download("/x").to(directory.path().join("none").join("x")).await.failure();
-    assert!(error.is_file() && error.to_string().contains("none"), "{error}");
+    assert!(error.is_io() && error.to_string().contains("none"), "{error}");
     server::assert_nothing_sent(&backend).await;
     assert_eq!(names(directory.path()), [""; 0]);
 }

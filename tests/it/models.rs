@@ -741,7 +741,7 @@ async fn create_model_refuses_empty_file() {
 /// Asserts that the file is reported as unreadable, and that nothing is sent.
 async fn assert_unreadable(setup: &Setup, path: &Path) {
     let error = setup.create(path).await.failure();
-    assert!(error.is_file(), "{error:?}");
+    assert!(error.is_io(), "{error:?}");
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     assert!(
         std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>()),

@@ -80,11 +80,11 @@ async fn source_shorter_than_size_fails() {
         for chunk_size in [4, i64::MAX as u64, u64::MAX] {
             let upload = client.create_chunked_upload(Claims::of(size, CONTENT)).chunk_size(chunk_size);
             let error = soon(upload.file_name("n".repeat(1_000))).await.failure();
-            assert!(error.is_file() && error.to_string().contains("became shorter"), "{error}");
+            assert!(error.is_io() && error.to_string().contains("became shorter"), "{error}");
             let upload =
                 client.create_chunked_upload(StreamSource::reader(CONTENT, size)).chunk_size(chunk_size);
             let error = soon(upload).await.failure();
-            assert!(error.is_file() && error.to_string().contains("ended after 10 of "), "{error}");
+            assert!(error.is_io() && error.to_string().contains("ended after 10 of "), "{error}");
         }
     }
     assert!(backend.upload_ids().iter().all(|id| backend.completions(id) == 0));
@@ -98,7 +98,7 @@ async fn source_longer_than_size_fails() {
             let upload = client.create_chunked_upload(Claims::of(size, CONTENT)).chunk_size(chunk_size);
             let error = soon(upload).await.failure();
             assert!(
-                error.is_file() && error.to_string().contains(&format!("more bytes than its size of {size}")),
+                error.is_io() && error.to_string().contains(&format!("more bytes than its size of {size}")),
                 "{error}"
             );
         }
@@ -133,7 +133,7 @@ async fn reader_overreporting_bytes_fails() {
     let (_backend, client) = start().await;
     let error =
         soon(client.create_chunked_upload(ResumableSource::from_rewindable(Boastful))).await.failure();
-    assert!(error.is_file(), "{error}");
+    assert!(error.is_io(), "{error}");
 }
 
 #[tokio::test]

@@ -450,11 +450,11 @@ async fn pipe_or_directory_session_is_refused() {
         .await
         .expect("it hangs")
         .failure();
-    assert!(error.is_file() && error.to_string().contains("not a regular file"), "{error}");
+    assert!(error.is_io() && error.to_string().contains("not a regular file"), "{error}");
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
     let error = setup.create(content(1)).await.failure();
-    assert!(error.is_file() && error.to_string().contains("not a regular file"), "{error}");
+    assert!(error.is_io() && error.to_string().contains("not a regular file"), "{error}");
     assert_eq!(setup.backend.requests().len(), 0);
 }
 
@@ -469,7 +469,7 @@ async fn linked_session_file_is_refused() {
     std::fs::rename(setup.at("session"), setup.at("kept")).unwrap();
     setup.backend.clear_requests();
     let refused = |error: Error, message: &str| {
-        assert!(error.is_file() && error.to_string().contains(message), "{error}")
+        assert!(error.is_io() && error.to_string().contains(message), "{error}")
     };
     type Plant = fn(&Path, &Path);
     let plants: [(Plant, &str); 5] = [

@@ -180,7 +180,7 @@ async fn stream_of_wrong_length_fails() {
         setup.backend.clear_requests();
         let source = StreamSource::reader(io::Cursor::new(setup.content.clone()), size);
         let error = setup.client.create_chunked_upload(source).chunk_size(CHUNK).await.failure();
-        assert!(error.is_file() && error.to_string().contains(message), "{error}");
+        assert!(error.is_io() && error.to_string().contains(message), "{error}");
         assert!(error.upload_session().is_none(), "a stream can't be read again");
         assert!(!setup.requests().contains(&"POST".to_owned()));
     }
@@ -192,7 +192,7 @@ async fn failing_stream_reports_own_error() {
     let chunks = [Ok(Bytes::from_static(b"0123")), Err(io::Error::other("the pipe burst"))];
     let source = StreamSource::stream(stream::iter(chunks), 10);
     let error = setup.client.create_chunked_upload(source).chunk_size(5).await.failure();
-    assert!(error.is_file() && error.to_string().contains("the pipe burst"), "{error}");
+    assert!(error.is_io() && error.to_string().contains("the pipe burst"), "{error}");
     assert_eq!(setup.backend.upload_ids().len(), 0);
 }
 
@@ -203,7 +203,7 @@ async fn unreadable_source_leaves_session() {
         |short, refuses| ResumableSource::from_rewindable(Again { path: setup.path(), short, refuses });
     let error = setup.client.create_chunked_upload(source(false, true)).await.failure();
     assert!(
-        error.is_file() && error.to_string().contains("again.pt: the file can't be read: the store is away"),
+        error.is_io() && error.to_string().contains("again.pt: the file can't be read: the store is away"),
         "{error}"
     );
     // The second of two megabytes can't be read.
@@ -213,7 +213,7 @@ async fn unreadable_source_leaves_session() {
     let source =
         |short| ResumableSource::from_rewindable(Again { path: setup.path(), short, refuses: false });
     let error = setup.client.create_chunked_upload(source(true)).chunk_size(300_000).await.failure();
-    assert!(error.is_file() && error.to_string().contains("again.pt: the file became shorter"), "{error}");
+    assert!(error.is_io() && error.to_string().contains("again.pt: the file became shorter"), "{error}");
     let session = error.upload_session().unwrap().clone();
     assert_eq!(session.offset, 900_000);
     let upload = setup.client.resume_chunked_upload(session, source(false)).await.unwrap();
@@ -254,7 +254,7 @@ async fn changed_file_is_never_completed() {
     for (change, message) in changes {
         let setup = Setup::new().await;
         let error = changing(&setup, change).await;
-        assert!(error.is_file() && error.to_string().contains(message), "{error}");
+        assert!(error.is_io() && error.to_string().contains(message), "{error}");
         assert!(error.to_string().contains("model.pt"), "{error}");
         assert!(!setup.requests().contains(&"POST".to_owned()));
         // The current file is another one, so its upload restarts.
@@ -438,7 +438,7 @@ async fn invalid_session_file_is_kept() {
     // A session file that can't be created is an error.
     let error =
         setup.upload().session_file(setup.directory.path().join("no/such/directory/s")).await.failure();
-    assert!(error.is_file() && error.upload_session().is_some(), "{error}");
+    assert!(error.is_io() && error.upload_session().is_some(), "{error}");
 }
 
 #[tokio::test]
@@ -703,7 +703,7 @@ async fn upload_all_keeps_result_order() {
                 assert_eq!(stored, vec![number as u8; 2_500]);
                 assert_eq!(upload.filename.as_deref(), Some(&*format!("{number}.pt")));
             }
-            Err(error) => assert!(number == 3 && error.is_file(), "{number}: {error}"),
+            Err(error) => assert!(number == 3 && error.is_io(), "{number}: {error}"),
         }
     }
     assert!(setup.backend.peak_in_flight() <= 3);
@@ -799,6 +799,6 @@ impl RewindableSource for Away {
 async fn unknown_source_size_sends_nothing() {
     let setup = Setup::new().await;
     let error = setup.client.create_chunked_upload(ResumableSource::from_rewindable(Away)).await.failure();
-    assert!(error.is_file() && error.to_string().contains("the store is away"), "{error}");
+    assert!(error.is_io() && error.to_string().contains("the store is away"), "{error}");
     assert_eq!(setup.requests(), [""; 0]);
 }

@@ -7,7 +7,7 @@ pub fn predicates(error: &Error) -> Vec<&'static str> {
     let all = [
         ("configuration", error.is_configuration()),
         ("invalid_input", error.is_invalid_input()),
-        ("file", error.is_file()),
+        ("file", error.is_io()),
         ("connect", error.is_connect()),
         ("timeout", error.is_timeout()),
         ("unknown_outcome", error.is_unknown_outcome()),

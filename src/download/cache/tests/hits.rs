@@ -66,7 +66,7 @@ fn file_of_changed_size_is_not_added() {
     for size in [4, 6] {
         let error = add(&cache, url, size).unwrap_err();
         let text = format!("{error} {error:?}");
-        assert!(error.is_file() && text.contains("download it again") && !text.contains("SECRET"), "{text}");
+        assert!(error.is_io() && text.contains("download it again") && !text.contains("SECRET"), "{text}");
     }
     assert_eq!((cache.statistics().held, counts(&cache)), (0, (0, 0)));
     add(&cache, url, 5).unwrap();

@@ -83,7 +83,7 @@ fn missing_file_locks_are_reported() {
         let error = FileCache::builder(dir.path()).locks(locks).open().unwrap_err();
         let text = error.to_string();
         assert!(
-            error.is_file()
+            error.is_io()
                 && text.contains("no file locks")
                 && text.contains("put the cache's directory on another"),
             "{text}"
@@ -94,5 +94,5 @@ fn missing_file_locks_are_reported() {
     let dir = directory();
     let locks = FileLocks { exclusive: failing::<5>, shared: failing::<5> };
     let error = FileCache::builder(dir.path()).locks(locks).open().unwrap_err();
-    assert!(error.is_file() && error.to_string().contains("can't be locked"), "{error}");
+    assert!(error.is_io() && error.to_string().contains("can't be locked"), "{error}");
 }

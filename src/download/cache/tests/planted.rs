@@ -48,7 +48,7 @@ fn planted_control_files_are_refused() {
             fs::remove_file(&path).unwrap();
             plant(&victim, &path);
             let error = FileCache::open(dir.path().join("cache")).unwrap_err();
-            assert!(error.is_file() && error.to_string().contains(reported), "{name}: {error}");
+            assert!(error.is_io() && error.to_string().contains(reported), "{name}: {error}");
             assert_eq!(fs::read(&victim).unwrap(), b"synapse-file-cache 2 0123456789abcdef\n");
             assert!(!victim.with_extension("none").exists());
         }
@@ -65,7 +65,7 @@ fn planted_directories_are_refused() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         symlink(&outside, &path).unwrap();
         let error = FileCache::open(dir.path().join("cache")).unwrap_err();
-        assert!(error.is_file() && error.to_string().contains("symbolic link"), "{name}: {error}");
+        assert!(error.is_io() && error.to_string().contains("symbolic link"), "{name}: {error}");
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
     }
     // A planted shard: no file is stored there or removed from there.
@@ -77,7 +77,7 @@ fn planted_directories_are_refused() {
     symlink(&outside, shard).unwrap();
     assert_eq!(hit(&cache, &url(1)), None);
     let error = cache.prepare(&key(&cache, &url(1)), None, &cache.waiting()).unwrap_err();
-    assert!(error.is_file() && error.to_string().contains("symbolic link"), "{error}");
+    assert!(error.is_io() && error.to_string().contains("symbolic link"), "{error}");
     assert!(cache.clear().unwrap_err().to_string().contains("symbolic link"));
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
 }
@@ -127,7 +127,7 @@ fn planted_leases_block_nobody() {
     fs::hard_link(handles.join("4-twice"), handles.join("4-twice.holds")).unwrap();
     let error = other.clear().unwrap_err();
     assert!(
-        error.is_file() && error.to_string().contains("the leases of another process can't be read"),
+        error.is_io() && error.to_string().contains("the leases of another process can't be read"),
         "{error}"
     );
     assert!(kept.exists());

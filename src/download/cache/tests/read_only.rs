@@ -68,7 +68,7 @@ fn read_only_cache_child() {
         add(&cache, &url(1), 7).unwrap_err(),
     ] {
         assert!(
-            error.is_file() && error.to_string().contains("can't be written (permission denied)"),
+            error.is_io() && error.to_string().contains("can't be written (permission denied)"),
             "{error}"
         );
     }
@@ -95,7 +95,7 @@ fn read_only_cache_serves_hits() {
 fn unwritable_directory_child() {
     let Some(dir) = std::env::var_os(DIRECTORY) else { return };
     let error = FileCache::open(&dir).unwrap_err();
-    assert!(error.is_file() && error.to_string().contains("permission denied"), "{error}");
+    assert!(error.is_io() && error.to_string().contains("permission denied"), "{error}");
 }
 
 #[test]

@@ -75,7 +75,7 @@ pub use list::{
     Checkpoint, ListAll, ListPage, ListPages, ListPart, ListPolicy, ListReport, ListStream, PageFailure,
     RawItem,
 };
-pub use transport::credentials::{Credentials, CredentialsFuture, CredentialsProvider};
+pub use transport::credentials::{Credentials, CredentialsFuture, CredentialsProvider, CredentialsReason};
 pub use transport::retry_policy::RetryPolicy;
 pub use transport::{AttemptReport, ByteStream};
 #[cfg(api = "uploads")]

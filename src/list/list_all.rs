@@ -100,8 +100,10 @@ impl FetchedPage {
         FetchedPage(Arc::new(Mutex::new(Some((number, whole)))))
     }
 
-    pub(super) fn take(&self) -> Option<(u64, WholeResponse)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Returns the page with this number.
+    pub(super) fn take(&self, number: u64) -> Option<WholeResponse> {
+        let mut page = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        page.take_if(|(fetched, _)| *fetched == number).map(|(_, whole)| whole)
     }
 }
 

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 use reqwest::Url;
 
-use super::adaptive_limit::Window;
 use super::checkpoint::{Checkpoint, Position};
 use super::comparing::Comparing;
 use super::fingerprint::query_of;
@@ -21,9 +20,9 @@ use super::page_cursor::{CurrentPage, NextItem, PageItems};
 use super::page_plan::PagePlan;
 use super::pages::ListPages;
 use super::prefetch::Prefetch;
-use super::report::{ListPolicy, ListReport};
+use super::report::ListReport;
 use crate::error::{Error, Result};
-use crate::transport::{Transport, TransportRequest, WholeResponse};
+use crate::transport::{Transport, TransportRequest};
 use crate::url_conversion::Undelivered;
 
 /// Every item of a list, as a [`Stream`] in the server's order: returned by
@@ -44,39 +43,45 @@ use crate::url_conversion::Undelivered;
 /// ```
 #[must_use = "a stream does nothing unless it is read"]
 pub struct ListStream<T> {
-    /// The call that each page repeats; `None` once the stream has ended.
-    pub(super) template: Option<TransportRequest>,
-    pub(super) transport: Arc<Transport>,
-    /// Time-out of the whole list, and the deadline that it sets at the first read.
-    pub(super) timeout: Option<Duration>,
-    pub(super) deadline: Option<Instant>,
-    pub(super) query: String,
-    pub(super) decoder: Decoder<T>,
-    pub(super) policy: ListPolicy,
-    pub(super) skip_failed_pages: bool,
-    pub(super) skip_failed_items: bool,
-    /// Whether repeated items are dropped.
-    pub(super) deduplicate: bool,
-    pub(super) limit: Option<u64>,
+    pub(super) source: PageSource<T>,
+    pub(super) options: ListOptions,
     pub(super) plan: PagePlan,
-    pub(super) window: Window,
     pub(super) prefetch: Prefetch<T>,
-    /// A page that was fetched before the list was begun, and its number.
-    pub(super) fetched: Option<(u64, WholeResponse)>,
-    /// The next page, if it is being compared on another thread.
-    pub(super) comparing: Option<Comparing<T>>,
-    /// The error that ends the stream after the items before it are returned.
-    pub(super) refused: Option<Error>,
-    /// Items that were returned before.
+    pub(super) state: State<T>,
     pub(super) seen: Seen,
-    /// Items at the beginning of the first page that another stream returned before.
+    /// The number of items of the first page that come before a checkpoint.
     pub(super) passed: usize,
-    /// The stream was resumed at the list's end, and the end isn't checked yet.
-    pub(super) at_end: bool,
     pub(super) page: CurrentPage<T>,
     pub(super) report: ListReport,
-    /// For `try_collect`: what conversions put into the items that are collected.
+    /// The converted values of the items that `collect` has collected.
     pub(super) collected: Option<Undelivered>,
+}
+
+/// How pages are requested and decoded.
+pub(super) struct PageSource<T> {
+    pub(super) transport: Arc<Transport>,
+    /// The request of the first page; `None` if it is invalid.
+    pub(super) template: Option<TransportRequest>,
+    /// How long the whole list may take, and until when.
+    pub(super) timeout: Option<Duration>,
+    pub(super) deadline: Option<Instant>,
+    /// Operation and parameters, for checkpoints.
+    pub(super) query: String,
+    pub(super) decoder: Decoder<T>,
+}
+
+/// What happens after the current page.
+pub(super) enum State<T> {
+    /// The next page is read.
+    Reading,
+    /// The items of the next page are compared with earlier ones.
+    Comparing(Comparing<T>),
+    /// The list resumes at its end: its counts are checked again.
+    AtEnd,
+    /// The error is returned.
+    Refused(Error),
+    /// Nothing.
+    Finished,
 }
 
 impl<T: Send + 'static> ListStream<T> {
@@ -84,11 +89,11 @@ impl<T: Send + 'static> ListStream<T> {
     pub(super) fn new(
         ListRequest { transport, template, pagination, timeout }: ListRequest,
         decoder: Decoder<T>,
-        options: ListOptions,
+        mut options: ListOptions,
     ) -> Self {
-        let (template, refused) = match template {
-            Ok(template) => (Some(template), None),
-            Err(error) => (None, Some(error)),
+        let (template, state) = match template {
+            Ok(template) => (Some(template), State::Reading),
+            Err(error) => (None, State::Refused(error)),
         };
         let nowhere = || Url::parse("http://localhost").unwrap_or_else(|_| unreachable!("it is a URL"));
         let url = template.as_ref().map_or_else(nowhere, |template| template.request.url().clone());
@@ -113,39 +118,24 @@ impl<T: Send + 'static> ListStream<T> {
             after: start,
             after_offset: plan.offset,
         };
-        let ListOptions {
-            concurrency, limit, policy, skip_failed_pages, skip_failed_items, deduplicate, ..
-        } = options;
         let mut seen = Seen::new(identity.iter().copied());
-        if let Some(fields) = options.identity {
+        if let Some(fields) = options.identity.take() {
             seen.set_fields(fields);
         }
+        let checkpoint = options.resume.take();
         let mut stream = ListStream {
-            template,
-            transport,
-            timeout,
-            deadline: None,
-            query,
-            decoder,
-            policy,
-            skip_failed_pages,
-            skip_failed_items,
-            deduplicate,
-            limit,
+            source: PageSource { transport, template, timeout, deadline: None, query, decoder },
+            prefetch: Prefetch::new(options.concurrency),
+            options,
             plan,
-            window: Window::new(concurrency),
-            prefetch: Prefetch::new(),
-            fetched: options.fetched.take(),
-            comparing: None,
-            refused,
+            state,
             seen,
             passed: 0,
-            at_end: false,
             page,
             report: ListReport::default(),
             collected: None,
         };
-        if let Some(checkpoint) = options.resume {
+        if let Some(checkpoint) = checkpoint {
             stream.resume(checkpoint);
         }
         stream
@@ -154,8 +144,10 @@ impl<T: Send + 'static> ListStream<T> {
     fn resume(&mut self, checkpoint: Checkpoint) {
         if let Err(problem) = self.restore(checkpoint) {
             let problem = format!("checkpoint: {problem}: read the list from its beginning instead");
-            self.refused = self.refused.take().or(Some(Error::invalid_input(problem)));
-            self.finish();
+            self.plan.stop();
+            if !matches!(self.state, State::Refused(_)) {
+                self.state = State::Refused(Error::invalid_input(problem));
+            }
         }
     }
 
@@ -191,7 +183,7 @@ impl<T: Send + 'static> ListStream<T> {
             repeated: page.repeated,
             identity,
             recent: ids,
-            ..Checkpoint::new(self.query.clone(), at)
+            ..Checkpoint::new(self.source.query.clone(), at)
         }
     }
 
@@ -237,24 +229,24 @@ impl<T: Send + 'static> ListStream<T> {
     /// Returns the next item of the current page.
     fn next_on_page(&mut self) -> Option<Result<T>> {
         loop {
-            if self.limit.is_some_and(|limit| self.report.items >= limit) {
+            if self.options.limit.is_some_and(|limit| self.report.items >= limit) {
                 return None;
             }
             match self.page.items.next(self.page.index)? {
                 NextItem::Failed(failed) => {
                     let (items, page) = (&self.page.items, self.page_number());
-                    if !self.skip_failed_items {
-                        return Some(Err(items.error(self.decoder, page, failed)));
+                    if !self.options.skip_failed_items {
+                        return Some(Err(items.error(self.source.decoder, page, failed)));
                     }
-                    self.report.item_failure(|| items.failure(self.decoder, page, failed));
+                    self.report.item_failure(|| items.failure(self.source.decoder, page, failed));
                 }
                 NextItem::Item(item, mark) => {
                     self.page.repeated = self.page.repeated.saturating_add(u64::from(mark == Mark::Repeated));
-                    if mark != Mark::Repeated || !self.deduplicate {
+                    if mark != Mark::Repeated || !self.options.deduplicate {
                         self.page.items.deliver(self.page.index, self.collected.as_mut());
                         self.page.index += 1;
                         self.report.items += 1;
-                        if self.limit == Some(self.report.items) {
+                        if self.options.limit == Some(self.report.items) {
                             self.page.items.discard_rest();
                         }
                         return Some(Ok(item));
@@ -269,7 +261,7 @@ impl<T: Send + 'static> ListStream<T> {
 
     /// Returns the remaining items of the current page, up to the first one that failed.
     pub(super) fn take_page(&mut self) -> (Vec<T>, Option<Error>) {
-        let mut items = Vec::with_capacity(self.page.items.wanted(self.deduplicate));
+        let mut items = Vec::with_capacity(self.page.items.wanted(self.options.deduplicate));
         while let Some(item) = self.next_on_page() {
             match item {
                 Ok(item) => items.push(item),
@@ -290,7 +282,6 @@ impl<T: Send + 'static> ListStream<T> {
             self.seen.drop_last(self.page.items.new_left());
         }
         self.page.items = PageItems::none();
-        self.refused = None;
         self.finish();
     }
 }
@@ -311,11 +302,11 @@ impl<T: Send + 'static> Stream for ListStream<T> {
 
     /// Bounded by the decoded items and by the limit: the list may change until its end is read.
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.limit.map(|limit| limit.saturating_sub(self.report.items));
+        let left = self.options.limit.map(|limit| limit.saturating_sub(self.report.items));
         let most = left.map(|left| usize::try_from(left).unwrap_or(usize::MAX));
-        let there =
-            if self.deduplicate { 0 } else { self.page.items.certain() }.min(most.unwrap_or(usize::MAX));
-        match self.template.is_none() && self.refused.is_none() && there == 0 {
+        let there = if self.options.deduplicate { 0 } else { self.page.items.certain() }
+            .min(most.unwrap_or(usize::MAX));
+        match matches!(self.state, State::Finished) && there == 0 {
             true => (0, Some(0)),
             false => (there, most),
         }
@@ -325,8 +316,8 @@ impl<T: Send + 'static> Stream for ListStream<T> {
 impl<T> fmt::Debug for ListStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ListStream")
-            .field("limit", &self.limit)
-            .field("policy", &self.policy)
+            .field("limit", &self.options.limit)
+            .field("policy", &self.options.policy)
             .field("total", &self.plan.total)
             .field("report", &self.report)
             .finish_non_exhaustive()

@@ -9,7 +9,7 @@ use super::checkpoint::Position;
 use super::comparing::{Comparing, PendingPage};
 use super::identity::Compared;
 use super::links::{completed, is_first, page_number, sendable};
-use super::list_stream::ListStream;
+use super::list_stream::{ListStream, PageSource, State};
 use super::page_cursor::{CurrentPage, PagePosition};
 use super::page_plan::{Next, PageInfo};
 use super::prefetch::{Arrival, ArrivedPage};
@@ -23,28 +23,33 @@ impl<T: Send + 'static> ListStream<T> {
     /// Waits for the next page; returns `false` at the list's end.
     pub(super) fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
         loop {
-            if let Some(comparing) = &mut self.comparing {
+            if let State::Comparing(comparing) = &mut self.state {
                 let compared = ready!(comparing.poll(context, &mut self.seen));
-                self.comparing = None;
+                self.state = State::Reading;
                 let (page, compared) = compared?;
                 self.arrived(page, compared)?;
                 self.fill_window()?;
                 return Poll::Ready(Ok(true));
             }
-            if self.limit.is_some_and(|limit| self.report.items >= limit) {
-                // An error after the last item that is wanted doesn't matter.
-                self.refused = self.refused.take().filter(|_| self.page.place.is_none());
+            let has_all = self.options.limit.is_some_and(|limit| self.report.items >= limit);
+            // An error after the last item that is wanted doesn't matter.
+            if has_all && !(matches!(self.state, State::Refused(_)) && self.page.place.is_none()) {
                 self.finish();
             }
-            if let Some(error) = self.refused.take() {
-                return Poll::Ready(Err(error));
-            }
-            if self.template.is_none() {
-                return Poll::Ready(Ok(false));
-            }
-            if std::mem::take(&mut self.at_end) {
-                let observation = self.plan.end();
-                self.apply_policy(observation)?;
+            match std::mem::replace(&mut self.state, State::Reading) {
+                State::Reading | State::Comparing(_) => {}
+                State::AtEnd => {
+                    let observation = self.plan.end();
+                    self.apply_policy(observation)?;
+                }
+                State::Refused(error) => {
+                    self.finish();
+                    return Poll::Ready(Err(error));
+                }
+                State::Finished => {
+                    self.state = State::Finished;
+                    return Poll::Ready(Ok(false));
+                }
             }
             self.fill_window()?;
             let Some(arrival) = ready!(self.prefetch.poll_first(context)) else {
@@ -52,13 +57,12 @@ impl<T: Send + 'static> ListStream<T> {
                 return Poll::Ready(Ok(false));
             };
             let Arrival { number, url, page } = arrival;
-            self.window.arrived();
             match page {
                 Ok(page) => {
                     let mut page =
                         PendingPage { number, url, page, passed: std::mem::take(&mut self.passed) };
                     if Comparing::is_for(&page) {
-                        self.comparing = Some(Comparing::start(page, &mut self.seen));
+                        self.state = State::Comparing(Comparing::start(page, &mut self.seen));
                         continue;
                     }
                     let compared = page.compare(&mut self.seen);
@@ -73,21 +77,15 @@ impl<T: Send + 'static> ListStream<T> {
 
     /// Starts requests for as many pages as may be fetched now.
     fn fill_window(&mut self) -> Result<()> {
-        self.deadline = self
-            .deadline
-            .or_else(|| self.timeout.map(|timeout| saturating_deadline(Instant::now(), timeout)));
-        // One more page than may be received at a time waits for its turn, so that the connection is busy
-        // while a page is decoded.
-        let width = self.window.size();
-        while self.prefetch.len() <= width
-            && let Some(template) = &self.template
+        let PageSource { transport, template, timeout, deadline, decoder, .. } = &mut self.source;
+        *deadline = deadline.or_else(|| timeout.map(|timeout| saturating_deadline(Instant::now(), timeout)));
+        while self.prefetch.has_room()
+            && let Some(template) = template
             && let Some((number, url)) = self.plan.next_page()
         {
-            let mut request = template.at(url, self.deadline);
-            request.throttled = Some(self.window.throttled());
-            let fetched = self.fetched.take_if(|(page, _)| *page == number).map(|(_, whole)| whole);
-            let decoding = (self.decoder, self.seen.fields().clone());
-            self.prefetch.start(&self.transport, request, number, width, decoding, fetched)?;
+            let request = template.at(url, *deadline);
+            let decoding = (*decoder, self.seen.fields().clone());
+            self.prefetch.start(transport, request, number, decoding, self.options.fetched.take(number))?;
         }
         Ok(())
     }
@@ -96,8 +94,8 @@ impl<T: Send + 'static> ListStream<T> {
     fn arrived(&mut self, page: PendingPage<T>, compared: Compared) -> Result<()> {
         let PendingPage { number, url, page, passed } = page;
         let ArrivedPage { items, length, count, next, unconverted, .. } = page;
-        let Some(template) = &self.template else { return Ok(()) };
-        let followed = |link: String| match self.transport.origin.follow(&link, &url)? {
+        let PageSource { transport, template: Some(template), .. } = &self.source else { return Ok(()) };
+        let followed = |link: String| match transport.origin.follow(&link, &url)? {
             // Only the page number of such a link is used.
             link if count.is_some() && page_number(&link).is_some() => Ok(link),
             link => sendable(completed(link, template.request.url())),
@@ -106,7 +104,7 @@ impl<T: Send + 'static> ListStream<T> {
             Ok(next) => (next, None),
             // The page's own items are valid all the same.
             Err(error) => {
-                let info = self.transport.info(&template.at(url.clone(), None));
+                let info = transport.info(&template.at(url.clone(), None));
                 (None, Some(error.of(info).during(format!("following page {number}'s `next`"))))
             }
         };
@@ -121,7 +119,7 @@ impl<T: Send + 'static> ListStream<T> {
         self.apply_policy(std::mem::take(&mut observation.before))?;
         self.report.pages += 1;
         self.report.add_conversion_failures(unconverted);
-        self.limit_plan(number, items.wanted(self.deduplicate));
+        self.limit_plan(number, items.wanted(self.options.deduplicate));
         if then == Next::End {
             self.prefetch.clear();
         }
@@ -137,11 +135,12 @@ impl<T: Send + 'static> ListStream<T> {
         self.seen.drop_last(0);
         self.page =
             CurrentPage { items, place, index: passed, length, offset, repeated, after, after_offset };
-        self.refused = match unfollowed {
+        let refused = match unfollowed {
             Some(error) => Some(error),
             None => self.apply_policy(observation.after).err(),
         };
-        if self.refused.is_some() {
+        if let Some(error) = refused {
+            self.state = State::Refused(error);
             self.plan.stop();
             self.prefetch.clear();
         }
@@ -150,7 +149,7 @@ impl<T: Send + 'static> ListStream<T> {
 
     /// Limits the plan to the pages that the limit needs, after page `number` and its `wanted` items.
     fn limit_plan(&mut self, number: u64, wanted: usize) {
-        if let Some(limit) = self.limit {
+        if let Some(limit) = self.options.limit {
             self.plan.limit(number, limit.saturating_sub(self.report.items).saturating_sub(wanted as u64));
         }
     }
@@ -170,8 +169,8 @@ impl<T: Send + 'static> ListStream<T> {
             self.page.after = Position::End;
             return self.apply_policy(observation.after);
         }
-        let ran_out = self.timeout.filter(|_| {
-            error.is_timeout() && self.deadline.is_some_and(|deadline| deadline <= Instant::now())
+        let ran_out = self.source.timeout.filter(|_| {
+            error.is_timeout() && self.source.deadline.is_some_and(|deadline| deadline <= Instant::now())
         });
         let error = match ran_out {
             Some(timeout) => {
@@ -181,7 +180,7 @@ impl<T: Send + 'static> ListStream<T> {
         };
         // A failed conversion isn't a failure of the page at the server, and a page without time left didn't
         // fail by itself.
-        if self.skip_failed_pages
+        if self.options.skip_failed_pages
             && ran_out.is_none()
             && !error.is_url_conversion()
             && let Some((observation, then)) = self.plan.skip_page(number)
@@ -202,11 +201,11 @@ impl<T: Send + 'static> ListStream<T> {
         for event in events {
             let harmless = match event {
                 // `deduplicate` drops the items that are repeated.
-                ListAnomaly::CountChanged { before, now, .. } => now > before && self.deduplicate,
-                ListAnomaly::Repeated { .. } if self.deduplicate => continue,
+                ListAnomaly::CountChanged { before, now, .. } => now > before && self.options.deduplicate,
+                ListAnomaly::Repeated { .. } if self.options.deduplicate => continue,
                 _ => false,
             };
-            let ends = match self.policy {
+            let ends = match self.options.policy {
                 ListPolicy::Strict => !harmless,
                 ListPolicy::Complete => event.is_loss(),
                 ListPolicy::Lenient => false,
@@ -225,15 +224,15 @@ impl<T: Send + 'static> ListStream<T> {
             false => "; with the policy `Lenient` this is only reported",
         };
         let error = Error::new(ErrorKind::Pagination, format!("{event}{hint}")).with_detail(event);
-        match &self.template {
-            Some(template) => error.of(self.transport.info(template)),
+        match &self.source.template {
+            Some(template) => error.of(self.source.transport.info(template)),
             None => error,
         }
     }
 
     /// Ends the stream and cancels its requests.
     pub(super) fn finish(&mut self) {
-        self.template = None;
+        self.state = State::Finished;
         self.prefetch.clear();
         self.plan.stop();
         self.page.items.discard_rest();

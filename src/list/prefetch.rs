@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::adaptive_limit::Window;
 use super::page::{DecodedPage, Decoder, Fields, Marks};
 use super::page_cursor::{PageItems, Source};
 use crate::error::{Error, Result};
@@ -31,6 +32,7 @@ pub(super) struct ArrivedPage<T> {
 /// The pages that are being fetched, in order.
 pub(super) struct Prefetch<T> {
     tasks: VecDeque<Task<T>>,
+    window: Window,
 }
 
 struct Task<T> {
@@ -56,12 +58,14 @@ pub(super) struct Arrival<T> {
 }
 
 impl<T: Send + 'static> Prefetch<T> {
-    pub(super) fn new() -> Self {
-        Prefetch { tasks: VecDeque::new() }
+    pub(super) fn new(concurrency: usize) -> Self {
+        Prefetch { tasks: VecDeque::new(), window: Window::new(concurrency) }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.tasks.len()
+    /// Returns whether another page may be requested. One more page than may be received at a time waits for its
+    /// turn, so that the connection is busy while a page is decoded.
+    pub(super) fn has_room(&self) -> bool {
+        self.tasks.len() <= self.window.size()
     }
 
     pub(super) fn clear(&mut self) {
@@ -77,16 +81,20 @@ impl<T: Send + 'static> Prefetch<T> {
     pub(super) fn start(
         &mut self,
         transport: &Arc<Transport>,
-        request: TransportRequest,
+        mut request: TransportRequest,
         number: u64,
-        width: usize,
         (decoder, fields): (Decoder<T>, Fields),
         fetched: Option<WholeResponse>,
     ) -> Result<()> {
         crate::runtime::check()?;
         let url = request.request.url().clone();
         let transport = transport.clone();
-        let turn = self.tasks.len().checked_sub(width).and_then(|earlier| self.tasks[earlier].read.take());
+        request.throttled = Some(self.window.throttled());
+        let turn = self
+            .tasks
+            .len()
+            .checked_sub(self.window.size())
+            .and_then(|earlier| self.tasks[earlier].read.take());
         let (info_sender, read) = oneshot::channel();
         let handle = tokio::spawn(async move {
             if let Some(turn) = turn {
@@ -140,6 +148,7 @@ impl<T: Send + 'static> Prefetch<T> {
         let outcome = ready!(Pin::new(&mut first.handle).poll(context));
         let (number, url) = (first.number, first.url.clone());
         self.tasks.pop_front();
+        self.window.arrived();
         let page = task_outcome(outcome, "a page was being fetched").and_then(|page| page);
         Poll::Ready(Some(Arrival { number, url, page }))
     }

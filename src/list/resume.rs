@@ -5,14 +5,16 @@ use reqwest::Url;
 use super::checkpoint::{Checkpoint, Position};
 use super::identity::Resumed;
 use super::links::{completed, is_first, with_page};
-use super::list_stream::ListStream;
+use super::list_stream::{ListStream, PageSource, State};
 use super::page_plan::PagePlan;
 use crate::error::redact::{excerpt, shown_url};
 
 impl<T: Send + 'static> ListStream<T> {
     pub(super) fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), String> {
-        let Some(template) = &self.template else { return Ok(()) };
-        if let Some(problem) = checkpoint.problem(&self.query) {
+        let PageSource { transport, template: Some(template), query, .. } = &self.source else {
+            return Ok(());
+        };
+        if let Some(problem) = checkpoint.problem(query) {
             return Err(problem);
         }
         let own = template.request.url();
@@ -23,7 +25,7 @@ impl<T: Send + 'static> ListStream<T> {
             Position::Link { url, number, item } => {
                 let url = Url::parse(url).map_err(|error| format!("its link isn't a URL: {error}"))?;
                 let bare = url.username().is_empty() && url.password().is_none();
-                if !self.transport.origin.owns(&url) || url.path() != own.path() || !bare {
+                if !transport.origin.owns(&url) || url.path() != own.path() || !bare {
                     return Err(format!(
                         "its link leads to {}, not to this list",
                         excerpt(&shown_url(&url), 300)
@@ -49,7 +51,7 @@ impl<T: Send + 'static> ListStream<T> {
             // The end is checked again with the saved counts; nothing is read again.
             self.report.identity = checkpoint.identity.clone();
             self.plan.stop();
-            self.at_end = true;
+            self.state = State::AtEnd;
         }
         self.seen.resume(Resumed { identity: checkpoint.identity, ids: checkpoint.recent });
         self.page.after = checkpoint.at;

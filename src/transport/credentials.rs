@@ -111,12 +111,23 @@ pub type CredentialsFuture<'p> = Pin<
     Box<dyn Future<Output = std::result::Result<Credentials, Box<dyn StdError + Send + Sync>>> + Send + 'p>,
 >;
 
+/// Why a [`CredentialsProvider`] is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CredentialsReason {
+    /// The client has no credentials yet.
+    First,
+    /// The server responded 401 to the last ones.
+    Rejected,
+}
+
 /// Provides credentials that change over time: a long export may take longer than a token is valid.
 ///
 /// The provider is called before the first request, and again when the server responds 401. Its result is
 /// cached in between. If many requests wait for it, it is called once.
 pub trait CredentialsProvider: Send + Sync + 'static {
-    /// Returns the credentials to send from now on. `rejected` is true if the server refused the last ones.
+    /// Returns the credentials to send from now on. `reason` says whether the server refused
+    /// the last ones.
     ///
     /// The call has the read time-out and, if set, the total time-out of the request that makes it. When one
     /// expires, the future is dropped, and the next request calls the provider again.
@@ -124,7 +135,7 @@ pub trait CredentialsProvider: Send + Sync + 'static {
     /// # Errors
     /// An error becomes one of [`ErrorKind::Credentials`], and so does an expired read time-out. An expired
     /// total time-out becomes one of [`ErrorKind::Timeout`].
-    fn credentials(&self, rejected: bool) -> CredentialsFuture<'_>;
+    fn credentials(&self, reason: CredentialsReason) -> CredentialsFuture<'_>;
 }
 
 /// The source of a client's credentials and its secret headers.
@@ -189,7 +200,7 @@ impl CredentialsSource {
         // Another request may have renewed the credentials in the meantime.
         match &*current {
             Some(headers) if !Arc::ptr_eq(headers, refused) => Ok(Some(headers.clone())),
-            _ => provided.ask(&mut current, true).await.map(Some),
+            _ => provided.ask(&mut current, CredentialsReason::Rejected).await.map(Some),
         }
     }
 }
@@ -200,12 +211,16 @@ impl Provided {
         let mut current = self.current.lock().await;
         match &*current {
             Some(headers) => Ok(headers.clone()),
-            None => self.ask(&mut current, false).await,
+            None => self.ask(&mut current, CredentialsReason::First).await,
         }
     }
 
-    async fn ask(&self, current: &mut Option<Arc<HeaderMap>>, rejected: bool) -> Result<Arc<HeaderMap>> {
-        let credentials = self.provider.credentials(rejected).await.map_err(|error| {
+    async fn ask(
+        &self,
+        current: &mut Option<Arc<HeaderMap>>,
+        reason: CredentialsReason,
+    ) -> Result<Arc<HeaderMap>> {
+        let credentials = self.provider.credentials(reason).await.map_err(|error| {
             let cause = Cause::of(&*error);
             Error::new(ErrorKind::Credentials, format!("the credentials provider failed: {cause}"))
                 .source_of(cause)

@@ -11,6 +11,9 @@ use crate::error::redact::excerpt;
 /// An ISO 8601 time, kept as text: a time in another format, without an offset or empty, never makes decoding
 /// a response fail.
 ///
+/// Two are equal if their texts are. They have no order, since `09:00+09:00` is earlier than `08:00Z`: compare
+/// what [`to_jiff`](Timestamp::to_jiff), [`to_system_time`](Timestamp::to_system_time) or `to_chrono` returns.
+///
 /// Filters accept `&str`, `String`, with the feature `jiff` (a default one) also
 /// [`SystemTime`](std::time::SystemTime) and that crate's types, and with the feature `chrono` those of `chrono`.
 ///
@@ -26,7 +29,7 @@ use crate::error::redact::excerpt;
 /// assert_eq!(Timestamp::from(parsed).as_str(), "2025-01-31T00:00:00.5Z");
 /// # Ok::<(), synapse_backend_client::TimestampError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(String);
 
@@ -63,18 +66,7 @@ impl Timestamp {
     /// Returns an error if the text is empty or isn't an ISO 8601 date-time.
     #[cfg(feature = "jiff")]
     pub fn to_system_time(&self) -> Result<SystemTime, TimestampError> {
-        self.parse().and_then(|time| SystemTime::try_from(time).map_err(|error| self.no_time(&error)))
-    }
-
-    #[cfg(feature = "jiff")]
-    fn parse(&self) -> Result<jiff::Timestamp, TimestampError> {
-        let text = self.0.trim();
-        text.parse::<jiff::Timestamp>()
-            .or_else(|error| {
-                let civil: jiff::civil::DateTime = text.parse().map_err(|_| error)?;
-                jiff::tz::Offset::UTC.to_timestamp(civil)
-            })
-            .map_err(|error| self.no_time(&error))
+        self.to_jiff().and_then(|time| SystemTime::try_from(time).map_err(|error| self.no_time(&error)))
     }
 
     #[cfg(feature = "jiff")]
@@ -88,7 +80,36 @@ impl Timestamp {
     /// Returns an error if the text is empty or isn't an ISO 8601 date-time.
     #[cfg(feature = "jiff")]
     pub fn to_jiff(&self) -> Result<jiff::Timestamp, TimestampError> {
-        self.parse()
+        self.to_jiff_with(jiff::tz::Offset::UTC)
+    }
+
+    /// Returns the time as a [`jiff::Timestamp`]. A text without an offset is read as a time with `offset`.
+    ///
+    /// ```
+    /// use synapse_backend_client::Timestamp;
+    ///
+    /// let local = Timestamp::from("2025-01-31T09:00:00");
+    /// assert_eq!(local.to_jiff_with(jiff::tz::offset(9))?.to_string(), "2025-01-31T00:00:00Z");
+    /// # Ok::<(), synapse_backend_client::TimestampError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error if the text is empty or isn't an ISO 8601 date-time.
+    #[cfg(feature = "jiff")]
+    pub fn to_jiff_with(&self, offset: jiff::tz::Offset) -> Result<jiff::Timestamp, TimestampError> {
+        self.to_jiff_strict().or_else(|error| {
+            let civil: jiff::civil::DateTime = self.0.trim().parse().map_err(|_| error)?;
+            offset.to_timestamp(civil).map_err(|error| self.no_time(&error))
+        })
+    }
+
+    /// Returns the time as a [`jiff::Timestamp`].
+    ///
+    /// # Errors
+    /// Returns an error if the text is empty, isn't an ISO 8601 date-time, or has no offset.
+    #[cfg(feature = "jiff")]
+    pub fn to_jiff_strict(&self) -> Result<jiff::Timestamp, TimestampError> {
+        self.0.trim().parse().map_err(|error| self.no_time(&error))
     }
 
     /// Returns the time as a `chrono::DateTime`. A text without an offset is read as UTC.
@@ -208,6 +229,23 @@ mod tests {
             " 2025-01-31T00:00:00Z ",
         ] {
             assert_eq!(Timestamp::from(text).to_system_time(), Ok(nine), "{text}");
+        }
+    }
+
+    #[test]
+    fn offset_is_assumed_only_if_missing() {
+        let nine = jiff::tz::offset(9);
+        for (text, utc, korean) in [
+            ("2025-01-31T09:00:00", "2025-01-31T09:00:00Z", "2025-01-31T00:00:00Z"),
+            ("2025-01-31T09:00:00+02:00", "2025-01-31T07:00:00Z", "2025-01-31T07:00:00Z"),
+        ] {
+            let time = Timestamp::from(text);
+            assert_eq!(time.to_jiff().unwrap().to_string(), utc);
+            assert_eq!(time.to_jiff_with(nine).unwrap().to_string(), korean);
+            assert_eq!(time.to_jiff_strict().is_ok(), text.contains('+'));
+        }
+        for text in ["", "yesterday"] {
+            assert!(Timestamp::from(text).to_jiff_with(nine).is_err());
         }
     }
 

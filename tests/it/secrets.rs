@@ -9,8 +9,8 @@ use synapse_backend_client::bytes::Bytes;
 use synapse_backend_client::types::{GroundTruthEvent, GroundTruthEventPage, Model, ModelPage};
 use synapse_backend_client::{
     BackendClient, BackendClientBuilder, ConversionFuture, Credentials, CredentialsFuture,
-    CredentialsProvider, Error, ErrorKind, FileUrl, Json, ModelFile, RetryPolicy, UrlConverter,
-    json as json_value,
+    CredentialsProvider, CredentialsReason, Error, ErrorKind, FileUrl, Json, ModelFile, RetryPolicy,
+    UrlConverter, json as json_value,
 };
 use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -259,7 +259,7 @@ async fn input_or_file_error_shows_no_secret() {
 struct Provider(Result<Credentials, String>);
 
 impl CredentialsProvider for Provider {
-    fn credentials(&self, _rejected: bool) -> CredentialsFuture<'_> {
+    fn credentials(&self, _reason: CredentialsReason) -> CredentialsFuture<'_> {
         let outcome = self.0.clone().map_err(Into::into);
         Box::pin(async move { outcome })
     }
@@ -471,8 +471,8 @@ async fn token_in_ids_and_keys_is_redacted() {
 struct Renewing;
 
 impl CredentialsProvider for Renewing {
-    fn credentials(&self, rejected: bool) -> CredentialsFuture<'_> {
-        let token = if rejected { secret("second") } else { secret("first") };
+    fn credentials(&self, reason: CredentialsReason) -> CredentialsFuture<'_> {
+        let token = if reason == CredentialsReason::Rejected { secret("second") } else { secret("first") };
         Box::pin(async move { Ok(Credentials::new().access_token(token)) })
     }
 }

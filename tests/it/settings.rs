@@ -13,8 +13,8 @@ use crate::support::server::{
 use synapse_backend_client::bytes::Bytes;
 use synapse_backend_client::reqwest::{self, Method};
 use synapse_backend_client::{
-    BackendClient, BackendClientBuilder, Credentials, CredentialsFuture, CredentialsProvider, Error,
-    ErrorKind, ModelFile,
+    BackendClient, BackendClientBuilder, Credentials, CredentialsFuture, CredentialsProvider,
+    CredentialsReason, Error, ErrorKind, ModelFile,
 };
 use wiremock::matchers::{any, header as with_header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -464,8 +464,8 @@ struct Rotating {
 }
 
 impl CredentialsProvider for Rotating {
-    fn credentials(&self, rejected: bool) -> CredentialsFuture<'_> {
-        self.asked.lock().unwrap().push(rejected);
+    fn credentials(&self, reason: CredentialsReason) -> CredentialsFuture<'_> {
+        self.asked.lock().unwrap().push(reason == CredentialsReason::Rejected);
         let number = self.given.fetch_add(1, Ordering::Relaxed) + 1;
         Box::pin(async move {
             // Other calls may arrive in the meantime.
@@ -571,7 +571,7 @@ async fn concurrent_requests_ask_provider_once() {
 struct Broken;
 
 impl CredentialsProvider for Broken {
-    fn credentials(&self, _rejected: bool) -> CredentialsFuture<'_> {
+    fn credentials(&self, _reason: CredentialsReason) -> CredentialsFuture<'_> {
         Box::pin(async { Err("the vault is sealed".into()) })
     }
 }

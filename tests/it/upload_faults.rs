@@ -16,7 +16,8 @@ use md5::{Digest, Md5};
 use synapse_backend_client::types::ChunkedUpload;
 use synapse_backend_client::{
     BackendClient, BackendClientBuilder, CreateChunkedUpload, Credentials, CredentialsFuture,
-    CredentialsProvider, Error, ErrorKind, RetryPolicy, StreamSource, UploadPhase, reqwest,
+    CredentialsProvider, CredentialsReason, Error, ErrorKind, RetryPolicy, StreamSource, UploadPhase,
+    reqwest,
 };
 use synapse_test_backend::{Backend, BackendBuilder, Fault};
 use tempfile::TempDir;
@@ -899,9 +900,9 @@ async fn forbidden_chunk_leaves_session() {
 struct Rotating(Arc<AtomicUsize>);
 
 impl CredentialsProvider for Rotating {
-    fn credentials(&self, rejected: bool) -> CredentialsFuture<'_> {
+    fn credentials(&self, reason: CredentialsReason) -> CredentialsFuture<'_> {
         let number = self.0.fetch_add(1, Ordering::SeqCst);
-        assert_eq!(rejected, number > 0);
+        assert_eq!(reason == CredentialsReason::Rejected, number > 0);
         Box::pin(
             async move { Ok(Credentials::new().access_token(TOKEN).tenant(secret(&number.to_string()))) },
         )

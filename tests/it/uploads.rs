@@ -12,9 +12,9 @@ use bytes::Bytes;
 use futures_util::stream;
 use synapse_backend_client::types::ChunkedUpload;
 use synapse_backend_client::{
-    BackendClient, CreateChunkedUpload, Credentials, CredentialsFuture, CredentialsProvider, Error,
-    ModelFile, ResumableSource, RetryPolicy, RewindableSource, StreamSource, UploadPhase, UploadProgress,
-    UploadSession, bytes,
+    BackendClient, CreateChunkedUpload, Credentials, CredentialsFuture, CredentialsProvider,
+    CredentialsReason, Error, ModelFile, ResumableSource, RetryPolicy, RewindableSource, StreamSource,
+    UploadPhase, UploadProgress, UploadSession, bytes,
 };
 use synapse_test_backend::{Backend, BackendBuilder, Fault};
 use tempfile::TempDir;
@@ -612,9 +612,12 @@ async fn invalid_upload_settings_send_nothing() {
 struct Rotating(AtomicBool, String);
 
 impl CredentialsProvider for Rotating {
-    fn credentials(&self, rejected: bool) -> CredentialsFuture<'_> {
-        let token =
-            if rejected || self.0.swap(true, Ordering::SeqCst) { self.1.clone() } else { secret("old") };
+    fn credentials(&self, reason: CredentialsReason) -> CredentialsFuture<'_> {
+        let token = if reason == CredentialsReason::Rejected || self.0.swap(true, Ordering::SeqCst) {
+            self.1.clone()
+        } else {
+            secret("old")
+        };
         Box::pin(async move { Ok(Credentials::new().access_token(token)) })
     }
 }

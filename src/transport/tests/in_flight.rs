@@ -12,7 +12,9 @@ use tokio::sync::watch;
 use super::server::{Act, Server, html, json};
 use super::*;
 use crate::runtime::clock::Clock;
-use crate::{ConversionFuture, CredentialsFuture, CredentialsProvider, ErrorKind, UrlConverter};
+use crate::{
+    ConversionFuture, CredentialsFuture, CredentialsProvider, CredentialsReason, ErrorKind, UrlConverter,
+};
 
 /// Returns a client with this limit on requests in flight.
 fn capped(url: &str, requests: usize) -> BackendClient {
@@ -223,7 +225,7 @@ async fn retry_wait_holds_no_slot() {
 struct Hanging;
 
 impl CredentialsProvider for Hanging {
-    fn credentials(&self, _rejected: bool) -> CredentialsFuture<'_> {
+    fn credentials(&self, _reason: CredentialsReason) -> CredentialsFuture<'_> {
         Box::pin(std::future::pending())
     }
 }
@@ -252,9 +254,9 @@ async fn hanging_provider_hits_total_timeout() {
 struct HangingAfter401;
 
 impl CredentialsProvider for HangingAfter401 {
-    fn credentials(&self, rejected: bool) -> CredentialsFuture<'_> {
+    fn credentials(&self, reason: CredentialsReason) -> CredentialsFuture<'_> {
         Box::pin(async move {
-            if rejected {
+            if reason == CredentialsReason::Rejected {
                 std::future::pending::<()>().await;
             }
             Ok(crate::Credentials::new().access_token(TOKEN))

@@ -103,8 +103,8 @@ pub(super) struct Providing {
 }
 
 impl crate::CredentialsProvider for Providing {
-    fn credentials(&self, rejected: bool) -> crate::CredentialsFuture<'_> {
-        self.asked.lock().unwrap().push(rejected);
+    fn credentials(&self, reason: crate::CredentialsReason) -> crate::CredentialsFuture<'_> {
+        self.asked.lock().unwrap().push(reason == crate::CredentialsReason::Rejected);
         Box::pin(async { Ok(Credentials::new().access_token(TOKEN)) })
     }
 }

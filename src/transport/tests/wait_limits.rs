@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::server::{Act, Server, json};
 use super::*;
 use crate::{
-    ConversionFuture, Credentials, CredentialsFuture, CredentialsProvider, ErrorKind, Json, UrlConverter,
+    ConversionFuture, Credentials, CredentialsFuture, CredentialsProvider, CredentialsReason, ErrorKind,
+    Json, UrlConverter,
 };
 
 const WITH_FILE: &str = r#"{"id": 1, "name": "n", "model_type": "x", "file": "/media/1"}"#;
@@ -21,7 +22,7 @@ impl UrlConverter for Silent {
 }
 
 impl CredentialsProvider for Silent {
-    fn credentials(&self, _: bool) -> CredentialsFuture<'_> {
+    fn credentials(&self, _: CredentialsReason) -> CredentialsFuture<'_> {
         Box::pin(std::future::pending())
     }
 }
@@ -113,7 +114,7 @@ async fn hanging_provider_times_out() {
 struct SilentAfter(std::sync::atomic::AtomicBool);
 
 impl CredentialsProvider for SilentAfter {
-    fn credentials(&self, _: bool) -> CredentialsFuture<'_> {
+    fn credentials(&self, _: CredentialsReason) -> CredentialsFuture<'_> {
         match self.0.swap(true, std::sync::atomic::Ordering::Relaxed) {
             true => Box::pin(std::future::pending()),
             false => Box::pin(async { Ok(Credentials::new().access_token(TOKEN)) }),

@@ -44,7 +44,7 @@ pub enum ErrorKind {
     Connect,
     /// A time-out expired. An error of another kind may also be a time-out: see [`Error::is_timeout`].
     Timeout,
-    /// A GET, HEAD, DELETE or OPTIONS request didn't complete: the connection broke, the compressed body is
+    /// A GET, HEAD, OPTIONS, TRACE or DELETE request didn't complete: the connection broke, the compressed body is
     /// damaged, or the runtime was shut down. For other methods, the kind is
     /// [`UnknownOutcome`](ErrorKind::UnknownOutcome).
     ConnectionLost,

@@ -20,9 +20,8 @@ use crate::runtime::clock::Clock;
 ///
 /// | method | is retried after |
 /// |---|---|
-/// | GET, HEAD, DELETE | no connection, a broken connection, a read time-out, a truncated response, 408, 429, 500 (GET only), 502, 503, 504, 520–524 |
+/// | GET, HEAD, OPTIONS, TRACE, DELETE | no connection, a broken connection, a read time-out, a truncated response, 408, 429, 500 (GET only), 502, 503, 504, 520–524 |
 /// | POST, PUT, PATCH | no connection, 429, a 503 from the application itself (with `Retry-After` or a JSON `detail`) |
-/// | OPTIONS | no connection, 429, 503 |
 ///
 /// Any other method is treated like POST. A request with a streamed body is never retried.
 ///

@@ -44,12 +44,7 @@ impl UploadEngine<'_> {
         }
         let Some(remote) = &self.remote else { return Ok(None) };
         let error = match self.post(remote.url.clone(), &md5).await {
-            Ok(response) => {
-                return self
-                    .checked(response, Some(&md5))
-                    .map(Some)
-                    .map_err(|error| self.mark_unrecoverable(error));
-            }
+            Ok(response) => return self.checked(response, &md5).map(Some),
             Err(error) => error,
         };
         match after_completion(&error) {
@@ -107,12 +102,7 @@ impl UploadEngine<'_> {
         let mut is_incomplete = false;
         for attempt in 0.. {
             match self.fetch_upload(&remote.id).await {
-                Ok(response) if is_complete(&response) => {
-                    return self
-                        .checked(response, Some(md5))
-                        .map(Some)
-                        .map_err(|error| self.mark_unrecoverable(error));
-                }
+                Ok(response) if is_complete(&response) => return self.checked(response, md5).map(Some),
                 Err(error) if matches!(after_completion(&error), AfterCompletion::Restart) => {
                     self.restart(error)?;
                     self.progress.enter(UploadPhase::Sending, 0);
@@ -146,31 +136,26 @@ impl UploadEngine<'_> {
 
     /// Adds both digests to the error, if the server reports its own.
     async fn digest_mismatch(&self, error: Error, md5: &str) -> Error {
-        let mut theirs = None;
-        if let Some(remote) = &self.remote
-            && let Ok(response) = self.fetch_upload(&remote.id).await
-        {
-            theirs = response.checksum;
-        }
+        let theirs = match &self.remote {
+            Some(remote) => self.fetch_upload(&remote.id).await.ok().and_then(|upload| upload.checksum),
+            None => None,
+        };
         error.during(digest_mismatch(md5, theirs.as_deref()))
     }
 
     /// Checks a response: one with another digest or size isn't a success, whatever its status.
-    pub(super) fn checked(&self, response: ChunkedUpload, md5: Option<&str>) -> Result<ChunkedUpload> {
-        if let (Some(md5), Some(theirs)) =
-            (md5, response.checksum.as_deref().filter(|md5_hex| is_md5(md5_hex)))
-            && !theirs.eq_ignore_ascii_case(md5)
-        {
-            return Err(Error::new(ErrorKind::Upload, digest_mismatch(md5, Some(theirs))));
+    pub(super) fn checked(&mut self, response: ChunkedUpload, md5: &str) -> Result<ChunkedUpload> {
+        let theirs = response.checksum.as_deref().filter(|theirs| is_md5(theirs));
+        if let Some(theirs) = theirs.filter(|theirs| !theirs.eq_ignore_ascii_case(md5)) {
+            let error = Error::new(ErrorKind::Upload, digest_mismatch(md5, Some(theirs)));
+            return Err(self.mark_unrecoverable(error));
         }
-        if let Some(size) = response.size
-            && u64::try_from(size) != Ok(self.size)
-        {
+        if let Some(size) = response.size.filter(|size| u64::try_from(*size) != Ok(self.size)) {
             let message = format!(
                 "the server's file has {size} bytes, but this one has {}: start a new upload",
                 self.size
             );
-            return Err(Error::new(ErrorKind::Upload, message));
+            return Err(self.mark_unrecoverable(Error::new(ErrorKind::Upload, message)));
         }
         Ok(response)
     }

@@ -216,19 +216,20 @@ mod cut {
         Cow::Owned(hidden)
     }
 
+    /// Returns the lengths that a common part of both may have, the longest first.
+    fn lengths(token: &str, part: &str) -> impl Iterator<Item = usize> {
+        (SHORTEST_TOKEN..=token.len().min(part.len())).rev()
+    }
+
     /// Returns the length of the longest end of a token that `part` starts with.
     fn end_of(token: &str, part: &str) -> Option<usize> {
-        let lengths = (SHORTEST_TOKEN..=token.len().min(part.len())).rev();
-        lengths
-            .into_iter()
+        lengths(token, part)
             .find(|length| token.get(token.len() - length..).is_some_and(|end| part.starts_with(end)))
     }
 
     /// Returns the length of the longest beginning of a token that `part` ends with.
     fn beginning_of(token: &str, part: &str) -> Option<usize> {
-        let lengths = (SHORTEST_TOKEN..=token.len().min(part.len())).rev();
-        lengths
-            .into_iter()
+        lengths(token, part)
             .find(|length| token.get(..*length).is_some_and(|beginning| part.ends_with(beginning)))
     }
 }

@@ -37,10 +37,7 @@ const MAX_ATTEMPTS: u32 = 4;
 
 /// What a call needs to download a file: no other call downloads it meanwhile, and the permit counts
 /// towards the limit of concurrent downloads.
-struct DownloadSlot {
-    _lock: DownloadLock,
-    _permit: Option<OwnedSemaphorePermit>,
-}
+type DownloadSlot = (DownloadLock, Option<OwnedSemaphorePermit>);
 
 /// How files are fetched through a cache.
 pub(super) struct CacheFetch<'a> {
@@ -91,7 +88,7 @@ impl CacheFetch<'_> {
                 return Ok(self.hit(lease));
             }
         }
-        let slot = match self.try_acquire_slot(&request.key) {
+        let _slot = match self.try_acquire_slot(&request.key) {
             Some(slot) => slot,
             None => {
                 // A file that is in the cache must not wait for other downloads.
@@ -108,9 +105,7 @@ impl CacheFetch<'_> {
                 slot
             }
         };
-        let cached = self.download(download, url, request, FirstLookup { found, again }).await;
-        drop(slot);
-        cached
+        self.download(download, url, request, FirstLookup { found, again }).await
     }
 
     /// Locks the download of the file and takes a permit. `None` if it would have to wait for others.
@@ -120,7 +115,7 @@ impl CacheFetch<'_> {
             Some(permits) => Some(permits.clone().try_acquire_owned().ok()?),
             None => None,
         };
-        Some(DownloadSlot { _lock: lock, _permit: permit })
+        Some((lock, permit))
     }
 
     async fn acquire_slot(&self, key: &CacheKey) -> DownloadSlot {
@@ -130,7 +125,7 @@ impl CacheFetch<'_> {
             Some(permits) => permits.clone().acquire_owned().await.ok(),
             None => None,
         };
-        DownloadSlot { _lock: lock, _permit: permit }
+        (lock, permit)
     }
 
     fn hit(&self, lease: Lease) -> FetchedFile {

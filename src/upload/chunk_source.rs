@@ -1,7 +1,7 @@
 //! The source's bytes in order, as requests take them: from the upload's offset on, and again from an earlier
 //! byte if the server asks for it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use super::md5_worker::Md5Input;
 use super::read_ahead::{BLOCK_SIZE, OpenSource};
 use super::source::{SourceStream, StreamSource};
 use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::lock::lock;
 
 /// Shared by an upload and its current request.
 #[derive(Clone)]
@@ -83,7 +84,7 @@ impl ChunkSource {
     }
 
     fn state(&self) -> MutexGuard<'_, SourceState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Returns a lease on the bytes from `offset` on, for one request; earlier requests get no more bytes.

@@ -15,6 +15,7 @@ use super::{FileCache, Lease, directory};
 use crate::error::redact::redact_url;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::file_id::FileId;
+use crate::runtime::lock::lock;
 
 /// A file to be added to the cache, and its path.
 #[derive(Debug, Clone)]
@@ -140,7 +141,7 @@ impl FileCache {
     pub(super) fn lease_of(&self, new: &NewFile, content: &AddedFile, waiting: &Waiting) -> Lease {
         let lease = Lease::new(self.clone(), new.path.clone(), content.bytes);
         if let Some(path) = &new.variant_of
-            && self.variants().add(path)
+            && lock(&self.0.variants).add(path)
         {
             warn!(
                 dir = %self.0.dir.display(),

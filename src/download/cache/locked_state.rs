@@ -1,12 +1,13 @@
 //! Work on a handle's state under the cache's lock. The lock is taken first and then the handle's mutex, so
 //! that nobody waits for another process while holding the mutex.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use super::lock::{CacheLock, Exclusive, Shared, Waiting};
 use super::state::State;
 use super::{Access, FileCache};
 use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::lock::lock;
 
 /// The state under a lock. The mutex's guard is dropped before the lock.
 pub(super) struct LockedState<'s, L> {
@@ -18,7 +19,7 @@ impl FileCache {
     /// Locks the state. A panic can't leave it inconsistent: at worst it is older than the disk, and is read
     /// again.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.state)
     }
 
     /// Returns the default limit for waiting for the cache's lock.

@@ -156,11 +156,10 @@ impl PartLocation {
             let (file, made) = match plain_file::create_own(&self.part) {
                 Ok(file) => (file, true),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    match plain_file::open_own(&self.part, OpenOptions::new().read(true).write(true)) {
-                        Ok(file) => (file, false),
-                        Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                        Err(error) => return Err(error),
-                    }
+                    let mut options = OpenOptions::new();
+                    let opened = plain_file::open_own(&self.part, options.read(true).write(true));
+                    let Some(file) = plain_file::if_there(opened)? else { continue };
+                    (file, false)
                 }
                 Err(error) => return Err(error),
             };
@@ -268,7 +267,7 @@ impl PartLocation {
         };
         if fsync {
             let what = "the file is complete, but a power cut may still remove it: its directory can't be synced to the disk";
-            sync_directory(target::directory(&named)).map_err(|error| self.failed(what, error))?;
+            sync_directory(plain_file::directory(&named)).map_err(|error| self.failed(what, error))?;
         }
         Ok(())
     }
@@ -285,10 +284,7 @@ impl PartLocation {
 
     fn remove_metadata(&self) -> io::Result<()> {
         let Some(path) = &self.metadata_path else { return Ok(()) };
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        plain_file::if_there(std::fs::remove_file(path)).map(drop)
     }
 
     /// Returns the size of the part that another download is writing. Blocks.

@@ -3,6 +3,8 @@
 
 use std::sync::MutexGuard;
 
+use tracing::warn;
+
 use super::lock::{CacheLock, Exclusive, Shared, Waiting};
 use super::state::State;
 use super::{Access, FileCache};
@@ -67,6 +69,13 @@ impl FileCache {
         let mut state = self.state();
         state.index.renew(&lock)?;
         Ok(LockedState { state, lock })
+    }
+
+    /// Logs a failure, unless the call was dropped while it waited for the lock.
+    pub(super) fn log_failure(&self, done: Result<()>, what: &str) {
+        if let Some(error) = done.err().filter(|error| error.kind() != ErrorKind::ConnectionLost) {
+            warn!(dir = %self.0.dir.display(), %error, "{what}");
+        }
     }
 }
 

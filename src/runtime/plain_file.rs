@@ -129,18 +129,12 @@ pub(crate) fn kind(metadata: &Metadata) -> &'static str {
     }
 }
 
-#[cfg(unix)]
 fn own(path: &Path, metadata: &Metadata) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt as _;
     // A file without a name was removed by another process of this crate after it was opened.
-    if metadata.nlink() > 1 {
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::nlink(metadata) > 1 {
         return Err(refused("it has other names (hard links)"));
     }
-    owner(path, metadata)
-}
-
-#[cfg(not(unix))]
-fn own(path: &Path, metadata: &Metadata) -> io::Result<()> {
     owner(path, metadata)
 }
 

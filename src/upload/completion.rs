@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use reqwest::Url;
-use serde::{Deserialize, Deserializer};
 
 use super::engine::UploadEngine;
 use super::progress::UploadPhase;
@@ -20,15 +19,10 @@ use crate::values::json::Json;
 /// Minimum wait between two polls for the completion.
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Whether a response says that the upload isn't complete. Some releases don't say whether it is.
-#[derive(Deserialize)]
-struct CompletionState {
-    #[serde(default, deserialize_with = "is_null")]
-    completed_at: bool,
-}
-
-fn is_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Option::<Json>::deserialize(deserializer).map(|given| given.is_none_or(|given| given.text() == "\"\""))
+/// Returns whether a response says that the upload isn't complete. Some releases don't say whether it is.
+fn is_incomplete(body: &[u8]) -> bool {
+    let completed_at = decode::<Json>(body).ok().and_then(|json| json.get("completed_at"));
+    completed_at.is_some_and(|at| matches!(at.text(), "null" | "\"\""))
 }
 
 impl UploadEngine<'_> {
@@ -80,7 +74,7 @@ impl UploadEngine<'_> {
         let info = prepared.info();
         let read = |body: &bytes::Bytes| {
             let response = decode::<ChunkedUpload>(body)?;
-            Ok((response, decode::<CompletionState>(body).is_ok_and(|state| state.completed_at)))
+            Ok((response, is_incomplete(body)))
         };
         let ((response, is_incomplete), _) =
             prepared.fetch(async |response| response.whole().await?.decoded(read).await).await?;

@@ -136,7 +136,10 @@ impl StreamSource {
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
     {
-        StreamSource { stream: Box::pin(stream.map_err(io::Error::other)), size }
+        let blocks = stream.map_err(io::Error::other);
+        // An empty block is not the end.
+        let blocks = blocks.try_filter(|block| std::future::ready(!block.is_empty()));
+        StreamSource { stream: Box::pin(blocks), size }
     }
 }
 

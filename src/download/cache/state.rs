@@ -95,7 +95,7 @@ impl State {
     }
 
     fn agreement(&self, hash: KeyHash, bytes: u64, metadata: &Metadata, expected: &Expected) -> Agreement {
-        if expected.is_nothing() || (expected.size == Some(bytes) && expected.digest.is_none()) {
+        if expected.digest.is_none() && expected.size.is_none_or(|size| size == bytes) {
             return Agreement::Agrees;
         }
         expected.agreement(bytes, &self.index.file_record(hash, stamp(metadata)))
@@ -153,11 +153,9 @@ impl State {
         CacheStatistics {
             files: self.index.files(),
             bytes: u64::try_from(self.index.bytes()).unwrap_or(u64::MAX),
-            part_bytes: 0,
-            hits: 0,
-            misses: 0,
             evicted: self.evicted,
             held: self.leases.as_ref().map_or(0, LeaseTable::count),
+            ..CacheStatistics::default()
         }
     }
 

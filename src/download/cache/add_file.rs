@@ -114,8 +114,7 @@ impl FileCache {
             Ok(metadata) if !metadata.is_file() => Ok(true),
             // The index has lost the file, or another process is about to record it.
             Ok(_) => {
-                let mut locked = self.exclusive(waiting)?;
-                locked.read_other_leases()?;
+                let locked = self.exclusive_with_leases(waiting)?;
                 Ok(locked.state.index.get(hash).is_some() || locked.state.is_leased(hash))
             }
         }
@@ -162,10 +161,7 @@ impl FileCache {
         if self.state().index.superseded.is_empty() {
             return;
         }
-        let removed = self.exclusive(waiting).and_then(|mut locked| {
-            locked.read_other_leases()?;
-            locked.remove_superseded()
-        });
+        let removed = self.exclusive_with_leases(waiting).and_then(|mut locked| locked.remove_superseded());
         self.log_failure(removed, "superseded versions of files can't be removed from the file cache");
     }
 

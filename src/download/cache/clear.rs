@@ -47,8 +47,7 @@ impl FileCache {
                 }
                 Ok(()) => {}
             }
-            let mut locked = self.exclusive(waiting)?;
-            locked.read_other_leases()?;
+            let mut locked = self.exclusive_with_leases(waiting)?;
             locked.clear_shard(&shard, cleared)?;
         }
         Ok(())

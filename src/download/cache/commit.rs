@@ -49,8 +49,7 @@ impl FileCache {
             }
         }
         // Under the exclusive lock no other process is about to record what exists there.
-        let mut locked = self.exclusive(waiting)?;
-        locked.read_other_leases()?;
+        let mut locked = self.exclusive_with_leases(waiting)?;
         let there = if_there(std::fs::symlink_metadata(new.path()));
         let is_left_over = there.is_ok_and(|there| there.is_none_or(|metadata| metadata.is_file()));
         if !is_left_over || locked.state.index.get(new.hash()).is_some() || locked.state.is_leased(new.hash())

@@ -153,8 +153,7 @@ impl FileCache {
     }
 
     fn evict_batch(&self, parts: u128, waiting: &Waiting) -> Result<()> {
-        let mut locked = self.exclusive(waiting)?;
-        locked.read_other_leases()?;
+        let mut locked = self.exclusive_with_leases(waiting)?;
         let state = &mut *locked.state;
         let (mut bytes, mut files) = (state.index.bytes() + parts, state.index.files());
         let mut gone = Vec::new();

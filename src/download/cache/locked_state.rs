@@ -71,20 +71,20 @@ impl FileCache {
         Ok(LockedState { state, lock })
     }
 
+    /// Works as [`exclusive`](FileCache::exclusive), and reads the leases of the other handles. They stay valid
+    /// as long as the lock is held.
+    pub(super) fn exclusive_with_leases(&self, waiting: &Waiting) -> Result<LockedState<'_, Exclusive>> {
+        let mut locked = self.exclusive(waiting)?;
+        if let Some(leases) = &mut locked.state.leases {
+            leases.read_other_leases(&locked.lock)?;
+        }
+        Ok(locked)
+    }
+
     /// Logs a failure, unless the call was dropped while it waited for the lock.
     pub(super) fn log_failure(&self, done: Result<()>, what: &str) {
         if let Some(error) = done.err().filter(|error| error.kind() != ErrorKind::ConnectionLost) {
             warn!(dir = %self.0.dir.display(), %error, "{what}");
-        }
-    }
-}
-
-impl LockedState<'_, Exclusive> {
-    /// Reads the leases of the other handles. They stay valid as long as this exists.
-    pub(super) fn read_other_leases(&mut self) -> Result<()> {
-        match &mut self.state.leases {
-            Some(leases) => leases.read_other_leases(&self.lock),
-            None => Ok(()),
         }
     }
 }

@@ -226,8 +226,7 @@ impl Error {
     pub(crate) fn status_error(request: RequestInfo, response: ErrorResponse) -> Self {
         let mut message = shown_status(response.status());
         if let Some(said) = response.said() {
-            message.push_str(": ");
-            message.push_str(&said);
+            message.extend([": ", &said]);
         }
         let kind = match !request.is_idempotent() && response.is_gateways() {
             true => {

@@ -63,18 +63,7 @@ impl Timestamp {
     /// Returns an error if the text is empty or isn't an ISO 8601 date-time.
     #[cfg(feature = "jiff")]
     pub fn to_system_time(&self) -> Result<SystemTime, TimestampError> {
-        self.parse().and_then(|time| SystemTime::try_from(time).map_err(|error| self.no_time(&error)))
-    }
-
-    #[cfg(feature = "jiff")]
-    fn parse(&self) -> Result<jiff::Timestamp, TimestampError> {
-        let text = self.0.trim();
-        text.parse::<jiff::Timestamp>()
-            .or_else(|error| {
-                let civil: jiff::civil::DateTime = text.parse().map_err(|_| error)?;
-                jiff::tz::Offset::UTC.to_timestamp(civil)
-            })
-            .map_err(|error| self.no_time(&error))
+        self.to_jiff().and_then(|time| SystemTime::try_from(time).map_err(|error| self.no_time(&error)))
     }
 
     #[cfg(feature = "jiff")]
@@ -88,7 +77,13 @@ impl Timestamp {
     /// Returns an error if the text is empty or isn't an ISO 8601 date-time.
     #[cfg(feature = "jiff")]
     pub fn to_jiff(&self) -> Result<jiff::Timestamp, TimestampError> {
-        self.parse()
+        let text = self.0.trim();
+        text.parse::<jiff::Timestamp>()
+            .or_else(|error| {
+                let civil: jiff::civil::DateTime = text.parse().map_err(|_| error)?;
+                jiff::tz::Offset::UTC.to_timestamp(civil)
+            })
+            .map_err(|error| self.no_time(&error))
     }
 
     /// Returns the time as a `chrono::DateTime`. A text without an offset is read as UTC.

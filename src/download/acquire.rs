@@ -15,6 +15,9 @@ use crate::runtime::clock::Clock;
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(20);
 const MAX_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
+/// How long another download of the same file may make no progress before waiting for it fails.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// What was acquired.
 pub(super) enum Acquired {
     Part(Box<Part>),
@@ -64,6 +67,7 @@ async fn part(
     deadline: Option<Instant>,
     mut waited: bool,
 ) -> Result<Option<Part>> {
+    let lock_timeout = options.lock_timeout.unwrap_or(LOCK_TIMEOUT);
     let (mut moved, mut seen) = (clock.now(), 0);
     let mut look = MIN_POLL_INTERVAL;
     loop {
@@ -84,10 +88,9 @@ async fn part(
             let message = "timed out while another download of this file was in progress";
             return Err(Error::new(ErrorKind::Timeout, message).timed_out());
         }
-        if clock.now().duration_since(moved) > options.lock_timeout {
+        if clock.now().duration_since(moved) > lock_timeout {
             let message = format!(
-                "another download of this file made no progress for {:?} (`lock_timeout`): its process may hang; end it, or raise `lock_timeout`",
-                options.lock_timeout
+                "another download of this file made no progress for {lock_timeout:?} (`lock_timeout`): its process may hang; end it, or raise `lock_timeout`"
             );
             return Err(Error::new(ErrorKind::Timeout, message).timed_out());
         }

@@ -8,20 +8,18 @@ use reqwest::{StatusCode, Url};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::Download;
 use super::digest::{ExpectedDigest, Hasher};
-use super::engine::absolute;
 use super::many::BatchReporter;
 use super::part_location::PartLocation;
 use super::pending_entry::{CacheRequest, PendingEntry};
 use super::writer::Writer;
-use super::{Download, checked, tenant};
 use crate::download::cache::{
     CacheKey, CachedDigest, DownloadLock, Expected, FileCache, Found, Lease, Validators, Waiting,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::blocking::blocking;
 use crate::runtime::deadline::within;
-use crate::values::file_url::is_data_uri;
 
 /// Number of bytes of a file in the cache that are hashed at a time.
 const HASH_CHUNK: u64 = 64 << 20;
@@ -37,10 +35,7 @@ const MAX_ATTEMPTS: u32 = 4;
 
 /// What a call needs to download a file: no other call downloads it meanwhile, and the permit counts
 /// towards the limit of concurrent downloads.
-struct DownloadSlot {
-    _lock: DownloadLock,
-    _permit: Option<OwnedSemaphorePermit>,
-}
+type DownloadSlot = (DownloadLock, Option<OwnedSemaphorePermit>);
 
 /// How files are fetched through a cache.
 pub(super) struct CacheFetch<'a> {
@@ -62,22 +57,14 @@ pub(super) struct FetchedFile {
 impl CacheFetch<'_> {
     /// Returns the file with a lease on it.
     pub(super) async fn get(&self, mut download: Download) -> Result<FetchedFile> {
-        checked(&download.download, &download.options)?;
-        let (url, tenant) = match is_data_uri(download.url.trim_start()) {
-            true => {
-                download.url = download.url.trim().to_owned();
-                (None, None)
-            }
-            false => {
-                let url = absolute(&download.client, &download.url)?;
-                let tenant = tenant(&download.client, &download.options, &url).await?;
-                (Some(url), tenant)
-            }
-        };
+        let (url, tenant) = download.source().await?;
+        if url.is_none() {
+            download.url = download.url.trim().to_owned();
+        }
         let text = url.as_ref().map_or(&*download.url, Url::as_str);
         let key = self.cache.key(text, tenant.as_deref().unwrap_or_default());
         let checksum = download.download.checksum.clone();
-        let digest = checksum.as_ref().and_then(|checksum| CachedDigest::new(checksum.hex()));
+        let digest = checksum.as_ref().and_then(|checksum| CachedDigest::new(&checksum.hex));
         // A digest makes asking the server unnecessary.
         let must_ask = self.revalidate && digest.is_none() && url.is_some();
         let request =
@@ -91,7 +78,7 @@ impl CacheFetch<'_> {
                 return Ok(self.hit(lease));
             }
         }
-        let slot = match self.try_acquire_slot(&request.key) {
+        let _slot = match self.try_acquire_slot(&request.key) {
             Some(slot) => slot,
             None => {
                 // A file that is in the cache must not wait for other downloads.
@@ -108,9 +95,7 @@ impl CacheFetch<'_> {
                 slot
             }
         };
-        let cached = self.download(download, url, request, FirstLookup { found, again }).await;
-        drop(slot);
-        cached
+        self.download(download, url, request, FirstLookup { found, again }).await
     }
 
     /// Locks the download of the file and takes a permit. `None` if it would have to wait for others.
@@ -120,7 +105,7 @@ impl CacheFetch<'_> {
             Some(permits) => Some(permits.clone().try_acquire_owned().ok()?),
             None => None,
         };
-        Some(DownloadSlot { _lock: lock, _permit: permit })
+        Some((lock, permit))
     }
 
     async fn acquire_slot(&self, key: &CacheKey) -> DownloadSlot {
@@ -130,7 +115,7 @@ impl CacheFetch<'_> {
             Some(permits) => permits.clone().acquire_owned().await.ok(),
             None => None,
         };
-        DownloadSlot { _lock: lock, _permit: permit }
+        (lock, permit)
     }
 
     fn hit(&self, lease: Lease) -> FetchedFile {

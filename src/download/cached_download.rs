@@ -14,7 +14,7 @@ use crate::runtime::deadline::within;
 
 /// A download through a cache, returned by [`Download::cached`]. It starts when it is awaited.
 #[must_use = "nothing is downloaded until it is awaited or sent"]
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct CachedDownload {
     download: Download,
     cache: FileCache,
@@ -146,16 +146,6 @@ impl fmt::Debug for CachedFile {
             .field("path", &self.path())
             .field("bytes", &self.bytes())
             .field("is_hit", &self.is_hit())
-            .finish()
-    }
-}
-
-impl fmt::Debug for CachedDownload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CachedDownload")
-            .field("download", &self.download)
-            .field("cache", &self.cache)
-            .field("revalidate", &self.revalidate)
             .finish()
     }
 }

@@ -100,13 +100,8 @@ fn compare(writer: &mut Writer, expected: &Expected, checksum: Option<&ExpectedD
         return compressed(writer, expected, &entity, checksum, (has_size, has_digest));
     }
     // The server may store the file compressed and report that size.
-    let is_stored_size = entity.stored_size.is_some() && entity.stored_size == expected.size;
-    let size_problem = match (has_size, expected.size) {
-        (Some(false), Some(size)) if !is_stored_size => {
-            Some(format!("it is {length} bytes long, but {size} are expected"))
-        }
-        _ => None,
-    };
+    let other_size = expected.size.filter(|size| *size != length && entity.stored_size != Some(*size));
+    let size_problem = other_size.map(|size| format!("it is {length} bytes long, but {size} are expected"));
     if let Some(problem) = size_problem.or(digest_problem.flatten()) {
         return Ok(Compared::Is(Completed::Unexpected(problem)));
     }
@@ -155,13 +150,13 @@ impl Compressed {
         expected: &Expected,
         checksum: Option<&ExpectedDigest>,
     ) -> Result<Option<Completed>> {
+        let came = self.length;
         let size = expected.size.filter(|_| !self.has_size);
         let most = size.into_iter().chain(expected.max_size).min().unwrap_or(u64::MAX);
         let length = match self.decoding.decode_next(writer, most)? {
             Decoded::More => return Ok(None),
             Decoded::Damaged(problem) => return Ok(Some(Completed::Damaged(problem))),
             Decoded::TooLong if size == Some(most) => {
-                let came = self.length;
                 let problem = format!(
                     "it is {came} bytes long, decompressed more than {most}, but {most} are expected"
                 );
@@ -171,7 +166,6 @@ impl Compressed {
             Decoded::Whole(length) => length,
         };
         if let Some(size) = size.filter(|size| *size != length) {
-            let came = self.length;
             let problem = format!("it is {came} bytes long, {length} decompressed, but {size} are expected");
             return Ok(Some(Completed::Unexpected(problem)));
         }

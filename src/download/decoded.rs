@@ -66,7 +66,7 @@ impl Decoding {
         let Ok(mut decompressor) = Decompressor::new(codings) else { return Ok(false) };
         let mut read = 0;
         let first = reading(writer, &mut read, |read| decompressor.next(read));
-        match first.map_err(|error| writer.location.failed("its part file can't be read", error))? {
+        match first {
             Ok(first) => Ok(first.is_some_and(|first| is_compressed(&first))),
             Err(DecompressError::Damaged(_)) => Ok(false),
             Err(DecompressError::Read(error)) => {
@@ -102,9 +102,9 @@ impl Decoding {
             return Err(self.location.failed("it can't be written", error));
         }
         match decoded {
-            Ok(Ok(decoded)) => Ok(decoded),
-            Ok(Err(DecompressError::Damaged(problem))) => Ok(Decoded::Damaged(problem)),
-            Ok(Err(DecompressError::Read(error))) | Err(error) => {
+            Ok(decoded) => Ok(decoded),
+            Err(DecompressError::Damaged(problem)) => Ok(Decoded::Damaged(problem)),
+            Err(DecompressError::Read(error)) => {
                 Err(self.location.failed("its part file can't be read", error))
             }
         }
@@ -138,9 +138,9 @@ fn reading<T>(
     writer: &Writer,
     position: &mut u64,
     work: impl FnOnce(&mut dyn FnMut() -> io::Result<Bytes>) -> Result<T, DecompressError>,
-) -> io::Result<Result<T, DecompressError>> {
+) -> Result<T, DecompressError> {
     let mut file = &writer.file;
-    file.seek(SeekFrom::Start(*position))?;
+    file.seek(SeekFrom::Start(*position)).map_err(DecompressError::Read)?;
     let mut read = || {
         let mut bytes = Vec::new();
         *position += file
@@ -149,6 +149,6 @@ fn reading<T>(
         Ok(bytes.into())
     };
     let done = work(&mut read);
-    file.seek(SeekFrom::End(0))?;
-    Ok(done)
+    file.seek(SeekFrom::End(0)).map_err(DecompressError::Read)?;
+    done
 }

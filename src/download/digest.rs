@@ -19,7 +19,7 @@ static CRC64_NVME: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_NVME
 pub(super) struct ExpectedDigest {
     pub(super) algorithm: Algorithm,
     /// In lower case.
-    hex: String,
+    pub(super) hex: String,
 }
 
 /// An algorithm that this crate computes.
@@ -90,10 +90,6 @@ impl ExpectedDigest {
             true => Ok(ExpectedDigest { algorithm, hex }),
             false => Err("it contains characters that are not hexadecimal digits".to_owned()),
         }
-    }
-
-    pub(super) fn hex(&self) -> &str {
-        &self.hex
     }
 
     pub(super) fn hasher(&self) -> Hasher {

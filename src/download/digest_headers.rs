@@ -78,6 +78,19 @@ impl HeaderDigest {
         Some(HeaderDigest { header, algorithm, value: BASE64.encode(value) })
     }
 
+    /// Returns the digest of an algorithm with a registered name; `None` if this crate doesn't compute it.
+    fn registered(header: Header, name: &str, base64: &str) -> Option<Self> {
+        let names = [
+            ("md5", Algorithm::Md5),
+            ("sha", Algorithm::Sha1),
+            ("sha-256", Algorithm::Sha256),
+            ("sha-512", Algorithm::Sha512),
+            ("crc32c", Algorithm::Crc32c),
+        ];
+        let (_, algorithm) = names.into_iter().find(|(own, _)| own.eq_ignore_ascii_case(name.trim()))?;
+        HeaderDigest::new(header, algorithm, base64)
+    }
+
     fn header(&self) -> &'static str {
         match self.header {
             Header::ContentMd5 => "Content-MD5",
@@ -122,28 +135,16 @@ pub(super) fn header_digests(headers: &HeaderMap, part: bool) -> HeaderDigests {
     for (name, header) in [("content-digest", Header::ContentDigest), ("repr-digest", Header::ReprDigest)] {
         let list =
             if part && header == Header::ContentDigest { &mut named.message } else { &mut named.whole };
-        for member in values(name).flat_map(members) {
-            take(
-                list,
-                byte_sequence(member)
-                    .and_then(|(key, value)| HeaderDigest::new(header, registered(key)?, value)),
-            );
+        for (key, value) in values(name).flat_map(members).filter_map(byte_sequence) {
+            take(list, HeaderDigest::registered(header, key, value));
         }
     }
-    for member in values("digest").flat_map(|value| value.split(',')) {
-        let pair = member.split_once('=');
-        take(
-            &mut named.whole,
-            pair.and_then(|(key, value)| HeaderDigest::new(Header::Digest, registered(key)?, value)),
-        );
-    }
-    if text("x-goog-stored-content-encoding").is_empty() || stored_codings(headers) == codings(headers) {
-        for member in values("x-goog-hash").flat_map(|value| value.split(',')) {
-            let pair = member.split_once('=');
-            take(
-                &mut named.whole,
-                pair.and_then(|(key, value)| HeaderDigest::new(Header::GoogHash, registered(key)?, value)),
-            );
+    let is_stored_form =
+        text("x-goog-stored-content-encoding").is_empty() || stored_codings(headers) == codings(headers);
+    let goog_hash = values("x-goog-hash").filter(|_| is_stored_form).map(|value| (Header::GoogHash, value));
+    for (header, list) in values("digest").map(|value| (Header::Digest, value)).chain(goog_hash) {
+        for (key, value) in list.split(',').filter_map(|pair| pair.split_once('=')) {
+            take(&mut named.whole, HeaderDigest::registered(header, key, value));
         }
     }
     if !text("x-amz-checksum-type").trim().eq_ignore_ascii_case("composite") {
@@ -183,18 +184,6 @@ fn take(list: &mut Vec<HeaderDigest>, digest: Option<HeaderDigest>) {
 /// of the original content.
 fn is_transformed(headers: &HeaderMap) -> bool {
     headers.get_all(WARNING).iter().any(|value| value.as_bytes().starts_with(b"214"))
-}
-
-/// Looks up a name from IANA's registries of digest algorithms, or from `x-goog-hash`.
-fn registered(name: &str) -> Option<Algorithm> {
-    let names = [
-        ("md5", Algorithm::Md5),
-        ("sha", Algorithm::Sha1),
-        ("sha-256", Algorithm::Sha256),
-        ("sha-512", Algorithm::Sha512),
-        ("crc32c", Algorithm::Crc32c),
-    ];
-    names.into_iter().find(|(own, _)| own.eq_ignore_ascii_case(name.trim())).map(|(_, algorithm)| algorithm)
 }
 
 /// Splits a structured field's dictionary into members. A comma within a quoted string doesn't end a member.

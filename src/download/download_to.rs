@@ -151,13 +151,13 @@ impl DownloadTo {
 
     /// Works as [`Download::max_data_uri_size`].
     pub fn max_data_uri_size(mut self, bytes: u64) -> Self {
-        self.download.max_data_uri = bytes;
+        self.download.max_data_uri = Some(bytes);
         self
     }
 
     /// Works as [`Download::lock_timeout`].
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
-        self.download.lock_timeout = timeout;
+        self.download.lock_timeout = Some(timeout);
         self
     }
 

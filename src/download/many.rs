@@ -4,13 +4,14 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::{Download, DownloadedFile};
 use crate::call::ResponseFuture;
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::runtime::concurrency::{MAX_CONCURRENCY, run_concurrently};
+use crate::runtime::lock::lock;
 
 /// Default number of files that are downloaded at a time.
 const CONCURRENCY: usize = 8;
@@ -137,7 +138,7 @@ impl BatchReporter {
     }
 
     fn report(&self, change: impl FnOnce(&mut BatchProgress)) {
-        let mut so_far = self.so_far.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut so_far = lock(&self.so_far);
         change(&mut so_far);
         if let Some(on_progress) = &self.on_progress {
             on_progress(*so_far);

@@ -59,9 +59,6 @@ use writer::Writer;
 /// Default limit for the size of a `data:` URI's file, in bytes.
 const MAX_DATA_URI_SIZE: u64 = 64 << 20;
 
-/// How long another download of the same file may make no progress before waiting for it fails.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
-
 /// A download, returned by [`download`](BackendClient::download). It starts when [`to`](Download::to) or
 /// [`cached`](Download::cached) sets its target.
 #[must_use = "nothing is downloaded until `to` or `cached` is called"]
@@ -73,35 +70,19 @@ pub struct Download {
     options: CallOptions,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct DownloadOptions {
     size: Option<u64>,
     checksum: Option<ExpectedDigest>,
     fsync: bool,
-    max_data_uri: u64,
+    max_data_uri: Option<u64>,
     /// The largest file that is accepted, in bytes.
     pub(crate) max_size: Option<u64>,
-    lock_timeout: Duration,
+    lock_timeout: Option<Duration>,
     on_progress: Option<OnProgress>,
     /// The cache that the file is added to.
     in_cache: Option<PendingEntry>,
     problems: Vec<String>,
-}
-
-impl Default for DownloadOptions {
-    fn default() -> Self {
-        DownloadOptions {
-            size: None,
-            checksum: None,
-            fsync: false,
-            max_data_uri: MAX_DATA_URI_SIZE,
-            max_size: None,
-            lock_timeout: LOCK_TIMEOUT,
-            on_progress: None,
-            in_cache: None,
-            problems: Vec::new(),
-        }
-    }
 }
 
 /// A downloaded file.
@@ -218,14 +199,14 @@ impl Download {
 
     /// Sets the largest file that a `data:` URI may contain, in bytes. The default is 64 MiB.
     pub fn max_data_uri_size(mut self, bytes: u64) -> Self {
-        self.download.max_data_uri = bytes;
+        self.download.max_data_uri = Some(bytes);
         self
     }
 
     /// Sets how long another download of the same file, possibly in another process, may make no progress
     /// while this download waits for it. The default is 5 minutes.
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
-        self.download.lock_timeout = timeout;
+        self.download.lock_timeout = Some(timeout);
         self
     }
 
@@ -283,18 +264,27 @@ impl Download {
     }
 
     async fn run(self, path: PathBuf) -> Result<DownloadedFile> {
-        checked(&self.download, &self.options)?;
-        let (url, key) = match is_data_uri(self.url.trim_start()) {
-            true => (None, self.url.clone()),
-            false => {
-                let url = absolute(&self.client, &self.url)?;
-                let tenant = tenant(&self.client, &self.options, &url).await?;
-                let key = part_key(&self.client, &url, tenant.as_deref());
-                (Some(url), key)
-            }
+        let (url, tenant) = self.source().await?;
+        let key = match &url {
+            Some(url) => part_key(&self.client, url, tenant.as_deref()),
+            None => self.url.clone(),
         };
         let location = PartLocation::new(path, &key)?;
         self.into_place(url, location, None).await
+    }
+
+    /// Returns the absolute URL and the tenant of the file; neither for a `data:` URI.
+    ///
+    /// # Errors
+    /// Returns an error if the URL or a setting is invalid.
+    async fn source(&self) -> Result<(Option<Url>, Option<Vec<u8>>)> {
+        checked(&self.download, &self.options)?;
+        if is_data_uri(self.url.trim_start()) {
+            return Ok((None, None));
+        }
+        let url = absolute(&self.client, &self.url)?;
+        let tenant = tenant(&self.client, &self.options, &url).await?;
+        Ok((Some(url), tenant))
     }
 
     /// Downloads the file to a location whose part file may already be open. `url` is `None` for a `data:`
@@ -354,7 +344,7 @@ async fn tenant(client: &BackendClient, options: &CallOptions, url: &Url) -> Res
 
 /// Returns the file that a `data:` URI contains.
 fn content_of(uri: &str, options: &DownloadOptions) -> Result<Bytes> {
-    let content = data_uri::decode(uri.trim(), options.max_data_uri)?;
+    let content = data_uri::decode(uri.trim(), options.max_data_uri.unwrap_or(MAX_DATA_URI_SIZE))?;
     let bytes = content.len() as u64;
     if let Some(size) = options.size.filter(|size| *size != bytes) {
         return Err(Error::invalid_input(format!(

@@ -1,6 +1,6 @@
 //! A file that is being downloaded, under a temporary name until it is complete.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
@@ -12,6 +12,7 @@ use super::part_location::PartLocation;
 use super::writer::Writer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::blocking::{blocking, drop_blocking};
+use crate::runtime::lock::lock;
 
 /// Number of bytes that are collected before they are written at once.
 const BATCH: usize = 1 << 20;
@@ -41,18 +42,10 @@ struct Shared {
 }
 
 impl Shared {
-    fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Vec<Bytes>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Writes the queue, and the metadata if it is missing.
     fn write(&self, writer: &mut Writer) -> Result<()> {
         loop {
-            let batch = std::mem::take(&mut *self.queue());
+            let batch = std::mem::take(&mut *lock(&self.queue));
             writer.write(&batch)?;
             if batch.is_empty() {
                 return Ok(());
@@ -68,7 +61,7 @@ struct Rest(Arc<Shared>);
 impl Drop for Rest {
     fn drop(&mut self) {
         // If a write fails, the next download resumes with fewer bytes.
-        let _ = self.0.write(&mut self.0.writer());
+        let _ = self.0.write(&mut lock(&self.0.writer));
     }
 }
 
@@ -98,7 +91,7 @@ impl Part {
         };
         let algorithms = part.algorithms();
         if part.written > 0 && !algorithms.is_empty() {
-            part.shared.writer().hash(algorithms);
+            lock(&part.shared.writer).hash(algorithms);
             // Hashes chunk by chunk, so that the work stops when the download is dropped.
             while part.on_writer(Writer::hash_next).await? {}
         }
@@ -140,10 +133,10 @@ impl Part {
             Ok(())
         };
         // A new file has nothing to remove.
-        let is_new = self.written == 0 && self.shared.writer().is_new();
+        let is_new = self.written == 0 && lock(&self.shared.writer).is_new();
         self.written = 0;
         if is_new {
-            return begin(&mut self.shared.writer());
+            return begin(&mut lock(&self.shared.writer));
         }
         self.on_writer(|writer| writer.empty().and_then(|()| begin(writer))).await
     }
@@ -156,7 +149,7 @@ impl Part {
         self.settled().await?;
         self.entity = Some(entity.clone());
         self.learned = true;
-        let mut writer = self.shared.writer();
+        let mut writer = lock(&self.shared.writer);
         writer.hash(self.algorithms());
         (writer.entity, writer.metadata_written) = (Some(entity), false);
         Ok(())
@@ -165,7 +158,7 @@ impl Part {
     /// Starts a message whose bytes have these digests.
     pub(super) async fn begin_message(&mut self, digests: &[HeaderDigest]) -> Result<()> {
         self.settled().await?;
-        self.shared.writer().hash_message(self.len(), digests);
+        lock(&self.shared.writer).hash_message(self.len(), digests);
         Ok(())
     }
 
@@ -205,13 +198,13 @@ impl Part {
         self.settled().await?;
         self.hand_over();
         let shared = self.shared.clone();
-        self.writing = Some(tokio::task::spawn_blocking(move || shared.write(&mut shared.writer())));
+        self.writing = Some(tokio::task::spawn_blocking(move || shared.write(&mut lock(&shared.writer))));
         Ok(())
     }
 
     fn hand_over(&mut self) {
         self.written += std::mem::take(&mut self.gathered) as u64;
-        self.shared.queue().append(&mut self.batch);
+        lock(&self.shared.queue).append(&mut self.batch);
     }
 
     /// Waits until the bytes that were handed over are written.
@@ -233,7 +226,7 @@ impl Part {
         self.hand_over();
         let shared = self.shared.clone();
         blocking(move || {
-            let mut writer = shared.writer();
+            let mut writer = lock(&shared.writer);
             shared.write(&mut writer)?;
             work(&mut writer)
         })
@@ -243,7 +236,7 @@ impl Part {
     /// Skips the metadata of a part that is renamed at once: it will not be resumed.
     pub(super) async fn skip_metadata(&mut self) -> Result<()> {
         self.settled().await?;
-        let mut writer = self.shared.writer();
+        let mut writer = lock(&self.shared.writer);
         writer.metadata_written |= writer.written == 0;
         Ok(())
     }

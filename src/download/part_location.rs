@@ -48,15 +48,6 @@ pub(super) struct ClaimedPart {
     pub(super) length: u64,
     /// The version of the file that the bytes belong to.
     pub(super) entity: Option<Entity>,
-    /// There is metadata.
-    pub(super) has_metadata: bool,
-}
-
-/// A shared part that is locked, in the state in which it was found.
-struct Locked {
-    file: File,
-    length: u64,
-    metadata: StoredMetadata,
 }
 
 impl PartLocation {
@@ -119,31 +110,24 @@ impl PartLocation {
     pub(super) fn claim(&self) -> Result<Option<ClaimedPart>> {
         let target_state = target::look(&self.target)?;
         self.before.get_or_init(|| target_state);
-        let Locked { file, length, metadata } = match self.shared() {
+        let (file, length, metadata) = match self.shared() {
             Ok(Some(locked)) => locked,
             Ok(None) => return Ok(None),
             Err(error) => return self.private(&error).map(Some),
         };
-        let (has_metadata, entity) = match metadata {
-            StoredMetadata::Missing => (false, None),
-            StoredMetadata::Found(entity) => (true, entity),
-        };
-        let mut claimed = ClaimedPart { location: self.clone(), file, length: 0, entity, has_metadata };
-        match claimed.entity {
-            Some(_) => {
-                claimed.length = length;
-                claimed
-                    .file
-                    .seek(SeekFrom::End(0))
-                    .map_err(|error| self.failed("its part file can't be read", error))?;
-            }
-            None if length > 0 || has_metadata => match self.emptied(&claimed.file, has_metadata) {
-                Ok(()) => claimed.has_metadata = false,
-                Err(error) => return self.private(&error).map(Some),
-            },
-            None => {}
+        let location = self.clone();
+        if let StoredMetadata::Found(Some(entity)) = metadata {
+            let at_end = (&file).seek(SeekFrom::End(0));
+            at_end.map_err(|error| self.failed("its part file can't be read", error))?;
+            return Ok(Some(ClaimedPart { location, file, length, entity: Some(entity) }));
         }
-        Ok(Some(claimed))
+        let has_metadata = matches!(metadata, StoredMetadata::Found(_));
+        if (length > 0 || has_metadata)
+            && let Err(error) = self.emptied(&file, has_metadata)
+        {
+            return self.private(&error).map(Some);
+        }
+        Ok(Some(ClaimedPart { location, file, length: 0, entity: None }))
     }
 
     /// Opens and locks the shared part; `None` if another download holds it.
@@ -151,16 +135,15 @@ impl PartLocation {
     /// # Errors
     /// Returns an error if it can't be created, if the part or its metadata is a file that isn't ours, or
     /// if the file system has no locks.
-    fn shared(&self) -> io::Result<Option<Locked>> {
+    fn shared(&self) -> io::Result<Option<(File, u64, StoredMetadata)>> {
         for _ in 0..MAX_OPEN_ATTEMPTS {
             let (file, made) = match plain_file::create_own(&self.part) {
                 Ok(file) => (file, true),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    match plain_file::open_own(&self.part, OpenOptions::new().read(true).write(true)) {
-                        Ok(file) => (file, false),
-                        Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                        Err(error) => return Err(error),
-                    }
+                    let mut options = OpenOptions::new();
+                    let opened = plain_file::open_own(&self.part, options.read(true).write(true));
+                    let Some(file) = plain_file::if_there(opened)? else { continue };
+                    (file, false)
                 }
                 Err(error) => return Err(error),
             };
@@ -186,7 +169,7 @@ impl PartLocation {
                 Ok(metadata) => metadata,
                 Err(error) => return unusable(error),
             };
-            return Ok(Some(Locked { file, length, metadata }));
+            return Ok(Some((file, length, metadata)));
         }
         Err(io::Error::other("its part file is replaced repeatedly"))
     }
@@ -204,7 +187,7 @@ impl PartLocation {
         // If the file system has locks, the lock shows that the part is in use.
         let _ = (self.lock)(&file);
         let location = PartLocation { part, metadata_path: None, ..self.clone() };
-        Ok(ClaimedPart { location, file, length: 0, entity: None, has_metadata: false })
+        Ok(ClaimedPart { location, file, length: 0, entity: None })
     }
 
     /// Writes the metadata of the part. Returns whether it was written: `false` for a private part, or if
@@ -268,7 +251,7 @@ impl PartLocation {
         };
         if fsync {
             let what = "the file is complete, but a power cut may still remove it: its directory can't be synced to the disk";
-            sync_directory(target::directory(&named)).map_err(|error| self.failed(what, error))?;
+            sync_directory(plain_file::directory(&named)).map_err(|error| self.failed(what, error))?;
         }
         Ok(())
     }
@@ -285,10 +268,7 @@ impl PartLocation {
 
     fn remove_metadata(&self) -> io::Result<()> {
         let Some(path) = &self.metadata_path else { return Ok(()) };
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        plain_file::if_there(std::fs::remove_file(path)).map(drop)
     }
 
     /// Returns the size of the part that another download is writing. Blocks.

@@ -38,11 +38,8 @@ pub(super) enum StoredMetadata {
 /// # Errors
 /// Returns an error if what exists there isn't our own file, or can't be read.
 pub(super) fn read(path: &Path, of: &str, length: u64) -> io::Result<StoredMetadata> {
-    let file = match plain_file::open_own(path, OpenOptions::new().read(true)) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(StoredMetadata::Missing),
-        Err(error) => return Err(error),
-    };
+    let opened = plain_file::if_there(plain_file::open_own(path, OpenOptions::new().read(true)))?;
+    let Some(file) = opened else { return Ok(StoredMetadata::Missing) };
     let mut text = Vec::new();
     file.take(MAX_LENGTH + 1).read_to_end(&mut text)?;
     Ok(StoredMetadata::Found(parse(&text, of, length)))

@@ -3,7 +3,7 @@
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
@@ -16,6 +16,7 @@ use crate::download::cache::{
 };
 use crate::error::Result;
 use crate::runtime::file_id::FileId;
+use crate::runtime::lock::lock;
 
 /// The file of a cache that is requested.
 #[derive(Debug, Clone)]
@@ -72,7 +73,7 @@ impl PendingEntry {
     /// Records the headers of a response whose bytes are used, or which says that all bytes are there.
     pub(super) fn head(&self, status: StatusCode, headers: &HeaderMap) {
         let new = Validators::of(headers);
-        let mut observation = self.observation();
+        let mut observation = lock(&self.0.observation);
         // A partial response is of the same version as the responses before it.
         let before = observation.validators.take().filter(|_| status != StatusCode::OK).unwrap_or_default();
         observation.validators = Some(new.or(before));
@@ -80,7 +81,7 @@ impl PendingEntry {
 
     /// Renames the part to its name in the cache and adds it. Returns its path. Blocks.
     pub(super) fn commit(&self, part: &Path, metadata: &Metadata) -> Result<PathBuf> {
-        let validators = self.observation().validators.take();
+        let validators = lock(&self.0.observation).validators.take();
         let Expected { size, digest } = &self.0.request.expected;
         let bytes = metadata.len();
         // The server may report the size of the stored file, although it sends it in another coding.
@@ -90,13 +91,13 @@ impl PendingEntry {
         let content = AddedFile { bytes, id: FileId::of(metadata), file_record };
         let lease = self.0.cache.commit(&self.0.new, part, &content, &self.0.waiting.again())?;
         let path = lease.path().to_owned();
-        self.observation().added = Some(lease);
+        lock(&self.0.observation).added = Some(lease);
         Ok(path)
     }
 
     /// Returns the file that was added; `None` if another download stored it.
     pub(super) fn added(&self) -> Option<Lease> {
-        self.observation().added.take()
+        lock(&self.0.observation).added.take()
     }
 
     /// Adds a file to the cache that another download stored; `None` if it no longer exists. Blocks.
@@ -106,9 +107,5 @@ impl PendingEntry {
             Err(error) if error.detail::<FileGone>().is_some() => Ok(None),
             added => added.map(Some),
         }
-    }
-
-    fn observation(&self) -> MutexGuard<'_, CacheObservation> {
-        self.0.observation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -27,11 +27,15 @@ impl RunningDigests {
         }
     }
 
-    /// Hashes bytes at the offset `at`. A digest that has not reached this offset yet is not updated.
+    /// Hashes the bytes at the offset `at` that a digest does not cover yet. A digest that has not reached
+    /// this offset yet is not updated.
     pub(super) fn update(&mut self, at: u64, bytes: &[u8]) {
-        for running in self.0.iter_mut().filter(|running| running.to == at) {
-            running.hasher.update(bytes);
-            running.to += bytes.len() as u64;
+        for running in &mut self.0 {
+            let skip = running.to.checked_sub(at).and_then(|skip| usize::try_from(skip).ok());
+            if let Some(rest) = skip.and_then(|skip| bytes.get(skip..)) {
+                running.hasher.update(rest);
+                running.to += rest.len() as u64;
+            }
         }
     }
 
@@ -58,22 +62,11 @@ impl RunningDigests {
             if read == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            self.catch_up(at, &buffer[..read]);
+            self.update(at, &buffer[..read]);
             at += read as u64;
         }
         file.seek(SeekFrom::End(0))?;
         Ok(true)
-    }
-
-    /// Works as [`update`](RunningDigests::update), also for digests whose position is within the bytes.
-    fn catch_up(&mut self, at: u64, bytes: &[u8]) {
-        for running in &mut self.0 {
-            let skip = running.to.checked_sub(at).and_then(|skip| usize::try_from(skip).ok());
-            if let Some(rest) = skip.and_then(|skip| bytes.get(skip..)) {
-                running.hasher.update(rest);
-                running.to += rest.len() as u64;
-            }
-        }
     }
 
     /// Returns the computed digests by algorithm.

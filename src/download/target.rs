@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::error::{Error, Result, shown_path};
-use crate::runtime::plain_file;
+use crate::runtime::file_id::FileId;
+use crate::runtime::plain_file::{self, directory};
 
 /// Prefixes of the targets of symbolic links to a process's open files.
 const PROCESS_FILES: [&str; 5] = ["/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"];
@@ -20,8 +21,7 @@ pub(super) struct TargetFile {
     size: u64,
     modified: Option<SystemTime>,
     /// Differs for a file that replaced it.
-    #[cfg(unix)]
-    inode: u64,
+    id: Option<FileId>,
 }
 
 /// Returns what exists at a target now. For a symbolic link, the link itself.
@@ -31,12 +31,7 @@ pub(super) fn target_state(path: &Path) -> TargetState {
 
 impl TargetFile {
     fn of(metadata: &Metadata) -> Self {
-        TargetFile {
-            size: metadata.len(),
-            modified: metadata.modified().ok(),
-            #[cfg(unix)]
-            inode: std::os::unix::fs::MetadataExt::ino(metadata),
-        }
+        TargetFile { size: metadata.len(), modified: metadata.modified().ok(), id: FileId::of(metadata) }
     }
 }
 
@@ -46,12 +41,9 @@ impl TargetFile {
 /// Returns an error if it is neither a regular file nor a symbolic link to one or to nothing; if it can't be
 /// inspected; or if it can't be replaced.
 pub(super) fn look(path: &Path) -> Result<TargetState> {
-    let metadata = match std::fs::symlink_metadata(path) {
-        Ok(metadata) => metadata,
-        // If its directory is missing, creating the part reports it.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unfit(path, error)),
-    };
+    let there = plain_file::if_there(std::fs::symlink_metadata(path)).map_err(|error| unfit(path, error))?;
+    // If its directory is missing, creating the part reports it.
+    let Some(metadata) = there else { return Ok(None) };
     if let Some(problem) = problem(path, &metadata) {
         return Err(wrong(path, &problem));
     }
@@ -123,11 +115,6 @@ fn is_mount_point(path: &Path) -> bool {
 #[cfg(not(target_os = "linux"))]
 fn is_mount_point(_: &Path) -> bool {
     false
-}
-
-/// Returns the directory of a file.
-pub(super) fn directory(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Returns the error for a path that can't be the path of a file.

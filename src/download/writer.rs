@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::digest::Algorithm;
 use super::digest_headers::HeaderDigest;
 use super::entity::Entity;
-use super::part_location::PartLocation;
+use super::part_location::{ClaimedPart, PartLocation};
 use super::running_digests::{DigestValues, RunningDigests};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -37,18 +37,20 @@ impl Writer {
     /// Opens the part of a file, or creates one; `None` if another download holds it.
     pub(super) fn open(location: &PartLocation) -> Result<Option<Writer>> {
         let Some(claimed) = location.claim()? else { return Ok(None) };
+        let ClaimedPart { location, file, length, entity } = claimed;
+        let resumes = entity.is_some();
         Ok(Some(Writer {
-            file: claimed.file,
-            written: claimed.length,
+            location,
+            file,
+            written: length,
             running_digests: RunningDigests::default(),
             message: RunningDigests::default(),
-            keeps: claimed.entity.is_some(),
-            entity: claimed.entity,
-            metadata_written: claimed.has_metadata,
-            has_metadata: claimed.has_metadata,
+            entity,
+            metadata_written: resumes,
+            has_metadata: resumes,
+            keeps: resumes,
             named: false,
             failed: false,
-            location: claimed.location,
         }))
     }
 

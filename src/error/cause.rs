@@ -34,7 +34,7 @@ impl Cause {
     /// Returns the causes that `message` doesn't contain yet.
     pub(crate) fn beside(&self, message: &str) -> Option<Self> {
         let mut texts: Vec<String> = Vec::new();
-        for cause in std::iter::successors(Some(self), |cause| cause.source.as_deref()) {
+        for cause in self.causes() {
             if !message.contains(&cause.text) && !texts.iter().any(|text| text.contains(&cause.text)) {
                 texts.push(cause.text.clone());
             }
@@ -44,11 +44,11 @@ impl Cause {
 
     /// Returns the innermost cause, which is the most specific one: `Connection refused (os error 111)`.
     pub(crate) fn root(&self) -> &str {
-        let mut cause = self;
-        while let Some(source) = &cause.source {
-            cause = source;
-        }
-        &cause.text
+        self.causes().last().map_or("", |cause| &cause.text)
+    }
+
+    fn causes(&self) -> impl Iterator<Item = &Cause> {
+        std::iter::successors(Some(self), |cause| cause.source.as_deref())
     }
 }
 

@@ -2,13 +2,12 @@
 //! number of passes and keeps a bounded part of the body, whatever the body contains.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
 use crate::error::json_text::decode::text_of;
 use crate::error::json_text::json_path::JsonPath;
+use crate::error::json_text::members::{items, members};
 use crate::error::redact::cut;
 
 /// The maximum amount of an error's messages that is read.
@@ -41,47 +40,32 @@ pub(crate) struct Detail {
 
 /// Returns the last `detail` of the body, if the body is an object.
 pub(crate) fn detail(body: &str) -> Detail {
-    let mut detail = Detail::default();
-    let whole = walk(body, |key, value| {
-        if key.is_some_and(|key| {
-            key == "\"detail\"" || (key.contains('\\') && text_of(key).as_deref() == Some("detail"))
-        }) {
-            detail = Detail { present: value != "null", text: text_of(value).map(Into::into) };
-        }
-        true
-    });
-    if whole { detail } else { Detail::default() }
+    let is_detail =
+        |key: &str| key == "\"detail\"" || (key.contains('\\') && text_of(key).as_deref() == Some("detail"));
+    let found = entries(body).into_iter().flatten().filter(|(key, _)| key.is_some_and(is_detail)).last();
+    found
+        .map(|(_, value)| Detail { present: value != "null", text: text_of(value).map(Into::into) })
+        .unwrap_or_default()
 }
 
 /// Returns whether the body is an object with this field.
 pub(crate) fn has_field(body: &str, name: &str) -> bool {
-    let mut found = false;
-    let whole = walk(body, |key, _| {
-        found |= key.is_some_and(|key| text_of(key).as_deref() == Some(name));
-        true
-    });
-    whole && found
+    let mut entries = entries(body).into_iter().flatten();
+    entries.any(|(key, _)| key.is_some_and(|key| text_of(key).as_deref() == Some(name)))
 }
 
 /// Returns the messages by field; with `texts`, also those that aren't in a list.
 pub(crate) fn field_errors(body: &str, texts: bool, most: Most) -> BTreeMap<String, Vec<String>> {
     let mut messages = Messages { found: BTreeMap::new(), left: most };
-    let mut index = 0;
-    let mut path = JsonPath::default();
-    let mut whole = walk(body, |key, value| {
-        let at = index;
-        index += 1;
-        messages.entry(&mut path, key, at, value, texts, 1)
-    });
-    // A single string is neither an object nor a list.
-    if !whole
-        && texts
-        && let Some(message) = text_of(without_mark(body).trim())
-    {
-        whole = true;
-        messages.add("", &message);
+    match entries(body) {
+        Some(entries) => _ = messages.entries(&mut JsonPath::default(), entries, texts, 1),
+        // A single string is neither an object nor a list.
+        None if texts => {
+            text_of(without_mark(body).trim()).into_iter().for_each(|text| _ = messages.add("", &text));
+        }
+        None => {}
     }
-    if whole { messages.found } else { BTreeMap::new() }
+    messages.found
 }
 
 struct Messages {
@@ -90,13 +74,22 @@ struct Messages {
 }
 
 impl Messages {
-    /// Reads an entry of an object, or an item of a list. Returns false if the limit is reached.
+    /// Reads the entries of an object, or the items of a list. Returns false if the limit is reached.
+    fn entries<'b>(
+        &mut self,
+        path: &mut JsonPath,
+        entries: impl Iterator<Item = Entry<'b>>,
+        texts: bool,
+        depth: usize,
+    ) -> bool {
+        entries.enumerate().all(|(index, entry)| self.entry(path, entry, index, texts, depth))
+    }
+
     fn entry(
         &mut self,
         path: &mut JsonPath,
-        key: Option<&str>,
+        (key, value): Entry<'_>,
         index: usize,
-        value: &str,
         texts: bool,
         depth: usize,
     ) -> bool {
@@ -115,17 +108,7 @@ impl Messages {
         let more = match inner {
             // Deeper values are ignored: their paths would be too long.
             true if depth >= DEPTH => true,
-            true => {
-                let (mut index, mut enough) = (0, false);
-                walk(value, |key, value| {
-                    let at = index;
-                    index += 1;
-                    let more = self.entry(path, key, at, value, texts, depth + 1);
-                    enough = !more;
-                    more
-                });
-                !enough
-            }
+            true => self.entries(path, parts(value), texts, depth + 1),
             false if texts || key.is_none() => {
                 text_of(value).is_none_or(|message| self.add(path.as_str(), &message))
             }
@@ -152,70 +135,29 @@ impl Messages {
     }
 }
 
-/// Calls `each` with the entries of an object, or the items of a list, as text, until `each` returns false.
-/// Returns whether the text is an object or a list as far as it was read; a truncated one counts.
-fn walk(text: &str, mut each: impl FnMut(Option<&str>, &str) -> bool) -> bool {
-    let mut deserializer = serde_json::Deserializer::from_str(without_mark(text));
-    let mut enough = false;
-    let walked = Walk { each: &mut each, enough: &mut enough }.deserialize(&mut deserializer);
-    match walked.and_then(|()| deserializer.end()) {
-        Ok(()) => true,
-        Err(error) => enough || error.is_eof(),
-    }
+/// The literal of an entry's key, which items of a list don't have, and the text of the value.
+type Entry<'t> = (Option<&'t str>, &'t str);
+
+/// Returns the entries of an object, or the items of a list; `None` if the text is neither. Of a truncated
+/// text, those before its end.
+fn entries(text: &str) -> Option<impl Iterator<Item = Entry<'_>>> {
+    let text = without_mark(text).trim_start_matches([' ', '\t', '\n', '\r']);
+    let is_truncated = match serde_json::from_str::<IgnoredAny>(text) {
+        Err(error) if !error.is_eof() => return None,
+        read => read.is_err(),
+    };
+    let is_whole = move |value: &str| !is_truncated || serde_json::from_str::<IgnoredAny>(value).is_ok();
+    text.starts_with(['[', '{']).then(|| parts(text).filter(move |(_, value)| is_whole(value)))
+}
+
+/// Returns the entries of an object, or the items of a list.
+fn parts(text: &str) -> impl Iterator<Item = Entry<'_>> {
+    items(text).map(|value| (None, value)).chain(members(text).map(|(key, value)| (Some(key), value)))
 }
 
 /// Returns the text without the byte-order mark that some servers send.
 fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
-}
-
-/// Visits the entries of an object or the items of a list, one by one.
-struct Walk<'w, F> {
-    each: &'w mut F,
-    enough: &'w mut bool,
-}
-
-impl<F: FnMut(Option<&str>, &str) -> bool> Walk<'_, F> {
-    fn give<E: serde::de::Error>(&mut self, key: Option<&RawValue>, value: &RawValue) -> Result<(), E> {
-        match (self.each)(key.map(RawValue::get), value.get()) {
-            true => Ok(()),
-            false => {
-                *self.enough = true;
-                Err(E::custom("enough"))
-            }
-        }
-    }
-}
-
-impl<'de, F: FnMut(Option<&str>, &str) -> bool> DeserializeSeed<'de> for Walk<'_, F> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de, F: FnMut(Option<&str>, &str) -> bool> Visitor<'de> for Walk<'_, F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object or a list")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<&RawValue>()? {
-            let value = map.next_value::<&RawValue>()?;
-            self.give(Some(key), value)?;
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(value) = seq.next_element::<&RawValue>()? {
-            self.give(None, value)?;
-        }
-        Ok(())
-    }
 }
 
 /// Returns the maximum memory, in bytes, that a `Value` of the body takes. The value isn't built if it takes

@@ -207,8 +207,7 @@ impl Error {
     pub(crate) fn status_error(request: RequestInfo, response: ErrorResponse) -> Self {
         let mut message = shown_status(response.status());
         if let Some(said) = response.said() {
-            message.push_str(": ");
-            message.push_str(&said);
+            message.extend([": ", &said]);
         }
         let kind = match !request.may_be_resent() && response.is_gateways() {
             true => {

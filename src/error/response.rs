@@ -160,7 +160,7 @@ impl ErrorResponse {
     }
 
     fn message(&self) -> Option<String> {
-        let beginning = String::from_utf8_lossy(self.0.body.get(..MAX_SEARCHED).unwrap_or(&self.0.body));
+        let beginning = beginning(&self.0.body);
         if let Some((code, message)) = error_body::storage_error(&beginning) {
             return Some(format!("{code}: {message}"));
         }
@@ -188,11 +188,15 @@ impl ErrorResponse {
     }
 }
 
+/// Returns the searched beginning of a text.
+fn beginning(text: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(text.get(..MAX_SEARCHED).unwrap_or(text))
+}
+
 /// Returns the body without signature data: of an object store's error, which repeats what was signed and by
 /// whom, only code and message are kept.
 fn without_signature(body: Bytes) -> Bytes {
-    let beginning = String::from_utf8_lossy(body.get(..MAX_SEARCHED).unwrap_or(&body));
-    match error_body::storage_error(&beginning) {
+    match error_body::storage_error(&beginning(&body)) {
         Some((code, message)) => {
             format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>").into()
         }
@@ -219,10 +223,7 @@ impl fmt::Debug for ErrorResponse {
                 for (name, value) in headers.iter().take(MAX_SHOWN_HEADERS) {
                     let value = match is_secret(name) {
                         true => "<secret>".to_owned(),
-                        false => {
-                            let beginning = value.as_bytes().get(..MAX_SEARCHED).unwrap_or(value.as_bytes());
-                            self.0.shown(&String::from_utf8_lossy(beginning), MAX_SHOWN_VALUE)
-                        }
+                        false => self.0.shown(&beginning(value.as_bytes()), MAX_SHOWN_VALUE),
                     };
                     map.entry(&self.0.shown(name.as_str(), MAX_SHOWN_NAME), &value);
                 }
@@ -232,11 +233,10 @@ impl fmt::Debug for ErrorResponse {
                 map.finish()
             }
         }
-        let beginning = self.0.body.get(..MAX_SEARCHED).unwrap_or(&self.0.body);
         f.debug_struct("ErrorResponse")
             .field("status", &self.0.status)
             .field("headers", &Headers(self))
-            .field("body", &self.shown(&String::from_utf8_lossy(beginning), MAX_SHOWN_BODY))
+            .field("body", &self.shown(&beginning(&self.0.body), MAX_SHOWN_BODY))
             .finish()
     }
 }

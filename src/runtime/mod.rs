@@ -6,10 +6,10 @@ pub(crate) mod clock;
 pub(crate) mod concurrency;
 pub(crate) mod deadline;
 pub(crate) mod file_id;
+pub(crate) mod lock;
 pub(crate) mod plain_file;
 
 use std::pin::pin;
-use std::task::Poll;
 
 use tokio::runtime::Handle;
 
@@ -20,21 +20,18 @@ use crate::error::{Error, ErrorKind, Result};
 /// # Errors
 /// Returns an error if it isn't.
 pub(crate) fn check() -> Result<()> {
-    match Handle::try_current() {
-        Ok(_) => Ok(()),
-        Err(_) => {
-            let message = "no tokio runtime: await calls within one, such as `#[tokio::main]` makes";
-            Err(Error::new(ErrorKind::Configuration, message))
-        }
-    }
+    Handle::try_current().map(drop).map_err(|_| {
+        let message = "no tokio runtime: await calls within one, such as `#[tokio::main]` makes";
+        Error::new(ErrorKind::Configuration, message)
+    })
 }
 
 /// Polls `work` only within a tokio runtime: a future may be moved to another executor after it was polled.
 pub(crate) async fn within<T, E: From<Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let mut work = pin!(work);
-    std::future::poll_fn(|context| match check() {
-        Ok(()) => work.as_mut().poll(context),
-        Err(error) => Poll::Ready(Err(error.into())),
+    std::future::poll_fn(|context| {
+        check()?;
+        work.as_mut().poll(context)
     })
     .await
 }

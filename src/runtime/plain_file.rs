@@ -8,6 +8,9 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, is_separator};
 
+#[cfg(unix)]
+use super::file_id::FileId;
+
 /// Opens one of the crate's own files. `options` must not truncate it: it is checked only once it is open.
 ///
 /// # Errors
@@ -49,13 +52,25 @@ pub(crate) fn open_named(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Returns the result of work on a path; `None` if nothing is there.
+pub(crate) fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+/// Returns the directory of a file.
+pub(crate) fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Returns the metadata of an open file if it is still at `path`; `None` if it was removed or renamed, or if
 /// something else is there.
 #[cfg(unix)]
 pub(crate) fn metadata_at(file: &File, path: &Path) -> Option<Metadata> {
-    use std::os::unix::fs::MetadataExt as _;
     let (file, there) = (file.metadata().ok()?, std::fs::symlink_metadata(path).ok()?);
-    ((file.dev(), file.ino()) == (there.dev(), there.ino())).then_some(file)
+    (FileId::of(&file) == FileId::of(&there)).then_some(file)
 }
 
 /// Returns the metadata of an open file if it is still at `path`; `None` if it was removed or renamed, or if
@@ -114,18 +129,12 @@ pub(crate) fn kind(metadata: &Metadata) -> &'static str {
     }
 }
 
-#[cfg(unix)]
 fn own(path: &Path, metadata: &Metadata) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt as _;
     // A file without a name was removed by another process of this crate after it was opened.
-    if metadata.nlink() > 1 {
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::nlink(metadata) > 1 {
         return Err(refused("it has other names (hard links)"));
     }
-    owner(path, metadata)
-}
-
-#[cfg(not(unix))]
-fn own(path: &Path, metadata: &Metadata) -> io::Result<()> {
     owner(path, metadata)
 }
 
@@ -137,8 +146,7 @@ pub(crate) fn owner(path: &Path, metadata: &Metadata) -> io::Result<()> {
     if metadata.uid() == rustix::process::geteuid().as_raw() {
         return Ok(());
     }
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directory = std::fs::metadata(directory)?;
+    let directory = std::fs::metadata(directory(path))?;
     // The directory's owner may put any file there. So may its group, unless everybody may write there.
     match directory.uid() == metadata.uid() || directory.mode() & 0o002 == 0 {
         true => Ok(()),
@@ -176,34 +184,20 @@ mod flags {
     }
 }
 
-#[cfg(windows)]
+#[cfg(not(unix))]
 mod flags {
     use std::fs::OpenOptions;
     use std::io;
-    use std::os::windows::fs::OpenOptionsExt as _;
 
-    /// `FILE_FLAG_OPEN_REPARSE_POINT`: opens the link itself, which isn't a regular file.
+    /// `FILE_FLAG_OPEN_REPARSE_POINT` of Windows: opens the link itself, which isn't a regular file.
     pub(super) const NO_FOLLOW: u32 = 0x0020_0000;
     pub(super) const NO_WAIT: u32 = 0;
 
+    #[cfg_attr(not(windows), expect(unused_variables, reason = "only Windows has such flags"))]
     pub(super) fn set(options: &mut OpenOptions, flags: u32) {
-        options.custom_flags(flags);
+        #[cfg(windows)]
+        std::os::windows::fs::OpenOptionsExt::custom_flags(options, flags);
     }
-
-    pub(super) fn is_symlink(_: &io::Error) -> bool {
-        false
-    }
-}
-
-#[cfg(not(any(unix, windows)))]
-mod flags {
-    use std::fs::OpenOptions;
-    use std::io;
-
-    pub(super) const NO_FOLLOW: u32 = 0;
-    pub(super) const NO_WAIT: u32 = 0;
-
-    pub(super) fn set(_: &mut OpenOptions, _: u32) {}
 
     pub(super) fn is_symlink(_: &io::Error) -> bool {
         false

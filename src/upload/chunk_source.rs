@@ -1,7 +1,7 @@
 //! The source's bytes in order, as requests take them: from the upload's offset on, and again from an earlier
 //! byte if the server asks for it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use super::md5_worker::Md5Input;
 use super::read_ahead::{BLOCK_SIZE, OpenSource};
 use super::source::{SourceStream, StreamSource};
 use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::lock::lock;
 
 /// Shared by an upload and its current request.
 #[derive(Clone)]
@@ -83,7 +84,7 @@ impl ChunkSource {
     }
 
     fn state(&self) -> MutexGuard<'_, SourceState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Returns a lease on the bytes from `offset` on, for one request; earlier requests get no more bytes.
@@ -204,18 +205,15 @@ impl SourceState {
                 Poll::Ready(Ok(Bytes::copy_from_slice(&kept[start..kept.len().min(start + BLOCK_SIZE)])))
             }
             Source::OneShot { stream, kept, .. } => {
-                let block = loop {
-                    match ready!(stream.as_mut().poll_next(context)) {
-                        Some(Ok(block)) if block.is_empty() => {}
-                        Some(Ok(block)) => break block,
-                        Some(Err(error)) => {
-                            let message = format!("the source can't be read: {error}");
-                            return Poll::Ready(Err(Error::new(ErrorKind::Io, message).source_of(error)));
-                        }
-                        None => {
-                            let message = format!("the source ended after {position} of {} bytes", self.size);
-                            return Poll::Ready(Err(Error::new(ErrorKind::Io, message)));
-                        }
+                let block = match ready!(stream.as_mut().poll_next(context)) {
+                    Some(Ok(block)) => block,
+                    Some(Err(error)) => {
+                        let message = format!("the source can't be read: {error}");
+                        return Poll::Ready(Err(Error::new(ErrorKind::Io, message).source_of(error)));
+                    }
+                    None => {
+                        let message = format!("the source ended after {position} of {} bytes", self.size);
+                        return Poll::Ready(Err(Error::new(ErrorKind::Io, message)));
                     }
                 };
                 kept.extend_from_slice(&block);
@@ -239,18 +237,15 @@ impl SourceState {
         };
         let longer =
             || Err(Error::new(ErrorKind::Io, format!("the source has more than the announced {size} bytes")));
-        loop {
-            if *kept_from + kept.len() as u64 > size {
-                return Poll::Ready(longer());
-            }
-            match ready!(stream.as_mut().poll_next(context)) {
-                None => return Poll::Ready(Ok(())),
-                Some(Ok(block)) if block.is_empty() => {}
-                Some(Ok(_)) => return Poll::Ready(longer()),
-                Some(Err(error)) => {
-                    let message = format!("the source can't be read to its end: {error}");
-                    return Poll::Ready(Err(Error::new(ErrorKind::Io, message).source_of(error)));
-                }
+        if *kept_from + kept.len() as u64 > size {
+            return Poll::Ready(longer());
+        }
+        match ready!(stream.as_mut().poll_next(context)) {
+            None => Poll::Ready(Ok(())),
+            Some(Ok(_)) => Poll::Ready(longer()),
+            Some(Err(error)) => {
+                let message = format!("the source can't be read to its end: {error}");
+                Poll::Ready(Err(Error::new(ErrorKind::Io, message).source_of(error)))
             }
         }
     }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use reqwest::Url;
-use serde::{Deserialize, Deserializer};
 
 use super::engine::UploadEngine;
 use super::progress::UploadPhase;
@@ -21,15 +20,10 @@ use crate::values::json::Json;
 /// Minimum wait between two polls for the completion.
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Whether a response says that the upload isn't complete. Some releases don't say whether it is.
-#[derive(Deserialize)]
-struct CompletionState {
-    #[serde(default, deserialize_with = "is_null")]
-    completed_at: bool,
-}
-
-fn is_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Option::<Json>::deserialize(deserializer).map(|given| given.is_none_or(|given| given.text() == "\"\""))
+/// Returns whether a response says that the upload isn't complete. Some releases don't say whether it is.
+fn is_incomplete(body: &[u8]) -> bool {
+    let completed_at = decode::<Json>(body).ok().and_then(|json| json.get("completed_at"));
+    completed_at.is_some_and(|at| matches!(at.text(), "null" | "\"\""))
 }
 
 impl UploadEngine<'_> {
@@ -45,12 +39,7 @@ impl UploadEngine<'_> {
         }
         let Some(remote) = &self.remote else { return Ok(None) };
         let failure = match self.post(remote.url.clone(), &md5).await {
-            Ok(response) => {
-                return self
-                    .checked(response, Some(&md5))
-                    .map(Some)
-                    .map_err(|error| self.mark_unrecoverable(error));
-            }
+            Ok(response) => return self.checked(response, &md5).map(Some),
             Err(failure) => failure,
         };
         let after = after_completion(&failure);
@@ -89,7 +78,7 @@ impl UploadEngine<'_> {
         let info = transport.info(&request);
         let read = |body: &bytes::Bytes| {
             let response = decode::<ChunkedUpload>(body)?;
-            Ok((response, decode::<CompletionState>(body).is_ok_and(|state| state.completed_at)))
+            Ok((response, is_incomplete(body)))
         };
         let whole = async |response: Box<IncomingResponse>| response.whole().await?.decoded(read).await;
         let ((response, is_incomplete), _) = transport.fetch(request, whole).await?;
@@ -111,12 +100,7 @@ impl UploadEngine<'_> {
         let mut is_incomplete = false;
         for attempt in 0.. {
             match self.fetch_upload(&remote.id).await {
-                Ok(response) if is_complete(&response) => {
-                    return self
-                        .checked(response, Some(md5))
-                        .map(Some)
-                        .map_err(|error| self.mark_unrecoverable(error));
-                }
+                Ok(response) if is_complete(&response) => return self.checked(response, md5).map(Some),
                 // The server has lost the upload.
                 Err(error) if is_lost(&error) => {
                     self.restart(error)?;
@@ -151,31 +135,26 @@ impl UploadEngine<'_> {
 
     /// Adds both digests to the error, if the server reports its own.
     async fn digest_mismatch(&self, error: Error, md5: &str) -> Error {
-        let mut theirs = None;
-        if let Some(remote) = &self.remote
-            && let Ok(response) = self.fetch_upload(&remote.id).await
-        {
-            theirs = response.checksum;
-        }
+        let theirs = match &self.remote {
+            Some(remote) => self.fetch_upload(&remote.id).await.ok().and_then(|upload| upload.checksum),
+            None => None,
+        };
         error.during(digest_mismatch(md5, theirs.as_deref()))
     }
 
     /// Checks a response: one with another digest or size isn't a success, whatever its status.
-    pub(super) fn checked(&self, response: ChunkedUpload, md5: Option<&str>) -> Result<ChunkedUpload> {
-        if let (Some(md5), Some(theirs)) =
-            (md5, response.checksum.as_deref().filter(|md5_hex| is_md5(md5_hex)))
-            && !theirs.eq_ignore_ascii_case(md5)
-        {
-            return Err(Error::new(ErrorKind::Upload, digest_mismatch(md5, Some(theirs))));
+    pub(super) fn checked(&mut self, response: ChunkedUpload, md5: &str) -> Result<ChunkedUpload> {
+        let theirs = response.checksum.as_deref().filter(|theirs| is_md5(theirs));
+        if let Some(theirs) = theirs.filter(|theirs| !theirs.eq_ignore_ascii_case(md5)) {
+            let error = Error::new(ErrorKind::Upload, digest_mismatch(md5, Some(theirs)));
+            return Err(self.mark_unrecoverable(error));
         }
-        if let Some(size) = response.size
-            && u64::try_from(size) != Ok(self.size)
-        {
+        if let Some(size) = response.size.filter(|size| u64::try_from(*size) != Ok(self.size)) {
             let message = format!(
                 "the server's file has {size} bytes, but this one has {}: start a new upload",
                 self.size
             );
-            return Err(Error::new(ErrorKind::Upload, message));
+            return Err(self.mark_unrecoverable(Error::new(ErrorKind::Upload, message)));
         }
         Ok(response)
     }

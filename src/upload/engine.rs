@@ -89,7 +89,9 @@ pub(crate) async fn upload(
 ) -> Result<ChunkedUpload> {
     let Preflight { file_name, source } = ready;
     let mark = match &source {
-        CheckedSource::Resumable(_, resumed) => resumed.as_ref().and_then(|resumed| resumed.session.digest()),
+        CheckedSource::Resumable(_, resumed) => {
+            resumed.as_ref().and_then(|resumed| resumed.session.digest.as_ref())
+        }
         CheckedSource::OneShot(_) => None,
     };
     let digest = Md5Worker::start(mark.map(|digest| digest.length))?;

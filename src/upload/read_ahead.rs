@@ -1,8 +1,8 @@
 //! Reads a resumable source ahead of the network, on its own thread and with a few reused buffers.
 
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc as std_mpsc};
+use std::path::Path;
+use std::sync::mpsc as std_mpsc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::md5_worker::{Md5Input, spawn};
 use super::preflight::check_size;
-use super::source::{Resumable, ResumableSource, RewindableSource};
+use super::source::{Resumable, ResumableSource};
 use crate::error::{Error, ErrorKind, Result, shown_path};
 use crate::runtime::plain_file;
 use crate::upload::session::UploadSession;
@@ -23,23 +23,16 @@ const BUFFERS: usize = 8;
 /// A resumable source as it was when it was opened.
 #[derive(Clone)]
 pub(super) struct OpenSource {
-    from: From,
+    source: ResumableSource,
     pub(super) size: u64,
     /// In nanoseconds since 1970.
     pub(super) modified: Option<u64>,
 }
 
-#[derive(Clone)]
-enum From {
-    Path(PathBuf),
-    Bytes(Bytes),
-    RewindableSource(Arc<dyn RewindableSource>),
-}
-
 impl OpenSource {
     /// Checks a source; blocks. Errors name the path or the source as the user gave it.
     pub(super) fn open(source: &ResumableSource) -> Result<Self> {
-        let (from, size, modified) = match &source.0 {
+        let (size, modified) = match &source.0 {
             Resumable::Path(path) if path.as_os_str().is_empty() => {
                 return Err(Error::invalid_input(
                     "file: the path is empty: give the path of the file to upload",
@@ -55,30 +48,26 @@ impl OpenSource {
                 // Whether the file can be read is checked before anything is sent.
                 let opened = plain_file::open_named(path).and_then(|file| file.metadata());
                 let metadata = opened.map_err(|error| unfit(path, error))?;
-                (From::Path(path.clone()), metadata.len(), metadata.modified().ok())
+                (metadata.len(), metadata.modified().ok())
             }
-            Resumable::Bytes(bytes) => (From::Bytes(bytes.clone()), bytes.len() as u64, None),
-            Resumable::RewindableSource(source) => {
-                let size = source
-                    .size()
-                    .map_err(|error| unreadable(&From::RewindableSource(source.clone()), error))?;
-                (From::RewindableSource(source.clone()), size, source.modified())
+            Resumable::Bytes(bytes) => (bytes.len() as u64, None),
+            Resumable::RewindableSource(user_source) => {
+                let size = user_source.size().map_err(|error| unreadable(source, error))?;
+                (size, user_source.modified())
             }
         };
-        check_size(size, || from.shown())?;
-        Ok(OpenSource { from, size, modified: modified.and_then(nanoseconds) })
+        check_size(size, || source.shown())?;
+        Ok(OpenSource { source: source.clone(), size, modified: modified.and_then(nanoseconds) })
     }
 
     /// Returns an error if the source has changed since it was opened; blocks.
     pub(super) fn unchanged(&self) -> Result<()> {
-        let source = match &self.from {
-            From::Path(path) => Resumable::Path(path.clone()),
-            From::Bytes(_) => return Ok(()),
-            From::RewindableSource(source) => Resumable::RewindableSource(source.clone()),
-        };
-        let now = OpenSource::open(&ResumableSource(source))?;
+        if self.in_memory().is_some() {
+            return Ok(());
+        }
+        let now = OpenSource::open(&self.source)?;
         match self.change(now.size, now.modified) {
-            Some(change) => Err(Error::new(ErrorKind::Io, format!("{}: {change}", self.from.shown()))),
+            Some(change) => Err(Error::new(ErrorKind::Io, format!("{}: {change}", self.source.shown()))),
             None => Ok(()),
         }
     }
@@ -105,15 +94,15 @@ impl OpenSource {
                 self.size, session.size
             ));
         }
-        let by_time = session.digest().is_none() && session.modified != self.modified;
+        let by_time = session.digest.is_none() && session.modified != self.modified;
         by_time.then(|| format!("{OTHER_FILE}: start a new upload"))
     }
 
     /// Returns the bytes, if they are in memory.
     pub(super) fn in_memory(&self) -> Option<&Bytes> {
-        match &self.from {
-            From::Bytes(bytes) => Some(bytes),
-            From::Path(_) | From::RewindableSource(_) => None,
+        match &self.source.0 {
+            Resumable::Bytes(bytes) => Some(bytes),
+            Resumable::Path(_) | Resumable::RewindableSource(_) => None,
         }
     }
 
@@ -126,7 +115,7 @@ impl OpenSource {
         let opened = self.clone();
         spawn("upload-reader", move || {
             if let Err(error) = opened.read(offset, &digest, &blocks) {
-                let _ = blocks.blocking_send(Err(unreadable(&opened.from, error)));
+                let _ = blocks.blocking_send(Err(unreadable(&opened.source, error)));
             }
         })?;
         Ok(incoming)
@@ -158,8 +147,8 @@ impl OpenSource {
         }
         // A file's size is checked again at the end. A source of the user's may have more bytes than its
         // `size`.
-        match &self.from {
-            From::RewindableSource(_) if has_more(&mut reader)? => {
+        match &self.source.0 {
+            Resumable::RewindableSource(_) if has_more(&mut reader)? => {
                 Err(io::Error::other(format!("it has more bytes than its size of {}", self.size)))
             }
             _ => Ok(()),
@@ -167,8 +156,8 @@ impl OpenSource {
     }
 
     fn reader(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
-        match &self.from {
-            From::Path(path) => {
+        match &self.source.0 {
+            Resumable::Path(path) => {
                 let mut file = plain_file::open_named(path)?;
                 // Another file may have that name by now.
                 let metadata = file.metadata()?;
@@ -180,8 +169,8 @@ impl OpenSource {
                 file.seek(SeekFrom::Start(offset))?;
                 Ok(Box::new(file))
             }
-            From::RewindableSource(source) => source.open(offset),
-            From::Bytes(bytes) => {
+            Resumable::RewindableSource(source) => source.open(offset),
+            Resumable::Bytes(bytes) => {
                 let mut bytes = io::Cursor::new(bytes.clone());
                 bytes.set_position(offset);
                 Ok(Box::new(bytes))
@@ -190,12 +179,14 @@ impl OpenSource {
     }
 }
 
-impl From {
+impl ResumableSource {
     fn shown(&self) -> String {
-        match self {
-            From::Path(path) => shown_path(path),
-            From::Bytes(_) => "the data in memory".to_owned(),
-            From::RewindableSource(source) => source.file_name().unwrap_or_else(|| "the source".to_owned()),
+        match &self.0 {
+            Resumable::Path(path) => shown_path(path),
+            Resumable::Bytes(_) => "the data in memory".to_owned(),
+            Resumable::RewindableSource(source) => {
+                source.file_name().unwrap_or_else(|| "the source".to_owned())
+            }
         }
     }
 }
@@ -227,14 +218,14 @@ fn has_more(reader: &mut impl Read) -> io::Result<bool> {
     }
 }
 
-fn unreadable(from: &From, error: io::Error) -> Error {
+fn unreadable(source: &ResumableSource, error: io::Error) -> Error {
     let what = match error.kind() {
         io::ErrorKind::UnexpectedEof => {
             "the file became shorter while it was uploaded: start a new upload".to_owned()
         }
         _ => format!("the file can't be read: {error}"),
     };
-    Error::new(ErrorKind::Io, format!("{}: {what}", from.shown())).source_of(error)
+    Error::new(ErrorKind::Io, format!("{}: {what}", source.shown())).source_of(error)
 }
 
 /// A buffer that returns to its reader when the last user has dropped it.

@@ -26,9 +26,9 @@ impl UploadEngine<'_> {
         };
         self.remote = Some(Remote { id: session.id.clone(), url });
         self.offset = session.offset;
-        self.session_digest = session.digest().cloned();
+        self.session_digest = session.digest.clone();
         let mut hashed = 0;
-        if let Some(digest) = session.digest() {
+        if let Some(digest) = &session.digest {
             // More may have been read than was sent; the progress only includes what was sent.
             hashed = self.hash(0, digest.length, session.offset).await?;
             let md5_hex =
@@ -102,11 +102,8 @@ impl UploadEngine<'_> {
         hashed: u64,
         kept: bool,
     ) -> Result<Option<ChunkedUpload>> {
-        if let Some(whole) = session.digest().filter(|digest| digest.length == self.size) {
-            return self
-                .checked(response, Some(&whole.md5))
-                .map(Some)
-                .map_err(|error| self.mark_unrecoverable(error));
+        if let Some(whole) = session.digest.as_ref().filter(|digest| digest.length == self.size) {
+            return self.checked(response, &whole.md5).map(Some);
         }
         let Some(theirs) = response.checksum.clone().filter(|md5_hex| is_md5(md5_hex)) else {
             warn!(
@@ -118,10 +115,7 @@ impl UploadEngine<'_> {
         self.hash(hashed, self.size, self.size).await?;
         let md5_hex = within(self.deadline, "hashing the file", self.digest.md5_hex(self.size)).await??;
         match md5_hex.eq_ignore_ascii_case(&theirs) {
-            true => self
-                .checked(response, Some(&md5_hex))
-                .map(Some)
-                .map_err(|error| self.mark_unrecoverable(error)),
+            true => self.checked(response, &md5_hex).map(Some),
             false => self.is_of_another(self.size, kept).map(|()| None),
         }
     }

@@ -10,7 +10,7 @@ use crate::generated::raw::types::UploadId;
 use crate::values::url::Url;
 
 /// The version of the serialized format. Version 1 has no digest.
-const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 2;
 
 /// Maximum length of an upload's id in a URL, in bytes.
 const MAX_ID: usize = 255;
@@ -45,7 +45,7 @@ pub(crate) const MAX_SIZE: u64 = i64::MAX as u64;
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UploadSession {
-    version: u32,
+    pub(super) version: u32,
     /// The upload's id on the server.
     pub id: UploadId,
     /// The URL that its chunks are sent to.
@@ -60,7 +60,7 @@ pub struct UploadSession {
     pub chunk_size: u64,
     /// The digest of what was read of the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    digest: Option<PrefixDigest>,
+    pub(super) digest: Option<PrefixDigest>,
 }
 
 /// The digest of a source's first bytes.
@@ -73,25 +73,6 @@ pub(crate) struct PrefixDigest {
 }
 
 impl UploadSession {
-    pub(crate) fn new(
-        id: UploadId,
-        url: Url,
-        offset: u64,
-        size: u64,
-        modified: Option<u64>,
-        chunk_size: u64,
-    ) -> Self {
-        UploadSession { version: VERSION, id, url, offset, size, modified, chunk_size, digest: None }
-    }
-
-    pub(crate) fn with_digest(self, digest: Option<PrefixDigest>) -> Self {
-        UploadSession { digest, ..self }
-    }
-
-    pub(crate) fn digest(&self) -> Option<&PrefixDigest> {
-        self.digest.as_ref()
-    }
-
     /// Returns why this crate can't resume it; `None` if it can.
     pub(crate) fn problem(&self) -> Option<String> {
         if !(1..=VERSION).contains(&self.version) {

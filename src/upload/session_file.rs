@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::error::redact::excerpt;
 use crate::error::{Error, Result, shown_path};
@@ -44,17 +44,15 @@ impl SessionFile {
     /// Returns an error if the file can't be read, or isn't a regular file of this user. Otherwise a session
     /// from someone else would be used, or something else would be replaced.
     pub(super) fn open(&self) -> Result<Option<File>> {
-        match plain_file::open_own(&self.0, OpenOptions::new().read(true)) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => match std::fs::symlink_metadata(&self.0) {
-                Ok(there) if !there.is_file() => {
-                    let what = "an upload's session can't be saved, since this is not a regular file: name another file";
-                    Err(Error::file(&self.0, what, io::Error::other(plain_file::kind(&there))))
-                }
-                _ => Err(Error::file(&self.0, UNREADABLE, error)),
-            },
-        }
+        let opened = plain_file::open_own(&self.0, OpenOptions::new().read(true));
+        plain_file::if_there(opened).map_err(|error| match std::fs::symlink_metadata(&self.0) {
+            Ok(there) if !there.is_file() => {
+                let what =
+                    "an upload's session can't be saved, since this is not a regular file: name another file";
+                Error::file(&self.0, what, io::Error::other(plain_file::kind(&there)))
+            }
+            _ => Error::file(&self.0, UNREADABLE, error),
+        })
     }
 
     /// Replaces the kept session with `session`: a reader sees either the old one or the new one.
@@ -66,10 +64,9 @@ impl SessionFile {
 
     /// Writes a temporary file in the same directory, which gets the name when it is whole.
     fn write(&self, text: &[u8]) -> io::Result<()> {
-        let directory = self.0.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = plain_file::directory(&self.0);
         // Only its owner can read it: the upload's URL may be signed.
-        let mut file =
-            tempfile::Builder::new().prefix(".upload-").tempfile_in(directory.unwrap_or(Path::new(".")))?;
+        let mut file = tempfile::Builder::new().prefix(".upload-").tempfile_in(directory)?;
         file.write_all(text)?;
         file.as_file().sync_all()?;
         file.persist(&self.0).map_err(|error| error.error)?;
@@ -78,11 +75,7 @@ impl SessionFile {
 
     /// Removes the file.
     pub(super) fn remove(&self) -> Result<()> {
-        match std::fs::remove_file(&self.0) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::file(&self.0, "the upload's session can't be removed", error))
-            }
-            _ => Ok(()),
-        }
+        let removed = plain_file::if_there(std::fs::remove_file(&self.0)).map(drop);
+        removed.map_err(|error| Error::file(&self.0, "the upload's session can't be removed", error))
     }
 }

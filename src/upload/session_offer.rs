@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::UploadOptions;
 use super::engine::UploadEngine;
-use super::session::UploadSession;
+use super::session::{UploadSession, VERSION};
 use super::session_file::SessionFile;
 use crate::error::Result;
 use crate::runtime::blocking::blocking;
@@ -15,18 +15,18 @@ use crate::runtime::deadline::within;
 impl UploadEngine<'_> {
     pub(super) fn session(&self) -> Option<UploadSession> {
         let (opened, remote) = (self.opened.as_ref()?, self.remote.as_ref()?);
-        let url = remote.url.as_str().into();
-        let session = UploadSession::new(
-            remote.id.clone(),
-            url,
-            self.offset,
-            self.size,
-            opened.modified,
-            self.chunk_size,
-        );
         // A resumed upload may not yet be hashed as far as its session was.
         let digests = [self.digest.so_far(), self.session_digest.clone()].into_iter().flatten();
-        Some(session.with_digest(digests.max_by_key(|digest| digest.length)))
+        Some(UploadSession {
+            version: VERSION,
+            id: remote.id.clone(),
+            url: remote.url.as_str().into(),
+            offset: self.offset,
+            size: self.size,
+            modified: opened.modified,
+            chunk_size: self.chunk_size,
+            digest: digests.max_by_key(|digest| digest.length),
+        })
     }
 
     pub(super) async fn offer_session(&self) -> Result<()> {

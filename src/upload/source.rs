@@ -5,10 +5,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
+use futures_util::{TryStreamExt as _, stream};
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// What is uploaded: anything that converts into a [`ResumableSource`] (a path, bytes), or a
@@ -116,10 +117,18 @@ pub(super) type SourceStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Se
 impl StreamSource {
     /// Uploads `size` bytes from a reader; more or fewer bytes are an error.
     pub fn reader(reader: impl AsyncRead + Send + 'static, size: u64) -> Self {
-        StreamSource {
-            stream: Box::pin(ReaderBlocks { reader: Box::pin(reader), room: BytesMut::new() }),
-            size,
-        }
+        let (mut reader, mut room) = (Box::pin(reader), BytesMut::new());
+        let blocks = stream::poll_fn(move |context| {
+            // Short reads share an allocation.
+            if room.is_empty() {
+                room = BytesMut::zeroed(READ_SIZE);
+            }
+            let mut buffer = ReadBuf::new(&mut room);
+            ready!(reader.as_mut().poll_read(context, &mut buffer))?;
+            let read = buffer.filled().len();
+            Poll::Ready((read > 0).then(|| Ok(room.split_to(read).freeze())))
+        });
+        StreamSource { stream: Box::pin(blocks), size }
     }
 
     /// Uploads `size` bytes from a stream; more or fewer bytes are an error.
@@ -127,45 +136,15 @@ impl StreamSource {
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
     {
-        StreamSource { stream: Box::pin(StreamBlocks(Box::pin(stream))), size }
+        let blocks = stream.map_err(io::Error::other);
+        // An empty block is not the end.
+        let blocks = blocks.try_filter(|block| std::future::ready(!block.is_empty()));
+        StreamSource { stream: Box::pin(blocks), size }
     }
 }
 
 /// Number of bytes that are requested from a reader at a time.
 const READ_SIZE: usize = 64 << 10;
-
-struct ReaderBlocks<R> {
-    reader: Pin<Box<R>>,
-    room: BytesMut,
-}
-
-impl<R: AsyncRead> Stream for ReaderBlocks<R> {
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        let this = &mut *self;
-        // Short reads share an allocation.
-        if this.room.is_empty() {
-            this.room = BytesMut::zeroed(READ_SIZE);
-        }
-        let mut buffer = ReadBuf::new(&mut this.room);
-        ready!(this.reader.as_mut().poll_read(context, &mut buffer))?;
-        let read = buffer.filled().len();
-        Poll::Ready((read > 0).then(|| Ok(this.room.split_to(read).freeze())))
-    }
-}
-
-struct StreamBlocks<S>(Pin<Box<S>>);
-
-impl<S: Stream<Item = Result<Bytes, E>>, E: Into<Box<dyn std::error::Error + Send + Sync>>> Stream
-    for StreamBlocks<S>
-{
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        self.0.as_mut().poll_next(context).map(|block| block.map(|block| block.map_err(io::Error::other)))
-    }
-}
 
 impl fmt::Debug for UploadSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

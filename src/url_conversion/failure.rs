@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use crate::error::Cause;
 use crate::error::json_text::scan::Scanner;
 use crate::error::redact::secrets::Secrets;
-use crate::error::redact::{excerpt, redact_url};
+use crate::error::redact::{boundary, excerpt, redact_url};
 use crate::values::file_url::is_data_uri;
 
 /// Maximum number of failures of one response that are kept.
@@ -82,12 +82,10 @@ pub(super) fn shown_path(path: &str) -> String {
 /// long id is read.
 pub(super) fn shown_id(text: &str, at: Option<NonZeroUsize>) -> Option<String> {
     let rest = text.get(at?.get()..)?;
-    let end = (0..=rest.len().min(MAX_ID + 3)).rev().find(|end| rest.is_char_boundary(*end))?;
+    let end = boundary(rest, MAX_ID + 3);
     let (mut scanner, cut) = (Scanner::new(rest.get(..end)?), end < rest.len());
     let first = scanner.next()?;
-    scanner.skip(first);
-    let id = rest.get(..scanner.position())?;
-    let shown = excerpt(id.trim_matches('"'), MAX_ID);
+    let shown = excerpt(scanner.value(first).trim_matches('"'), MAX_ID);
     Some(if cut && scanner.position() == end && !shown.ends_with('…') { shown + "…" } else { shown })
 }
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use crate::error::json_text::scan::{Scanner, Token};
 use crate::error::redact::excerpt_without;
 use crate::error::redact::secrets::Secrets;
 use crate::error::{Cause, Error, ErrorKind};
+use crate::runtime::lock::lock;
 use crate::values::file_shapes::{FileObject, Found, Shapes, Wanted};
 use crate::values::file_url::is_file_url;
 
@@ -259,10 +260,6 @@ struct Queue<'q> {
     next: usize,
     undelivered: &'q mut Undelivered,
     unconverted: &'q mut Unconverted,
-}
-
-fn lock<'m, 'q>(queue: &'m Mutex<Queue<'q>>) -> MutexGuard<'m, Queue<'q>> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Queue<'_> {

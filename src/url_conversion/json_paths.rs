@@ -2,8 +2,9 @@
 
 use std::num::NonZeroUsize;
 
+use crate::error::json_text::members::name;
 use crate::error::json_text::scan::{Lexeme, Scanner, Token};
-use crate::values::file_shapes::{Shapes, plain};
+use crate::values::file_shapes::Shapes;
 
 /// Calls `item` with the first token of each item of a response: the response itself, or each element of a
 /// page's `results`.
@@ -20,7 +21,7 @@ pub(super) fn each_item<'t>(
         true if first.token != Token::Object => {}
         true => {
             while let Some((key, value)) = shapes.scanner.entry() {
-                if value.token != Token::List || plain(shapes.scanner.text(key)) != "results" {
+                if value.token != Token::List || name(shapes.scanner.text(key)) != "results" {
                     shapes.scanner.skip(value);
                     continue;
                 }
@@ -37,7 +38,7 @@ pub(super) fn id_of(text: &str, item: Lexeme) -> Option<NonZeroUsize> {
     let mut scanner = Scanner::from(text, item.start);
     scanner.next().filter(|first| first.token == Token::Object)?;
     while let Some((key, value)) = scanner.entry() {
-        if plain(scanner.text(key)) == "id" {
+        if name(scanner.text(key)) == "id" {
             return NonZeroUsize::new(value.start);
         }
         scanner.skip(value);
@@ -162,7 +163,7 @@ impl Nesting {
                 None => NextValue::Out,
                 Some((key, value)) => {
                     let wanted =
-                        names.get(*next).is_some_and(|name| plain(shapes.scanner.text(key)) == *name);
+                        names.get(*next).is_some_and(|wanted| name(shapes.scanner.text(key)) == *wanted);
                     if wanted { NextValue::Into(value, *next + 1) } else { NextValue::Past(value) }
                 }
             },

@@ -261,8 +261,7 @@ impl Conversions {
         for batch in batches {
             let (conversions, text, fields, secrets_of) =
                 (self.clone(), body.clone(), batch.clone(), secrets.clone());
-            let find =
-                move || (conversions.find(&text, page, fields, written.places(), &secrets_of), written);
+            let find = move || (conversions.find(&text, page, fields, &written.places, &secrets_of), written);
             let (found, so_far) = offload_if_long(body.len(), find).await?;
             written = so_far;
             let Some(mut jobs) = found? else { break };

@@ -11,7 +11,7 @@ pub(super) struct Written {
     /// Whether there are several batches, so that conversions see what earlier ones wrote.
     several: bool,
     /// Where the written literals begin; for those in a file's object also where their keys begin. Sorted.
-    places: Vec<usize>,
+    pub(super) places: Vec<usize>,
     pub(super) undelivered: Undelivered,
 }
 
@@ -19,10 +19,6 @@ impl Written {
     /// Nothing is written yet; the conversions run in this many batches.
     pub(super) fn nothing(conversions: Arc<Conversions>, runs: usize) -> Self {
         Written { several: runs > 1, places: Vec::new(), undelivered: Undelivered::of(conversions) }
-    }
-
-    pub(super) fn places(&self) -> &[usize] {
-        &self.places
     }
 
     /// Returns a record for the next edits of the text, if there are several batches.

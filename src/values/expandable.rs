@@ -135,14 +135,7 @@ impl Serialize for Expandable {
 
 impl<'de> Deserialize<'de> for Expandable {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = raw_value(deserializer)?;
-        Ok(match raw.get() {
-            "null" => Expandable(Inner::Null),
-            text => match text.parse() {
-                Ok(id) => Expandable(Inner::Id(id)),
-                Err(_) => Expandable(Inner::Other(Json::from(raw))),
-            },
-        })
+        raw_value(deserializer).map(|raw| Json::from(raw).into())
     }
 }
 

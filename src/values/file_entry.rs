@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::json_text::decode::text_of;
+use crate::error::json_text::members::name;
 use crate::error::json_text::scan::Scanner;
-use crate::values::file_shapes::{FileObject, Found, Shapes, Wanted, literal, plain};
+use crate::values::file_shapes::{FileObject, Found, Shapes, Wanted, literal};
 use crate::values::file_url::FileUrl;
 use crate::values::json::Json;
 use crate::values::local_paths;
@@ -93,7 +94,7 @@ impl Json {
         let mut name_of = |key: Option<NonZeroUsize>| {
             let name = names
                 .entry(key?)
-                .or_insert_with(|| literal(text, key).map(|literal| Arc::from(plain(literal))));
+                .or_insert_with(|| literal(text, key).map(|literal| Arc::from(name(literal))));
             name.clone()
         };
         let entry = |found: &Found| {

@@ -10,6 +10,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use crate::error::json_text::decode::text_of;
+use crate::error::json_text::members::name;
 use crate::error::json_text::scan::{Lexeme, Scanner, Token};
 use crate::values::file_url::names_a_url;
 
@@ -174,7 +175,7 @@ impl<'t> Shapes<'t> {
     }
 
     fn entry(&mut self, open: &mut Open<'t>, key: Lexeme, value: Lexeme) {
-        let (role, called) = (open.role, plain(self.scanner.text(key)));
+        let (role, called) = (open.role, name(self.scanner.text(key)));
         let (is_url, key_at) = (called == "url" || self.is_written(key.start), NonZeroUsize::new(key.start));
         open.has_url |= is_url && value.token != Token::Object;
         open.only_urls = open.only_urls && (role != Role::Item || self.is_url(&called, value));
@@ -343,14 +344,6 @@ impl FileObject {
 pub(crate) fn literal(text: &str, at: Option<NonZeroUsize>) -> Option<&str> {
     let mut scanner = Scanner::from(text, at?.get());
     scanner.next().map(|lexeme| scanner.text(lexeme))
-}
-
-/// Returns a key without its quotes and escapes.
-pub(crate) fn plain(literal: &str) -> Cow<'_, str> {
-    match literal.contains('\\') {
-        false => Cow::Borrowed(literal.get(1..literal.len().saturating_sub(1)).unwrap_or_default()),
-        true => text_of(literal).unwrap_or_default(),
-    }
 }
 
 /// Returns the keys that are repeated later in the same object.

@@ -1,7 +1,6 @@
 //! [`FileUrl`]: the URL of a file, as the server sent it.
 
 use std::fmt;
-use std::ops::Deref;
 use std::path::Path;
 
 use reqwest::Url;
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::redact::{excerpt, redact_url};
 use crate::values::local_paths;
+use crate::values::url_type::url_type;
 
 /// The maximum length of a URL in `Debug`, in bytes.
 const MAX_SHOWN: usize = 2 << 10;
@@ -94,49 +94,7 @@ impl fmt::Debug for FileUrl {
     }
 }
 
-impl fmt::Display for FileUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl Deref for FileUrl {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl AsRef<str> for FileUrl {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for FileUrl {
-    fn from(url: &str) -> Self {
-        FileUrl(url.to_owned())
-    }
-}
-
-impl From<String> for FileUrl {
-    fn from(url: String) -> Self {
-        FileUrl(url)
-    }
-}
-
-impl PartialEq<str> for FileUrl {
-    fn eq(&self, other: &str) -> bool {
-        self.0 == other
-    }
-}
-
-impl PartialEq<&str> for FileUrl {
-    fn eq(&self, other: &&str) -> bool {
-        self.0 == *other
-    }
-}
+url_type!(FileUrl);
 
 #[cfg(feature = "schemars")]
 impl schemars::JsonSchema for FileUrl {

@@ -8,24 +8,19 @@ use std::sync::{LazyLock, PoisonError, RwLock};
 /// The paths that conversions wrote into responses, for the life of the process, since responses may be kept
 /// that long. Only a 64-bit hash of each path is kept, with a random key that no server knows: with a million
 /// paths, one in 18 trillion guesses matches by chance.
-#[derive(Default)]
-struct LocalPaths {
-    hasher: RandomState,
-    known: RwLock<HashSet<u64>>,
-}
-
-static LOCAL_PATHS: LazyLock<LocalPaths> = LazyLock::new(LocalPaths::default);
+static KNOWN: LazyLock<RwLock<HashSet<u64>>> = LazyLock::new(RwLock::default);
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// Remembers a path that replaces a URL.
 pub(crate) fn remember(path: &str) {
-    let hash = LOCAL_PATHS.hasher.hash_one(path);
-    LOCAL_PATHS.known.write().unwrap_or_else(PoisonError::into_inner).insert(hash);
+    let hash = HASHER.hash_one(path);
+    KNOWN.write().unwrap_or_else(PoisonError::into_inner).insert(hash);
 }
 
 /// Returns whether exactly this text was remembered.
 pub(crate) fn is_known(text: &str) -> bool {
-    let hash = LOCAL_PATHS.hasher.hash_one(text);
-    LOCAL_PATHS.known.read().unwrap_or_else(PoisonError::into_inner).contains(&hash)
+    let hash = HASHER.hash_one(text);
+    KNOWN.read().unwrap_or_else(PoisonError::into_inner).contains(&hash)
 }
 
 #[cfg(test)]

@@ -9,3 +9,4 @@ pub(crate) mod local_paths;
 pub(crate) mod string_list;
 pub(crate) mod timestamp;
 pub(crate) mod url;
+pub(crate) mod url_type;

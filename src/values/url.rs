@@ -1,11 +1,11 @@
 //! [`Url`]: a link of the server's that may hold a credential.
 
 use std::fmt;
-use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::redact::{excerpt, redact_url};
+use crate::values::url_type::url_type;
 
 /// How much of a URL `Debug` shows, in bytes.
 const MAX_SHOWN: usize = 2 << 10;
@@ -38,46 +38,4 @@ impl fmt::Debug for Url {
     }
 }
 
-impl fmt::Display for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl Deref for Url {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl AsRef<str> for Url {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for Url {
-    fn from(url: &str) -> Self {
-        Url(url.to_owned())
-    }
-}
-
-impl From<String> for Url {
-    fn from(url: String) -> Self {
-        Url(url)
-    }
-}
-
-impl PartialEq<str> for Url {
-    fn eq(&self, other: &str) -> bool {
-        self.0 == other
-    }
-}
-
-impl PartialEq<&str> for Url {
-    fn eq(&self, other: &&str) -> bool {
-        self.0 == *other
-    }
-}
+url_type!(Url);

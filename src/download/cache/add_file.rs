@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 
 use super::file_record::{FileRecord, stamp};
-use super::index::Addition;
 use super::journal_line::{Entry, Version};
 use super::key::{CacheKey, KeyHash};
 use super::lock::{Exclusive, Waiting};
@@ -15,6 +14,8 @@ use super::{FileCache, Lease, directory};
 use crate::error::redact::redact_url;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::file_id::FileId;
+use crate::runtime::lock::lock;
+use crate::runtime::plain_file::if_there;
 
 /// A file to be added to the cache, and its path.
 #[derive(Debug, Clone)]
@@ -100,7 +101,7 @@ impl FileCache {
 
     /// Returns the directory of the part files.
     pub(crate) fn parts_directory(&self) -> &Path {
-        self.0.parts.directory()
+        &self.0.parts.directory
     }
 
     /// Returns whether a name belongs to another version, or to something that must not be replaced.
@@ -113,8 +114,7 @@ impl FileCache {
             Ok(metadata) if !metadata.is_file() => Ok(true),
             // The index has lost the file, or another process is about to record it.
             Ok(_) => {
-                let mut locked = self.exclusive(waiting)?;
-                locked.read_other_leases()?;
+                let locked = self.exclusive_with_leases(waiting)?;
                 Ok(locked.state.index.get(hash).is_some() || locked.state.is_leased(hash))
             }
         }
@@ -140,7 +140,7 @@ impl FileCache {
     pub(super) fn lease_of(&self, new: &NewFile, content: &AddedFile, waiting: &Waiting) -> Lease {
         let lease = Lease::new(self.clone(), new.path.clone(), content.bytes);
         if let Some(path) = &new.variant_of
-            && self.variants().add(path)
+            && lock(&self.0.variants).add(path)
         {
             warn!(
                 dir = %self.0.dir.display(),
@@ -158,16 +158,11 @@ impl FileCache {
 
     /// Removes superseded versions of files without a lease.
     pub(super) fn remove_superseded(&self, waiting: &Waiting) {
-        if self.state().index.superseded().is_empty() {
+        if self.state().index.superseded.is_empty() {
             return;
         }
-        let removed = self.exclusive(waiting).and_then(|mut locked| {
-            locked.read_other_leases()?;
-            locked.remove_superseded()
-        });
-        if let Some(error) = removed.err().filter(|error| error.kind() != ErrorKind::ConnectionLost) {
-            warn!(dir = %self.0.dir.display(), %error, "superseded versions of files can't be removed from the file cache");
-        }
+        let removed = self.exclusive_with_leases(waiting).and_then(|mut locked| locked.remove_superseded());
+        self.log_failure(removed, "superseded versions of files can't be removed from the file cache");
     }
 
     /// Keeps the journal from growing without bound. A failure only costs disk space.
@@ -180,9 +175,7 @@ impl FileCache {
             // Another process may have compacted it already.
             if state.index.is_wasteful() { state.index.compact(lock) } else { Ok(()) }
         });
-        if let Some(error) = compacted.err().filter(|error| error.kind() != ErrorKind::ConnectionLost) {
-            warn!(dir = %self.0.dir.display(), %error, "the file cache's index can't be compacted");
-        }
+        self.log_failure(compacted, "the file cache's index can't be compacted");
     }
 }
 
@@ -217,7 +210,7 @@ impl State {
             }),
         };
         // If there is a newer version by now, the file that another download stored is outdated.
-        let is_old = content.id.is_none() && self.index.superseded().contains(&hash);
+        let is_old = content.id.is_none() && self.index.superseded.contains(&hash);
         let Some(metadata) = target_state.filter(|_| !is_old) else {
             let what = format!("there is no file with {} bytes", content.bytes);
             let error = std::io::Error::new(std::io::ErrorKind::NotFound, what);
@@ -231,7 +224,7 @@ impl State {
             None if is_known => Ok(()),
             own => {
                 let file_record = own.map(|own| own.clone().at(stamp(&metadata))).unwrap_or_default();
-                self.index.add(&Addition { version: new.version, entry, file_record: &file_record })
+                self.index.add(new.version, entry, &file_record)
             }
         }
     }
@@ -241,13 +234,10 @@ impl LockedState<'_, Exclusive> {
     fn remove_superseded(&mut self) -> Result<()> {
         let state = &mut *self.state;
         let unleased: Vec<KeyHash> =
-            state.index.superseded().iter().copied().filter(|hash| !state.is_leased(*hash)).collect();
+            state.index.superseded.iter().copied().filter(|hash| !state.is_leased(*hash)).collect();
         let gone = unleased.into_iter().filter(|hash| {
             let path = state.index.get(*hash).map(|entry| state.path(*hash, entry));
-            path.is_none_or(|path| match std::fs::remove_file(&path) {
-                Ok(()) => true,
-                Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-            })
+            path.is_none_or(|path| if_there(std::fs::remove_file(path)).is_ok())
         });
         let gone: Vec<KeyHash> = gone.collect();
         state.index.remove(&gone)

@@ -10,6 +10,7 @@ use super::locked_state::LockedState;
 use super::orphans::has_orphan_age;
 use super::{FileCache, directory};
 use crate::error::{Error, Result};
+use crate::runtime::plain_file::if_there;
 
 /// The result of clearing the cache.
 #[derive(Default)]
@@ -26,7 +27,7 @@ impl FileCache {
         for part in self.0.parts.all() {
             match self.0.parts.remove(&part) {
                 Ok(freed) => cleared.freed += freed,
-                Err(error) => cleared.failed(self.0.parts.directory(), error),
+                Err(error) => cleared.failed(&self.0.parts.directory, error),
             }
         }
         self.forget_missing(waiting)?;
@@ -46,8 +47,7 @@ impl FileCache {
                 }
                 Ok(()) => {}
             }
-            let mut locked = self.exclusive(waiting)?;
-            locked.read_other_leases()?;
+            let mut locked = self.exclusive_with_leases(waiting)?;
             locked.clear_shard(&shard, cleared)?;
         }
         Ok(())
@@ -57,9 +57,7 @@ impl FileCache {
     fn forget_missing(&self, waiting: &Waiting) -> Result<()> {
         let mut locked = self.exclusive(waiting)?;
         let state = &mut *locked.state;
-        let missing = |path: PathBuf| {
-            std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-        };
+        let missing = |path: PathBuf| matches!(if_there(std::fs::symlink_metadata(path)), Ok(None));
         let entries = state.index.iter().filter(|(hash, entry)| missing(state.path(*hash, *entry)));
         let missing: Vec<KeyHash> = entries.map(|(hash, _)| hash).collect();
         state.index.remove(&missing)

@@ -10,6 +10,7 @@ use super::locked_state::LockedState;
 use super::{FileCache, Lease, directory};
 use crate::error::{Error, Result};
 use crate::runtime::file_id::FileId;
+use crate::runtime::plain_file::if_there;
 
 impl FileCache {
     /// Renames `part` to its name, or to that of the next version if another file has taken the name; records
@@ -48,12 +49,9 @@ impl FileCache {
             }
         }
         // Under the exclusive lock no other process is about to record what exists there.
-        let mut locked = self.exclusive(waiting)?;
-        locked.read_other_leases()?;
-        let is_left_over = match std::fs::symlink_metadata(new.path()) {
-            Ok(metadata) => metadata.is_file(),
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-        };
+        let mut locked = self.exclusive_with_leases(waiting)?;
+        let there = if_there(std::fs::symlink_metadata(new.path()));
+        let is_left_over = there.is_ok_and(|there| there.is_none_or(|metadata| metadata.is_file()));
         if !is_left_over || locked.state.index.get(new.hash()).is_some() || locked.state.is_leased(new.hash())
         {
             return Ok(false);

@@ -1,11 +1,13 @@
 //! The files that calls of this handle are downloading: other calls for the same file wait.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use super::FileCache;
 use super::key::{CacheKey, KeyHash};
+use crate::runtime::lock::lock;
 
 /// From this number of entries on, unused ones are removed.
 const CLEANUP_THRESHOLD: usize = 128;
@@ -14,23 +16,12 @@ const CLEANUP_THRESHOLD: usize = 128;
 pub(super) struct DownloadLocks(Mutex<HashMap<KeyHash, Weak<AsyncMutex<()>>>>);
 
 /// The lock for downloading a file. Other calls wait for as long as this exists.
-#[derive(Debug)]
-pub(crate) struct DownloadLock(
-    #[expect(dead_code, reason = "the guard is held until this is dropped")] OwnedMutexGuard<()>,
-);
+pub(crate) type DownloadLock = OwnedMutexGuard<()>;
 
 impl DownloadLocks {
-    pub(super) async fn lock(&self, key: &CacheKey) -> DownloadLock {
-        DownloadLock(self.lock_of(key.hash).lock_owned().await)
-    }
-
-    /// `None` if another call has locked it.
-    pub(super) fn try_lock(&self, key: &CacheKey) -> Option<DownloadLock> {
-        self.lock_of(key.hash).try_lock_owned().ok().map(DownloadLock)
-    }
-
-    fn lock_of(&self, hash: KeyHash) -> Arc<AsyncMutex<()>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Returns the mutex of a file's download.
+    fn of(&self, hash: KeyHash) -> Arc<AsyncMutex<()>> {
+        let mut all = lock(&self.0);
         if let Some(lock) = all.get(&hash).and_then(Weak::upgrade) {
             return lock;
         }
@@ -41,5 +32,18 @@ impl DownloadLocks {
         let lock = Arc::default();
         all.insert(hash, Arc::downgrade(&lock));
         lock
+    }
+}
+
+impl FileCache {
+    /// Locks the download of a file. Other calls of this handle don't download it meanwhile.
+    pub(crate) async fn lock_download(&self, key: &CacheKey) -> DownloadLock {
+        self.0.download_locks.of(key.hash).lock_owned().await
+    }
+
+    /// Works as [`lock_download`](FileCache::lock_download), without waiting; `None` if another call has
+    /// locked it.
+    pub(crate) fn try_lock_download(&self, key: &CacheKey) -> Option<DownloadLock> {
+        self.0.download_locks.of(key.hash).try_lock_owned().ok()
     }
 }

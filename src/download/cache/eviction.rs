@@ -12,7 +12,8 @@ use tracing::warn;
 use super::FileCache;
 use super::key::KeyHash;
 use super::lock::Waiting;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
+use crate::runtime::plain_file::if_there;
 
 /// How many files are removed, or inspected, before the lock is released for others.
 const BATCH: usize = 256;
@@ -80,12 +81,7 @@ impl FileCache {
     /// Evicts files until the limits are kept, or all remaining files are in use. Failures are logged: a file
     /// is added even if none can be evicted.
     pub(crate) fn evict(&self, waiting: &Waiting) {
-        match self.try_evict(waiting) {
-            Err(error) if error.kind() != ErrorKind::ConnectionLost => {
-                warn!(dir = %self.0.dir.display(), %error, "the file cache can't be kept within its limits");
-            }
-            _ => {}
-        }
+        self.log_failure(self.try_evict(waiting), "the file cache can't be kept within its limits");
     }
 
     fn try_evict(&self, waiting: &Waiting) -> Result<()> {
@@ -157,8 +153,7 @@ impl FileCache {
     }
 
     fn evict_batch(&self, parts: u128, waiting: &Waiting) -> Result<()> {
-        let mut locked = self.exclusive(waiting)?;
-        locked.read_other_leases()?;
+        let mut locked = self.exclusive_with_leases(waiting)?;
         let state = &mut *locked.state;
         let (mut bytes, mut files) = (state.index.bytes() + parts, state.index.files());
         let mut gone = Vec::new();
@@ -193,10 +188,7 @@ fn remove_unused(path: &Path, accessed: SystemTime) -> io::Result<Removal> {
         true => std::fs::remove_file(path).map(|()| Removal::Removed),
         false => Ok(Removal::Kept),
     });
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Removal::Missing),
-        removed => removed,
-    }
+    if_there(removed).map(|removed| removed.unwrap_or(Removal::Missing))
 }
 
 /// Returns when the file at `path` was last used. A missing file counts as the oldest.

@@ -182,10 +182,6 @@ impl Expected {
             None => Agreement::Unknown,
         }
     }
-
-    pub(super) fn is_nothing(&self) -> bool {
-        self.size.is_none() && self.digest.is_none()
-    }
 }
 
 /// Returns when a file was modified, in nanoseconds since 1970.

@@ -20,7 +20,7 @@ use super::key::KeyHash;
 use super::lock::Exclusive;
 use crate::error::{Error, Result};
 use crate::runtime::file_id::FileId;
-use crate::runtime::plain_file::open_own;
+use crate::runtime::plain_file::{if_there, open_own};
 
 /// The first line contains the format's version and then 16 digits that change when the journal is replaced.
 pub(super) const VERSION: &str = "synapse-file-cache 2 ";
@@ -37,7 +37,7 @@ const BUFFER: u64 = 64 << 10;
 const DEAD_LINES: u64 = 1000;
 
 /// The caller of a method that writes holds the cache's lock: shared, unless the method says otherwise.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Index {
     pub(super) path: PathBuf,
     /// The journal's first line when it was last read.
@@ -79,33 +79,9 @@ struct Seen {
     modified: Option<u64>,
 }
 
-/// A file to be recorded.
-#[derive(Debug)]
-pub(super) struct Addition<'a> {
-    /// The file and its version.
-    pub(super) version: Version,
-    pub(super) entry: Entry<'a>,
-    pub(super) file_record: &'a FileRecord,
-}
-
 impl Index {
     pub(super) fn new(path: PathBuf) -> Self {
-        Index {
-            path,
-            head: Vec::new(),
-            read: 0,
-            seen: None,
-            open: None,
-            torn: false,
-            lines: 0,
-            entries: HashMap::new(),
-            newest: HashMap::new(),
-            versions: HashMap::new(),
-            superseded: HashSet::new(),
-            extensions: Vec::new(),
-            numbers: HashMap::new(),
-            bytes: 0,
-        }
+        Index { path, ..Index::default() }
     }
 
     /// Returns the entry of exactly this version.
@@ -118,10 +94,6 @@ impl Index {
         let hash = self.newest.get(&base).copied().unwrap_or(base);
         let entry = self.get(hash).filter(|_| !self.superseded.contains(&hash))?;
         Some((hash, entry))
-    }
-
-    pub(super) fn superseded(&self) -> &HashSet<KeyHash> {
-        &self.superseded
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (KeyHash, Entry<'_>)> {
@@ -187,11 +159,9 @@ impl Index {
         {
             return Ok(true);
         }
-        let read = match open_own(&self.path, OpenOptions::new().read(true)) {
-            Ok(mut file) => self.catch_up(&mut file, VERSION),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => Err(error),
-        };
+        let opened = if_there(open_own(&self.path, OpenOptions::new().read(true)));
+        let read =
+            opened.and_then(|file| file.map_or(Ok(false), |mut file| self.catch_up(&mut file, VERSION)));
         read.map_err(|error| Error::file(&self.path, "the file cache's index can't be read", error))
     }
 
@@ -208,18 +178,13 @@ impl Index {
     }
 
     /// Records that the file exists. A previous newest version becomes superseded.
-    pub(super) fn add(&mut self, new: &Addition<'_>) -> Result<()> {
-        let hash = new.version.hash();
-        let superseded = self.newest(new.version.base).filter(|(newest, _)| *newest != hash);
+    pub(super) fn add(&mut self, version: Version, entry: Entry<'_>, file_record: &FileRecord) -> Result<()> {
+        let hash = version.hash();
+        let superseded = self.newest(version.base).filter(|(newest, _)| *newest != hash);
         // The superseded line comes first: if only it is written, the file is downloaded again.
         let before = superseded.map(|(hash, entry)| self.line(hash, entry, true, &FileRecord::default()));
-        let line = added(
-            hash,
-            new.entry,
-            Some(new.version).filter(|version| version.number > 0),
-            false,
-            new.file_record,
-        );
+        let version = Some(version).filter(|version| version.number > 0);
+        let line = added(hash, entry, version, false, file_record);
         self.append(&(before.unwrap_or_default() + &line))
     }
 

@@ -95,11 +95,9 @@ pub(super) fn parse(line: &[u8]) -> Option<Line<'_>> {
     let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let (text, checksum_hex) = line.rsplit_once(' ')?;
     // Only lower-case digits are written: others are damage.
-    if checksum_hex.len() != 8 || checksum_hex.contains(|digit: char| !matches!(digit, '0'..='9' | 'a'..='f'))
-    {
-        return None;
-    }
-    if u32::from_str_radix(checksum_hex, 16).ok()? != checksum(text.as_bytes()) {
+    let mut written = [0; 4];
+    let is_complete = base16ct::lower::decode(checksum_hex, &mut written).is_ok_and(|sum| sum.len() == 4);
+    if !is_complete || u32::from_be_bytes(written) != checksum(text.as_bytes()) {
         return None;
     }
     let (sign, rest) = text.split_once(' ')?;

@@ -40,7 +40,7 @@ pub(super) enum KeyBy {
 }
 
 /// The hash of a key: the first 16 bytes of the SHA-256 of its text, which no two texts share in practice.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct KeyHash([u8; 16]);
 
 /// A file's identity, and the extension of its name.
@@ -104,11 +104,9 @@ impl KeyHash {
 
     /// Parses the output of [`hex`](KeyHash::hex) and nothing else.
     pub(super) fn from_hex(hex: &str) -> Option<Self> {
-        let digits = hex.len() == 32 && hex.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-        if !digits {
-            return None;
-        }
-        u128::from_str_radix(hex, 16).ok().map(|number| KeyHash(number.to_be_bytes()))
+        let mut hash = [0; 16];
+        let decoded = base16ct::lower::decode(hex, &mut hash).ok()?.len();
+        (decoded == 16).then_some(KeyHash(hash))
     }
 
     /// Returns the name of the file's directory.
@@ -140,12 +138,6 @@ impl KeyHash {
                 .filter(|extension| is_extension(extension))
                 .map(|extension| (hash, extension)),
         }
-    }
-}
-
-impl std::fmt::Debug for KeyHash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.hex())
     }
 }
 

@@ -1,6 +1,5 @@
 //! [`Lease`]: protects a file of the cache from removal for as long as it exists.
 
-use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use super::file_record::stamp;
 use crate::runtime::plain_file::open_own;
 
 /// A lease of one handle on a file of the cache.
+#[derive(Debug)]
 #[must_use = "dropping the lease releases the file at once"]
 pub(crate) struct Lease {
     cache: FileCache,
@@ -50,11 +50,5 @@ impl Drop for Lease {
         if let Some(path) = self.path.take() {
             self.cache.release_later(path);
         }
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("path", &self.path).finish_non_exhaustive()
     }
 }

@@ -15,7 +15,7 @@ use fs4::TryLockError;
 use super::key::KeyHash;
 use super::lock::{Exclusive, FileLocks, Shared, lock_error};
 use crate::error::{Error, Result};
-use crate::runtime::plain_file::{self, open_own};
+use crate::runtime::plain_file::{self, if_there, open_own};
 
 /// Suffix of the file with a handle's leases, after the name of the handle's lock file. These are two files
 /// because on Windows other processes can't read a locked file.
@@ -78,8 +78,6 @@ impl LeaseTable {
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let file =
             file.map_err(|error| Error::file(&path, "the file cache's leases can't be written", error))?;
-        let (leased, others) = (HashMap::new(), HashMap::new());
-        let (length, misplaced, outdated) = (0, false, false);
         let mut leases = LeaseTable {
             dir,
             name,
@@ -87,11 +85,11 @@ impl LeaseTable {
             alive,
             path,
             file,
-            length,
-            misplaced,
-            outdated,
-            leased,
-            others,
+            length: 0,
+            misplaced: false,
+            outdated: false,
+            leased: HashMap::new(),
+            others: HashMap::new(),
             process,
         };
         leases.rewrite()?;
@@ -247,15 +245,12 @@ impl LeaseTable {
 
 impl OtherLeases {
     fn catch_up(&mut self, path: &std::path::Path) -> io::Result<()> {
-        match open_own(path, File::options().read(true)) {
-            Ok(file) => self.read_on(file),
+        match if_there(open_own(path, File::options().read(true)))? {
+            Some(file) => self.read_on(file)?,
             // The handle is being dropped.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                *self = OtherLeases::default();
-                Ok(())
-            }
-            Err(error) => Err(error),
+            None => *self = OtherLeases::default(),
         }
+        Ok(())
     }
 
     /// Reads complete lines up to the end. Invalid lines are ignored.

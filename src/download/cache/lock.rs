@@ -5,13 +5,14 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fs4::{FileExt, TryLockError};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::file_id::FileId;
+use crate::runtime::lock::lock;
 use crate::runtime::plain_file::open_own;
 
 /// Intervals between two attempts to take a lock.
@@ -115,9 +116,9 @@ pub(super) struct Exclusive {
 }
 
 impl CacheLock {
-    pub(super) fn new(lock: PathBuf, locks: FileLocks) -> Self {
-        let gate = Arc::new(LockFile::new(lock.with_extension("gate")));
-        CacheLock { gate, lock: Arc::new(LockFile::new(lock)), locks }
+    pub(super) fn new(path: PathBuf, locks: FileLocks) -> Self {
+        let gate = Arc::new(LockFile::new(path.with_extension("gate")));
+        CacheLock { gate, lock: Arc::new(LockFile::new(path)), locks }
     }
 
     /// Waits for the exclusive lock to be released.
@@ -153,14 +154,10 @@ impl LockFile {
         LockFile { path, idle: Mutex::default() }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<OpenedFile>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Opens the file, or reuses an idle one if the path still leads to it.
     fn open(&self) -> io::Result<OpenedFile> {
         let process = std::process::id();
-        let idle = self.idle().pop().filter(|idle| idle.process == process && idle.id.is_some());
+        let idle = lock(&self.idle).pop().filter(|idle| idle.process == process && idle.id.is_some());
         if let Some(idle) = idle
             && std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| FileId::of(&metadata) == idle.id)
         {
@@ -173,7 +170,7 @@ impl LockFile {
     }
 
     fn keep(&self, opened: OpenedFile) {
-        let mut idle = self.idle();
+        let mut idle = lock(&self.idle);
         if idle.len() < MAX_IDLE {
             idle.push(opened);
         }

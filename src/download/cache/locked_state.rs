@@ -1,12 +1,15 @@
 //! Work on a handle's state under the cache's lock. The lock is taken first and then the handle's mutex, so
 //! that nobody waits for another process while holding the mutex.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::MutexGuard;
+
+use tracing::warn;
 
 use super::lock::{CacheLock, Exclusive, Shared, Waiting};
 use super::state::State;
 use super::{Access, FileCache};
 use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::lock::lock;
 
 /// The state under a lock. The mutex's guard is dropped before the lock.
 pub(super) struct LockedState<'s, L> {
@@ -18,7 +21,7 @@ impl FileCache {
     /// Locks the state. A panic can't leave it inconsistent: at worst it is older than the disk, and is read
     /// again.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.state)
     }
 
     /// Returns the default limit for waiting for the cache's lock.
@@ -67,14 +70,21 @@ impl FileCache {
         state.index.renew(&lock)?;
         Ok(LockedState { state, lock })
     }
-}
 
-impl LockedState<'_, Exclusive> {
-    /// Reads the leases of the other handles. They stay valid as long as this exists.
-    pub(super) fn read_other_leases(&mut self) -> Result<()> {
-        match &mut self.state.leases {
-            Some(leases) => leases.read_other_leases(&self.lock),
-            None => Ok(()),
+    /// Works as [`exclusive`](FileCache::exclusive), and reads the leases of the other handles. They stay valid
+    /// as long as the lock is held.
+    pub(super) fn exclusive_with_leases(&self, waiting: &Waiting) -> Result<LockedState<'_, Exclusive>> {
+        let mut locked = self.exclusive(waiting)?;
+        if let Some(leases) = &mut locked.state.leases {
+            leases.read_other_leases(&locked.lock)?;
+        }
+        Ok(locked)
+    }
+
+    /// Logs a failure, unless the call was dropped while it waited for the lock.
+    pub(super) fn log_failure(&self, done: Result<()>, what: &str) {
+        if let Some(error) = done.err().filter(|error| error.kind() != ErrorKind::ConnectionLost) {
+            warn!(dir = %self.0.dir.display(), %error, "{what}");
         }
     }
 }

@@ -35,7 +35,7 @@ impl FileCache {
             let is_known = is_leased || is_new;
             if is_leased || is_read_only {
                 let looked = if is_known { state.look(key.hash, expected)? } else { Lookup::Missing };
-                if is_read_only || matches!(looked, Lookup::Here { .. } | Lookup::Unverified { .. }) {
+                if is_read_only || matches!(looked, Lookup::Here { .. }) {
                     return Ok(self.found(looked));
                 }
                 // With a newer index the result may differ.
@@ -60,8 +60,10 @@ impl FileCache {
 
     fn found(&self, looked: Lookup) -> Found {
         match looked {
-            Lookup::Here { path, bytes } => Found::Here(Lease::new(self.clone(), path, bytes)),
-            Lookup::Unverified { path, bytes } => Found::Unverified(Lease::new(self.clone(), path, bytes)),
+            Lookup::Here { path, bytes, is_verified } => {
+                let lease = Lease::new(self.clone(), path, bytes);
+                if is_verified { Found::Here(lease) } else { Found::Unverified(lease) }
+            }
             Lookup::Contradicts | Lookup::Damaged(_) | Lookup::Missing => Found::Missing,
         }
     }

@@ -33,7 +33,7 @@ mod variants;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tracing::warn;
@@ -278,10 +278,6 @@ impl FileCache {
     /// Returns the key of a URL's file. The URL is absolute, in the form of [`Url`](reqwest::Url).
     pub(crate) fn key(&self, url: &str, tenant: &[u8]) -> CacheKey {
         self.0.key.key(url, tenant, &self.0.namespace)
-    }
-
-    fn variants(&self) -> MutexGuard<'_, Variants> {
-        self.0.variants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

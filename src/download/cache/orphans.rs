@@ -58,8 +58,7 @@ impl FileCache {
                 continue;
             }
             // Under this lock no other process renames a file or is about to record it.
-            let mut locked = self.exclusive(waiting)?;
-            locked.read_other_leases()?;
+            let locked = self.exclusive_with_leases(waiting)?;
             for (hash, path) in locked.state.orphans(&shard) {
                 if !locked.state.is_leased(hash) {
                     let _ = std::fs::remove_file(path);

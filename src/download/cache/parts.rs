@@ -3,20 +3,20 @@
 
 use std::fs::OpenOptions;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use fs4::TryLockError;
 
 use super::lock::FileLocks;
-use crate::runtime::plain_file::open_own;
+use crate::runtime::plain_file::{if_there, open_own};
 
 /// A part file that is not resumed for this long is removed.
 pub(super) const MAX_PART_AGE: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug)]
 pub(super) struct PartFiles {
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
     locks: FileLocks,
 }
 
@@ -37,22 +37,11 @@ impl PartFiles {
         PartFiles { directory, locks }
     }
 
-    pub(super) fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    /// Returns all part files, the least recently modified first.
-    pub(super) fn all(&self) -> Vec<Part> {
-        parts_in(&self.directory)
-    }
-
     /// Removes a part file and the files that belong to it, unless it is locked, which means that it is being
     /// written. Returns the number of freed bytes.
     pub(super) fn remove(&self, part: &Part) -> io::Result<u64> {
-        let file = match open_own(&part.path, OpenOptions::new().read(true).write(true)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            file => file?,
-        };
+        let opened = open_own(&part.path, OpenOptions::new().read(true).write(true));
+        let Some(file) = if_there(opened)? else { return Ok(0) };
         match (self.locks.exclusive)(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(0),
@@ -60,29 +49,24 @@ impl PartFiles {
         }
         // The metadata is removed first: without it the part is unusable.
         for path in part.beside.iter().chain([&part.path]) {
-            match std::fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            if_there(std::fs::remove_file(path))?;
         }
         Ok(part.bytes)
     }
-}
 
-/// Returns the part files in a directory, the least recently modified first. Returns none if the directory
-/// can't be read.
-fn parts_in(directory: &Path) -> Vec<Part> {
-    let mut parts: Vec<Part> = Vec::new();
-    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        let Ok(metadata) = std::fs::symlink_metadata(entry.path()) else { continue };
-        if metadata.is_file() {
-            let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            parts.push(Part { path: entry.path(), beside: Vec::new(), bytes: metadata.len(), modified });
+    /// Returns all part files, the least recently modified first. Returns none if the directory can't be read.
+    pub(super) fn all(&self) -> Vec<Part> {
+        let mut parts: Vec<Part> = Vec::new();
+        for entry in std::fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            let Ok(metadata) = std::fs::symlink_metadata(entry.path()) else { continue };
+            if metadata.is_file() {
+                let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                parts.push(Part { path: entry.path(), beside: Vec::new(), bytes: metadata.len(), modified });
+            }
         }
-    }
-    parts.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    // The name of a file that belongs to a part starts with the part's name and a dot.
-    parts.dedup_by(|file, part| {
+        parts.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        // The name of a file that belongs to a part starts with the part's name and a dot.
+        parts.dedup_by(|file, part| {
         let names = (file.path.to_str(), part.path.to_str());
         let belongs =
             matches!(names, (Some(file), Some(part)) if file.strip_prefix(part).is_some_and(|rest| rest.starts_with('.')));
@@ -93,6 +77,7 @@ fn parts_in(directory: &Path) -> Vec<Part> {
         }
         belongs
     });
-    parts.sort_unstable_by_key(|part| part.modified);
-    parts
+        parts.sort_unstable_by_key(|part| part.modified);
+        parts
+    }
 }

@@ -1,12 +1,13 @@
 //! Files that are released automatically: in batches, on a blocking thread.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
 use super::FileCache;
+use crate::runtime::lock::lock;
 
 /// How long releases are collected, so that one thread handles many of them.
 const BATCH_DELAY: Duration = Duration::from_millis(5);
@@ -28,7 +29,7 @@ struct PendingReleases {
 impl ReleaseQueue {
     /// Adds a file. Returns whether a thread must be requested: none was, or the requested one is late.
     fn push(&self, path: PathBuf) -> bool {
-        let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gathered = lock(&self.0);
         gathered.paths.push(path);
         let is_asked = gathered.asked.is_some_and(|asked| asked.elapsed() < THREAD_TIMEOUT);
         if !is_asked {
@@ -38,7 +39,7 @@ impl ReleaseQueue {
     }
 
     fn take(&self) -> Vec<PathBuf> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).paths
+        std::mem::take(&mut *lock(&self.0)).paths
     }
 }
 

@@ -2,7 +2,7 @@
 //! dropped.
 
 use super::lock::Waiting;
-use super::{CacheKey, DownloadLock, FileCache, FileCacheBuilder};
+use super::{FileCache, FileCacheBuilder};
 use crate::error::Result;
 use crate::runtime::blocking::blocking;
 
@@ -15,17 +15,6 @@ impl FileCache {
         let (cache, waiting) = (self.clone(), self.waiting());
         let _give_up = waiting.give_up_on_drop();
         blocking(move || work(&cache, &waiting)).await?
-    }
-
-    /// Locks the download of a file. Other calls of this handle don't download it meanwhile.
-    pub(crate) async fn lock_download(&self, key: &CacheKey) -> DownloadLock {
-        self.0.download_locks.lock(key).await
-    }
-
-    /// Works as [`lock_download`](FileCache::lock_download), without waiting; `None` if another call has
-    /// locked it.
-    pub(crate) fn try_lock_download(&self, key: &CacheKey) -> Option<DownloadLock> {
-        self.0.download_locks.try_lock(key)
     }
 }
 

@@ -33,15 +33,12 @@ pub(super) struct State {
 
 /// The result of a lookup.
 pub(super) enum Lookup {
-    /// The file exists, and a lease on it was taken.
+    /// The file exists, and a lease on it was taken. If it isn't verified, it is unknown whether it has the
+    /// expected digest.
     Here {
         path: PathBuf,
         bytes: u64,
-    },
-    /// The file exists, and a lease on it was taken. Whether it has the expected digest isn't known.
-    Unverified {
-        path: PathBuf,
-        bytes: u64,
+        is_verified: bool,
     },
     /// The file doesn't match what is expected.
     Contradicts,
@@ -71,27 +68,25 @@ impl State {
         if let Some(leases) = &mut self.leases {
             leases.acquire(hash)?;
         }
-        let opened = self.open_intact(hash, &path, bytes);
-        if let (Err(_), Some(leases)) = (&opened, &mut self.leases) {
+        let looked = self.look_leased(hash, path, bytes, expected);
+        if !matches!(looked, Ok(Lookup::Here { .. }))
+            && let Some(leases) = &mut self.leases
+        {
             leases.release(hash)?;
         }
-        let looked = match opened? {
-            None => Lookup::Damaged(hash),
-            Some((file, metadata)) => match self.agreement(hash, bytes, &metadata, expected) {
-                Agreement::Contradicts => Lookup::Contradicts,
-                agreement => {
-                    touch(&file);
-                    match agreement {
-                        Agreement::Unknown => Lookup::Unverified { path, bytes },
-                        _ => Lookup::Here { path, bytes },
-                    }
-                }
-            },
+        looked
+    }
+
+    fn look_leased(&self, hash: KeyHash, path: PathBuf, bytes: u64, expected: &Expected) -> Result<Lookup> {
+        let Some((file, metadata)) = self.open_intact(hash, &path, bytes)? else {
+            return Ok(Lookup::Damaged(hash));
         };
-        if let (Lookup::Contradicts | Lookup::Damaged(_), Some(leases)) = (&looked, &mut self.leases) {
-            leases.release(hash)?;
+        let agreement = self.agreement(hash, bytes, &metadata, expected);
+        if agreement == Agreement::Contradicts {
+            return Ok(Lookup::Contradicts);
         }
-        Ok(looked)
+        touch(&file);
+        Ok(Lookup::Here { path, bytes, is_verified: agreement == Agreement::Agrees })
     }
 
     /// Returns whether this handle has a lease on the newest version that it knows: then it can't be removed.
@@ -100,7 +95,7 @@ impl State {
     }
 
     fn agreement(&self, hash: KeyHash, bytes: u64, metadata: &Metadata, expected: &Expected) -> Agreement {
-        if expected.is_nothing() || (expected.size == Some(bytes) && expected.digest.is_none()) {
+        if expected.digest.is_none() && expected.size.is_none_or(|size| size == bytes) {
             return Agreement::Agrees;
         }
         expected.agreement(bytes, &self.index.file_record(hash, stamp(metadata)))
@@ -158,11 +153,9 @@ impl State {
         CacheStatistics {
             files: self.index.files(),
             bytes: u64::try_from(self.index.bytes()).unwrap_or(u64::MAX),
-            part_bytes: 0,
-            hits: 0,
-            misses: 0,
             evicted: self.evicted,
             held: self.leases.as_ref().map_or(0, LeaseTable::count),
+            ..CacheStatistics::default()
         }
     }
 

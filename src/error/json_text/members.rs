@@ -8,21 +8,31 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr2};
 
 use super::decode::text_of;
+use super::scan::{Scanner, Token};
 
 /// Returns the members of the object `text`, each with the literal of its key and the text of its value.
 /// Empty if `text` isn't an object.
 pub(crate) fn members(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    let mut walk = Walk::into(text, b'{');
+    let mut scanner = inside(text, '{');
     std::iter::from_fn(move || {
-        let key = walk.next_part()?;
-        Some((key, walk.next_part()?))
+        let (key, value) = scanner.entry()?;
+        Some((scanner.text(key), scanner.value(value)))
     })
 }
 
 /// Returns the texts of the items of the list `text`. Empty if `text` isn't a list.
 pub(crate) fn items(text: &str) -> impl Iterator<Item = &str> {
-    let mut walk = Walk::into(text, b'[');
-    std::iter::from_fn(move || walk.next_part())
+    let mut scanner = inside(text, '[');
+    std::iter::from_fn(move || {
+        let item = scanner.next().filter(|lexeme| lexeme.token != Token::End)?;
+        Some(scanner.value(item))
+    })
+}
+
+/// Returns a scanner of what follows the bracket at the start of `text`; of nothing if another character is
+/// there.
+fn inside(text: &str, bracket: char) -> Scanner<'_> {
+    Scanner::from(text, if text.starts_with(bracket) { 1 } else { text.len() })
 }
 
 /// Returns the value of `key` in the object `text`. If the key is repeated, the last value counts, as in
@@ -52,35 +62,6 @@ fn plain(literal: &str) -> Option<&str> {
     literal.get(1..literal.len().saturating_sub(1)).filter(|name| !name.contains('\\'))
 }
 
-/// A position in a list or an object, between two of its parts.
-struct Walk<'t> {
-    text: &'t str,
-    at: usize,
-}
-
-impl<'t> Walk<'t> {
-    fn into(text: &'t str, bracket: u8) -> Self {
-        let at = if text.as_bytes().first() == Some(&bracket) { 1 } else { text.len() };
-        Walk { text, at }
-    }
-
-    /// Returns the next key, value or item; `None` at the end.
-    fn next_part(&mut self) -> Option<&'t str> {
-        let bytes = self.text.as_bytes();
-        while matches!(bytes.get(self.at)?, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':') {
-            self.at += 1;
-        }
-        let start = self.at;
-        self.at = match bytes.get(start)? {
-            b'"' => string_end(bytes, start),
-            b'[' | b'{' => brackets_end(bytes, start),
-            b']' | b'}' => return None,
-            _ => scalar_end(bytes, start),
-        };
-        self.text.get(start..self.at)
-    }
-}
-
 /// Returns the literals of all strings in `text`, keys and values, each with its position.
 pub(crate) fn literals(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
@@ -108,28 +89,6 @@ pub(crate) fn behind_quote(text: &[u8], mut at: usize) -> Option<usize> {
             _ => at += 2,
         }
     }
-}
-
-/// Returns the end of the list or object that starts at `start`.
-fn brackets_end(text: &[u8], start: usize) -> usize {
-    let mut depth = 0_usize;
-    let mut at = start;
-    while let Some(byte) = text.get(at) {
-        at += 1;
-        match byte {
-            b'"' => at = string_end(text, at - 1),
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' if depth <= 1 => return at,
-            b']' | b'}' => depth -= 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-fn scalar_end(text: &[u8], start: usize) -> usize {
-    let ends = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b']' | b'}');
-    text.iter().skip(start).position(ends).map_or(text.len(), |length| start + length)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //!
 //! The text should be JSON. For other text the tokens are meaningless, but scanning still terminates.
 
+use super::members::behind_quote;
+
 /// The kind of a JSON token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Token {
@@ -72,7 +74,7 @@ impl<'t> Scanner<'t> {
             b'{' => (Token::Object, 1),
             b']' | b'}' => (Token::End, 1),
             b'"' => {
-                let length = string_length(rest);
+                let length = behind_quote(rest, 1).unwrap_or(rest.len());
                 let after = rest.get(length..).unwrap_or_default().iter().find(|byte| !is_space(**byte));
                 (if after == Some(&b':') { Token::Key } else { Token::Text }, length)
             }
@@ -98,48 +100,30 @@ impl<'t> Scanner<'t> {
 
     /// Skips the rest of the value whose first token is `first`.
     pub(crate) fn skip(&mut self, first: Lexeme) {
+        let bytes = self.text.as_bytes();
         let mut depth = usize::from(matches!(first.token, Token::List | Token::Object));
         while depth > 0 {
-            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            let Some(found) = rest.iter().position(|byte| matches!(byte, b'"' | b'[' | b'{' | b']' | b'}'))
-            else {
-                self.at = self.text.len();
-                return;
-            };
-            let rest = rest.get(found..).unwrap_or_default();
-            let length = match rest.first() {
-                Some(b'"') => string_length(rest),
-                Some(b'[' | b'{') => {
-                    depth += 1;
-                    1
-                }
-                _ => {
-                    depth -= 1;
-                    1
-                }
-            };
-            self.at += found + length;
+            let rest = bytes.get(self.at..).unwrap_or_default();
+            let found = rest.iter().position(|byte| matches!(byte, b'"' | b'[' | b'{' | b']' | b'}'));
+            self.at = found.map_or(bytes.len(), |found| self.at + found + 1);
+            match found.and_then(|found| rest.get(found)) {
+                None => return,
+                Some(b'"') => self.at = behind_quote(bytes, self.at).unwrap_or(bytes.len()),
+                Some(b'[' | b'{') => depth += 1,
+                Some(_) => depth -= 1,
+            }
         }
+    }
+
+    /// Returns the text of the value whose first token is `first`, and skips the rest of the value.
+    pub(crate) fn value(&mut self, first: Lexeme) -> &'t str {
+        self.skip(first);
+        self.text.get(first.start..self.at).unwrap_or_default()
     }
 }
 
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
-}
-
-/// Returns the length of the string at the start of `bytes`, including its quotes.
-fn string_length(bytes: &[u8]) -> usize {
-    let mut at = 1;
-    while let Some(found) =
-        bytes.get(at..).and_then(|rest| rest.iter().position(|byte| matches!(byte, b'"' | b'\\')))
-    {
-        at += found + 1;
-        if bytes.get(at - 1) == Some(&b'"') {
-            return at;
-        }
-        at += 1; // the escaped character
-    }
-    bytes.len()
 }
 
 #[cfg(test)]

@@ -47,19 +47,24 @@ pub(crate) fn redact(text: &str) -> Cow<'_, str> {
 /// for `&`. White space, quotes and backslashes stay escaped, since unescaped they would end the string
 /// around them.
 fn unescaped(text: &str) -> Cow<'_, str> {
+    replaced(text, '\\', escape)
+}
+
+/// Returns `text` with its escapes replaced. `escape` is given what follows each `mark`, and returns a
+/// character and the length of its escape.
+fn replaced(text: &str, mark: char, escape: impl Fn(&str) -> Option<(char, usize)>) -> Cow<'_, str> {
     let mut plain = String::new();
     let mut copied = 0;
-    for (at, _) in text.match_indices('\\') {
+    for (at, _) in text.match_indices(mark) {
         let Some((character, length)) = escape(&text[at + 1..]).filter(|_| at >= copied) else { continue };
         plain.push_str(&text[copied..at]);
         plain.push(character);
         copied = at + 1 + length;
     }
-    if copied == 0 {
-        return Cow::Borrowed(text);
+    match copied {
+        0 => Cow::Borrowed(text),
+        _ => Cow::Owned(plain + &text[copied..]),
     }
-    plain.push_str(&text[copied..]);
-    Cow::Owned(plain)
 }
 
 /// Returns the character of an escape and the escape's length. `text` starts after the backslash.

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
-use crate::error::redact::unescaped;
+use crate::error::redact::{replaced, unescaped};
 
 /// The tokens in the headers that a client sends. They are only extracted when a text is shown.
 #[derive(Clone, Default)]
@@ -152,13 +152,10 @@ fn decoded(text: &str) -> Option<String> {
 fn from_html(text: &str) -> Cow<'_, str> {
     const NAMED_REFERENCES: [(&str, char); 7] =
         [("amp", '&'), ("lt", '<'), ("gt", '>'), ("quot", '"'), ("apos", '\''), ("sol", '/'), ("plus", '+')];
-    let mut plain = String::new();
-    let mut copied = 0;
-    for (at, _) in text.match_indices('&') {
+    replaced(text, '&', |rest| {
         // The longest reference is `&#x10ffff;`.
-        let rest = text.as_bytes().get(at + 1..).unwrap_or_default();
-        let Some(length) = rest.iter().take(10).position(|byte| *byte == b';') else { continue };
-        let Some(name) = text.get(at + 1..at + 1 + length) else { continue };
+        let length = rest.bytes().take(10).position(|byte| byte == b';')?;
+        let name = rest.get(..length)?;
         let code = match (name.strip_prefix("#x").or_else(|| name.strip_prefix("#X")), name.strip_prefix('#'))
         {
             (Some(digits), _) => u32::from_str_radix(digits, 16).ok(),
@@ -168,15 +165,8 @@ fn from_html(text: &str) -> Cow<'_, str> {
                 .find(|(named, _)| *named == name)
                 .map(|(_, character)| u32::from(*character)),
         };
-        let Some(character) = code.and_then(char::from_u32) else { continue };
-        plain.push_str(text.get(copied..at).unwrap_or_default());
-        plain.push(character);
-        copied = at + length + 2;
-    }
-    match copied {
-        0 => Cow::Borrowed(text),
-        _ => Cow::Owned(plain + text.get(copied..).unwrap_or_default()),
-    }
+        Some((char::from_u32(code?)?, length + 1))
+    })
 }
 
 /// Hides partial tokens: texts are shortened before they are shown.
@@ -216,19 +206,20 @@ mod cut {
         Cow::Owned(hidden)
     }
 
+    /// Returns the lengths that a common part of both may have, the longest first.
+    fn lengths(token: &str, part: &str) -> impl Iterator<Item = usize> {
+        (SHORTEST_TOKEN..=token.len().min(part.len())).rev()
+    }
+
     /// Returns the length of the longest end of a token that `part` starts with.
     fn end_of(token: &str, part: &str) -> Option<usize> {
-        let lengths = (SHORTEST_TOKEN..=token.len().min(part.len())).rev();
-        lengths
-            .into_iter()
+        lengths(token, part)
             .find(|length| token.get(token.len() - length..).is_some_and(|end| part.starts_with(end)))
     }
 
     /// Returns the length of the longest beginning of a token that `part` ends with.
     fn beginning_of(token: &str, part: &str) -> Option<usize> {
-        let lengths = (SHORTEST_TOKEN..=token.len().min(part.len())).rev();
-        lengths
-            .into_iter()
+        lengths(token, part)
             .find(|length| token.get(..*length).is_some_and(|beginning| part.ends_with(beginning)))
     }
 }

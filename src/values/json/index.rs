@@ -89,16 +89,13 @@ const MAX_WALKS: usize = 2;
 /// The values that were looked up in a text. Each is parsed once, and its address doesn't change.
 #[derive(Default)]
 pub(super) struct Found {
-    first: Link,
+    first: [OnceLock<Box<Node>>; MAX_WALKS],
     table: OnceLock<Table>,
 }
-
-type Link = OnceLock<Box<Node>>;
 
 struct Node {
     step: OwnedStep,
     value: Value,
-    next: Link,
 }
 
 enum OwnedStep {
@@ -125,13 +122,11 @@ impl Found {
         if !fits {
             return &NULL;
         }
-        let mut link = &self.first;
-        for _ in 0..MAX_WALKS {
+        for link in &self.first {
             let node = link.get_or_init(|| Box::new(Node::new(text, step)));
             if node.step.is(step) {
                 return &node.value;
             }
-            link = &node.next;
         }
         self.table.get_or_init(|| Table::new(text)).look_up(text, step)
     }
@@ -144,7 +139,7 @@ impl Node {
             Step::Key(key) => OwnedStep::Key(key.into()),
             Step::Item(index) => OwnedStep::Item(index),
         };
-        Node { step, value, next: Link::new() }
+        Node { step, value }
     }
 }
 

@@ -11,7 +11,7 @@ use super::components::Components;
 use super::operations::{Operation, Output};
 use super::reading::{list_item, name_of, plain_name};
 use crate::prepare::naming::type_name;
-use crate::prepare::{Notes, only_refers, required};
+use crate::prepare::{Keywords, Notes, only_refers, required};
 
 /// The table of all list operations.
 pub(super) fn emit_lists(
@@ -73,14 +73,13 @@ fn fields(operation: &Operation, components: &Components<'_>, notes: &Notes) -> 
     };
     let required: BTreeSet<&str> = required(item).collect();
     let renamed = notes.properties.get(name);
-    let properties = item.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let properties = item.object("properties").into_iter().flatten();
     properties
         .map(|(property, schema)| {
             let wire = renamed.into_iter().flatten().find(|renamed| renamed.from == *property);
             let wire = wire.map_or(property, |renamed| &renamed.wire);
             let kind = format_ident!("{}", kind(components, schema));
-            let is_nullable =
-                !required.contains(property.as_str()) || schema.get("nullable") == Some(&Value::Bool(true));
+            let is_nullable = !required.contains(property.as_str()) || schema.says("nullable");
             let nullable = is_nullable.then(|| quote! { .nullable() });
             quote! { rt::ListField::new(#wire, rt::ValueKind::#kind) #nullable }
         })
@@ -104,7 +103,7 @@ fn kind(components: &Components<'_>, schema: &Value) -> &'static str {
 }
 
 fn plain(schema: &Value) -> Option<&'static str> {
-    match schema.get("type").and_then(Value::as_str) {
+    match schema.text("type") {
         Some("integer") => Some("Integer"),
         Some("number") => Some("Number"),
         Some("boolean") => Some("Boolean"),

@@ -55,8 +55,6 @@ pub struct Adapted {
     pub table: String,
     /// Operations without a method, because its name is reserved.
     pub reserved: Vec<String>,
-    /// The number of operations.
-    pub operations: usize,
 }
 
 /// Adapts the generated `code`, which the generator made from the prepared `document`. Handwritten methods
@@ -93,7 +91,7 @@ pub fn adapt(
     let methods::Methods { code, table, reserved } =
         methods::emit_methods(&operations, &components, notes, taken_over);
     let methods = syn::parse2(code).map_err(|error| format!("the methods don't parse: {error}"))?;
-    Ok(Adapted { raw, methods, table, reserved, operations: operations.len() })
+    Ok(Adapted { raw, methods, table, reserved })
 }
 
 /// Takes a module out of the generated code.

@@ -10,7 +10,7 @@ use syn::{Ident, ImplItem, Item, ItemMod, ItemStruct, ReturnType, Type, parse_qu
 use super::Result;
 use super::reading::{first_argument, name_of, option_inner};
 use crate::prepare::naming::{parameter_name, type_name};
-use crate::prepare::{Notes, operations as operations_of};
+use crate::prepare::{Keywords, Notes, operations as operations_of};
 
 /// An operation of the document.
 pub(super) struct Operation {
@@ -131,7 +131,7 @@ fn read_operation(
         }
     }
     let mut parameters = Vec::new();
-    let documented = described.get("parameters").and_then(Value::as_array).into_iter().flatten();
+    let documented = described.list("parameters").iter();
     for parameter in documented {
         let name = text(parameter, "name");
         let setter = parameter_name(&name);
@@ -145,7 +145,7 @@ fn read_operation(
                 Some(_) => "cookie".to_owned(),
                 None => text(parameter, "in"),
             },
-            required: parameter.get("required") == Some(&Value::Bool(true)),
+            required: parameter.says("required"),
             ty: option_inner(&ty).unwrap_or(ty),
             description: trimmed(parameter, "description"),
             example: parameter
@@ -240,7 +240,7 @@ fn words(described: &Value, key: &str) -> Option<Vec<String>> {
 
 /// Returns a text as it stands in the document: names are compared.
 fn text(value: &Value, key: &str) -> String {
-    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+    value.string(key)
 }
 
 fn trimmed(value: &Value, key: &str) -> String {

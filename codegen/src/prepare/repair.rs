@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::Report;
-use super::walk::{each_operation, for_schemas, parameters};
+use super::keywords::Keywords;
+use super::walk::{each_operation, for_schemas, parameters, responses};
 
 /// Repairs values of the wrong type, and removes those that it can't repair. The parser rejects nulls,
 /// texts instead of lists and similar values, and states no place.
@@ -13,7 +14,7 @@ use super::walk::{each_operation, for_schemas, parameters};
 /// - `{description: null, required: name, nullable: "true"}` -> `{required: [name], nullable: true}`
 /// - `{properties: {a: …}}` -> `{type: object, properties: {a: …}}`
 pub fn repair_mistyped_values(document: &mut Value, report: &mut Report) {
-    for (path, item) in document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten() {
+    for (path, item) in document.object_mut("paths").into_iter().flatten() {
         let Some(item) = item.as_object_mut() else { continue };
         // A null operation counts as missing.
         item.retain(|key, value| {
@@ -35,13 +36,11 @@ pub fn repair_mistyped_values(document: &mut Value, report: &mut Report) {
         list_of_words(place, operation, "tags", report);
         keep_if(place, operation, "parameters", Value::is_array, report);
         keep_if(place, operation, "requestBody", Value::is_object, report);
-        if let Some(body) = operation.get_mut("requestBody").and_then(Value::as_object_mut) {
+        if let Some(body) = operation.object_mut("requestBody") {
             text(place, body, "description", report);
             flag(place, body, "required", report);
         }
-        for (_, response) in
-            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
-        {
+        for response in responses(operation) {
             if !response.is_object() {
                 note(report, place, "an answer that is no object: one without a body");
                 *response = json!({});
@@ -95,7 +94,7 @@ fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut
         Some(Value::String(_)) => list_of_words(place, schema, "required", report),
         Some(_) => keep_if(place, schema, "required", Value::is_array, report),
     }
-    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+    if let Some(required) = schema.list_mut("required") {
         let before = required.len();
         let mut seen = HashSet::new();
         required.retain(|name| name.is_string() && seen.insert(name.clone()));
@@ -103,29 +102,24 @@ fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut
             note(report, place, "`required`: doubled, or no names");
         }
     }
-    if !["type", "$ref", "allOf", "oneOf", "anyOf"].iter().any(|key| schema.contains_key(*key)) {
+    if !schema.has_any(&["type", "$ref", "allOf", "oneOf", "anyOf"]) {
         type_that_is_meant(place, schema, report);
     }
-    let kind = schema.get("type").and_then(Value::as_str).map(str::to_owned);
-    if kind.as_deref() == Some("string") {
-        texts_without_quotes(place, schema, report);
-    }
-    match kind.as_deref() {
-        Some("object" | "string" | "integer" | "number" | "boolean") | None => {}
-        Some("array") => {
-            if !schema.contains_key("items") {
-                schema.insert("items".to_owned(), json!({}));
-                note(report, place, "a list without `items`: of free-form values");
-            }
+    match schema.text("type").map(str::to_owned).as_deref() {
+        Some("string") => texts_without_quotes(place, schema, report),
+        Some("array") if !schema.contains_key("items") => {
+            schema.put("items", json!({}));
+            note(report, place, "a list without `items`: of free-form values");
         }
+        Some("object" | "array" | "integer" | "number" | "boolean") | None => {}
         Some("file") => {
-            schema.insert("type".to_owned(), json!("string"));
-            schema.insert("format".to_owned(), json!("binary"));
+            schema.put("type", "string");
+            schema.put("format", "binary");
             note(report, place, "`type: file`: the bytes of a file");
         }
         Some("null") => {
             schema.remove("type");
-            schema.insert("enum".to_owned(), json!([null]));
+            schema.put("enum", json!([null]));
             note(report, place, "`type: null`");
         }
         Some(other) => {
@@ -140,7 +134,7 @@ fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut
 
 /// Repairs `enum: [1.0, true]` of texts. YAML reads texts without quotes as another type.
 fn texts_without_quotes(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
-    for value in schema.get_mut("enum").and_then(Value::as_array_mut).into_iter().flatten() {
+    for value in schema.list_mut("enum").into_iter().flatten() {
         if value.is_number() || value.is_boolean() {
             let text = value.to_string();
             note(report, place, format!("`{text}` among texts is meant as one"));
@@ -151,13 +145,11 @@ fn texts_without_quotes(place: &str, schema: &mut Map<String, Value>, report: &m
 
 /// Infers the type of a schema that states none.
 fn type_that_is_meant(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
-    let values = schema.get("enum").and_then(Value::as_array).cloned().unwrap_or_default();
+    let values = schema.list("enum");
     let all = |is: fn(&Value) -> bool| {
         values.iter().any(is) && values.iter().all(|value| value.is_null() || is(value))
     };
-    let kind = if schema.contains_key("properties")
-        || schema.get("additionalProperties").is_some_and(Value::is_object)
-    {
+    let kind = if schema.contains_key("properties") || schema.object("additionalProperties").is_some() {
         "object"
     } else if schema.contains_key("items") {
         "array"
@@ -177,7 +169,7 @@ fn type_that_is_meant(place: &str, schema: &mut Map<String, Value>, report: &mut
         }
         return;
     };
-    schema.insert("type".to_owned(), json!(kind));
+    schema.put("type", kind);
     note(report, place, format!("`type: {kind}` is meant"));
 }
 
@@ -187,8 +179,7 @@ fn text(place: &str, holder: &mut Map<String, Value>, key: &str, report: &mut Re
         None | Some(Value::String(_)) => {}
         Some(Value::Array(parts)) => {
             let parts: Vec<&str> = parts.iter().filter_map(Value::as_str).collect();
-            let joined = parts.join("\n\n");
-            holder.insert(key.to_owned(), json!(joined));
+            holder.put(key, parts.join("\n\n"));
             note(report, place, format!("`{key}` was a list"));
         }
         Some(_) => keep_if(place, holder, key, Value::is_string, report),
@@ -204,9 +195,9 @@ fn flag(place: &str, holder: &mut Map<String, Value>, key: &str, report: &mut Re
         Some(_) => None,
     };
     match meant {
-        Some(meant) => holder.insert(key.to_owned(), json!(meant)),
-        None => holder.remove(key),
-    };
+        Some(meant) => holder.put(key, meant),
+        None => drop(holder.remove(key)),
+    }
     note(report, place, format!("`{key}` was neither true nor false"));
 }
 
@@ -216,7 +207,7 @@ fn list_of_words(place: &str, holder: &mut Map<String, Value>, key: &str, report
         None => {}
         Some(Value::String(only)) => {
             let only = json!([only]);
-            holder.insert(key.to_owned(), only);
+            holder.put(key, only);
             note(report, place, format!("`{key}` was no list"));
         }
         Some(Value::Array(words)) => words.retain(Value::is_string),

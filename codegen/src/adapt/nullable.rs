@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use quote::{ToTokens, format_ident};
-use syn::{Fields, ImplItem, Item, ItemStruct, Type, parse_quote};
+use quote::format_ident;
+use syn::{Fields, ImplItem, Item, ItemStruct, parse_quote};
 
+use super::reading::{option_inner, serde_says};
 use crate::prepare::Notes;
 use crate::prepare::naming::field_name;
 
@@ -22,12 +23,10 @@ impl Clearable {
             for field in &structure.fields {
                 let Some(ident) = &field.ident else { continue };
                 let ident = ident.to_string();
-                if is_option(&field.ty) && properties.iter().any(|property| field_name(property) == ident) {
-                    let optional = field
-                        .attrs
-                        .iter()
-                        .any(|a| a.to_token_stream().to_string().contains("skip_serializing_if"));
-                    found.insert((name.clone(), ident), optional);
+                if option_inner(&field.ty).is_some()
+                    && properties.iter().any(|property| field_name(property) == ident)
+                {
+                    found.insert((name.clone(), ident), serde_says(&field.attrs, "skip_serializing_if"));
                 }
             }
         }
@@ -74,8 +73,4 @@ impl Clearable {
         }
         setters
     }
-}
-
-fn is_option(ty: &Type) -> bool {
-    ty.to_token_stream().to_string().replace(' ', "").starts_with("::std::option::Option<")
 }

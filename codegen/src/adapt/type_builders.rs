@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
+use syn::ext::IdentExt;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Fields, Item, ItemStruct, Type, parse_quote};
 
@@ -48,10 +49,9 @@ fn emit_builder(
         let Some(name) = &field.ident else { continue };
         let mut ty = field.ty.clone();
         FromParent(types).visit_type_mut(&mut ty);
-        let text = name.to_string().trim_start_matches("r#").to_owned();
-        let may_be_left_out = is_flattened(&field.attrs)
-            || serde_says(&field.attrs, "default")
-            || serde_says(&field.attrs, "skip_serializing_if");
+        let text = name.unraw().to_string();
+        let may_be_left_out =
+            ["flatten", "default", "skip_serializing_if"].iter().any(|key| serde_says(&field.attrs, key));
         initial.push(match may_be_left_out {
             true => quote! { Ok(::std::default::Default::default()) },
             false => quote! { Err(rt::missing(#text)) },
@@ -66,7 +66,7 @@ fn emit_builder(
     }
     let of_null = clearable.setters(&owner, &names);
     let docs = format!("A builder of [`{owner}`](super::{owner}).");
-    let lengths = length_problems(lengths);
+    let lengths = lengths.map(length_problems);
     quote! {
         #[doc = #docs]
         #[derive(Clone, Debug)]
@@ -113,24 +113,19 @@ fn setter(name: &syn::Ident, text: &str, ty: &Type, docs: &str) -> TokenStream {
         finish = quote! { .map(::std::boxed::Box::new) #finish };
         target = inner;
     }
-    match is_known(&target) {
-        true => quote! {
-            #[doc = #docs]
-            pub fn #name(mut self, value: impl rt::In<#target>) -> Self {
-                self.#name = rt::field::<#target>(#text, value) #finish;
-                self
-            }
-        },
-        false => quote! {
-            #[doc = #docs]
-            pub fn #name(
-                mut self,
-                value: impl ::std::convert::TryInto<#target, Error: ::std::fmt::Display> + ::std::fmt::Debug,
-            ) -> Self {
-                self.#name = rt::other_field::<#target, _>(#text, value) #finish;
-                self
-            }
-        },
+    let (accepted, field) = match is_known(&target) {
+        true => (quote! { rt::In<#target> }, quote! { rt::field::<#target> }),
+        false => (
+            quote! { ::std::convert::TryInto<#target, Error: ::std::fmt::Display> + ::std::fmt::Debug },
+            quote! { rt::other_field::<#target, _> },
+        ),
+    };
+    quote! {
+        #[doc = #docs]
+        pub fn #name(mut self, value: impl #accepted) -> Self {
+            self.#name = #field(#text, value) #finish;
+            self
+        }
     }
 }
 
@@ -142,21 +137,17 @@ fn is_known(ty: &Type) -> bool {
 }
 
 /// The lengths that the document allows for the texts of a body.
-fn length_problems(lengths: Option<&BTreeMap<String, Length>>) -> TokenStream {
-    let compared = lengths.into_iter().flatten().map(|(property, Length { least, most, blank })| {
+fn length_problems(lengths: &BTreeMap<String, Length>) -> TokenStream {
+    let compared = lengths.iter().map(|(property, Length { least, most, blank })| {
         let name = field_name(property);
         let field = format_ident!("{name}");
         let (least, most) = (least.unwrap_or(0), most.unwrap_or(u64::MAX));
         quote! { rt::length_problem(#name, &self.#field, #least, #most, #blank) }
     });
-    let compared: Vec<TokenStream> = compared.collect();
-    match compared.is_empty() {
-        true => TokenStream::new(),
-        false => quote! {
-            fn length_problems(&self) -> ::std::vec::Vec<::std::string::String> {
-                [#(#compared),*].into_iter().flatten().collect()
-            }
-        },
+    quote! {
+        fn length_problems(&self) -> ::std::vec::Vec<::std::string::String> {
+            [#(#compared),*].into_iter().flatten().collect()
+        }
     }
 }
 
@@ -167,8 +158,8 @@ impl VisitMut for FromParent<'_> {
     fn visit_type_path_mut(&mut self, ty: &mut syn::TypePath) {
         visit_mut::visit_type_path_mut(self, ty);
         if ty.path.leading_colon.is_none()
-            && let [only] = ty.path.segments.iter().collect::<Vec<_>>().as_slice()
-            && self.0.contains(&only.ident.to_string())
+            && let Some(only) = ty.path.get_ident()
+            && self.0.contains(&only.to_string())
         {
             let path = &ty.path;
             *ty = parse_quote!(super::#path);

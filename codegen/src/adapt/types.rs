@@ -3,29 +3,29 @@
 use std::collections::BTreeSet;
 
 use quote::{ToTokens, format_ident, quote};
-use syn::{Fields, ImplItem, Item, ItemEnum, ItemMod, ItemStruct, Type, parse_quote};
+use syn::{Fields, ImplItem, Item, ItemEnum, ItemStruct, parse_quote};
 
+use super::Context;
 use super::deserialize::unflattened;
 use super::nullable::Clearable;
 use super::open_enum::open_enum;
-use super::reading::{first_argument, is_flattened};
+use super::reading::{document, is_flattened, list_item, text_of};
 use super::recursive::boxes_are_around_values;
 use super::tagged::tagged;
 use super::type_builders::emit_type_builders;
 use super::untagged::{Keys, fitting};
-use super::{Context, Result};
 use crate::prepare::Notes;
 
-pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<ItemMod> {
+/// Adapts the items of the module of the types.
+pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) {
     let requested = &context.requested;
-    let Some((_, items)) = &mut module.content else { return Ok(module) };
     boxes_are_around_values(items);
     let names = items.iter().filter_map(type_name).collect();
     let mut built = Vec::new();
     let clearable = Clearable::among(items, context.notes);
     let mut adapted = Vec::new();
     let mut open = BTreeSet::new();
-    let mut keys = Keys::new();
+    let mut keys = Keys::default();
     for item in items.iter_mut() {
         if let Item::Struct(structure) = item {
             on_the_wire(structure, context.notes);
@@ -37,37 +37,37 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
             Item::Struct(structure) => {
                 clearable.widen(structure);
                 let page = adapt_struct(structure);
-                let iterators = if page.is_some() { page_iterators(structure) } else { Vec::new() };
                 let deserialize = unflattened(structure);
                 if requested.contains(&structure.ident.to_string()) {
                     adapted.push(argument(&structure.ident));
                     built.push(structure.clone());
                 }
                 adapted.push(item);
-                adapted.extend(page);
-                adapted.extend(iterators);
+                adapted.extend(page.into_iter().flatten());
                 adapted.extend(deserialize);
                 continue;
             }
             Item::Enum(enumeration) => {
-                if requested.contains(&enumeration.ident.to_string()) {
+                let name = enumeration.ident.to_string();
+                if requested.contains(&name) {
                     adapted.push(argument(&enumeration.ident));
                 }
-                if let Some(more) = open_enum(enumeration, context.schemars) {
-                    open.insert(enumeration.ident.to_string());
-                    adapted.push(item);
-                    adapted.extend(more);
-                    continue;
-                }
-                add_derives(&mut enumeration.attrs);
-                enumeration.attrs.push(parse_quote!(#[non_exhaustive]));
-                let union = context.notes.unions.get(&enumeration.ident.to_string());
-                let deserialize = union.and_then(|union| tagged(enumeration, union));
-                let deserialize = deserialize.or_else(|| fitting(enumeration, &keys));
-                let from_text = from_text(enumeration);
+                let more = match open_enum(enumeration, context.schemars) {
+                    Some(more) => {
+                        open.insert(name);
+                        more
+                    }
+                    None => {
+                        add_derives(&mut enumeration.attrs);
+                        enumeration.attrs.push(parse_quote!(#[non_exhaustive]));
+                        let union = context.notes.unions.get(&name);
+                        let deserialize = union.and_then(|union| tagged(enumeration, union));
+                        let deserialize = deserialize.or_else(|| fitting(enumeration, &keys));
+                        from_text(enumeration).into_iter().chain(deserialize).collect()
+                    }
+                };
                 adapted.push(item);
-                adapted.extend(from_text);
-                adapted.extend(deserialize);
+                adapted.extend(more);
                 continue;
             }
             Item::Impl(block) => {
@@ -75,20 +75,14 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
                 if open.contains(&owner) {
                     continue; // `open_enum` replaced them
                 }
-                // A type that only responses use needs no builder.
-                let builds = block.trait_.is_none()
-                    && matches!(block.items.as_slice(), [ImplItem::Fn(only)] if only.sig.ident == "builder");
-                if builds {
+                if let (None, [ImplItem::Fn(only)]) = (&block.trait_, block.items.as_mut_slice())
+                    && only.sig.ident == "builder"
+                {
+                    // A type that only responses use needs no builder.
                     if !requested.contains(&owner) {
                         continue;
                     }
-                    for item in &mut block.items {
-                        if let ImplItem::Fn(method) = item {
-                            method
-                                .attrs
-                                .push(parse_quote!(#[doc = "Returns a builder without any field set."]));
-                        }
-                    }
+                    only.attrs.push(parse_quote!(#[doc = "Returns a builder without any field set."]));
                 }
             }
             Item::Mod(inner) if inner.ident == "builder" || inner.ident == "defaults" => continue,
@@ -102,7 +96,6 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
     adapted.insert(0, parse_quote! { use super::rt; });
     adapted.push(emit_type_builders(&built, &names, &clearable, context.notes));
     *items = adapted;
-    Ok(module)
 }
 
 /// Lets setters accept what converts into a type.
@@ -127,8 +120,8 @@ fn on_the_wire(structure: &mut ItemStruct, notes: &Notes) {
     }
 }
 
-/// Adds equality and `non_exhaustive`, and returns the `Page` implementation if the type is a page.
-fn adapt_struct(structure: &mut ItemStruct) -> Option<Item> {
+/// Adds equality and `non_exhaustive`, and returns the implementations of a page if the type is one.
+fn adapt_struct(structure: &mut ItemStruct) -> Option<Vec<Item>> {
     add_derives(&mut structure.attrs);
     let Fields::Named(fields) = &mut structure.fields else { return None };
     structure.attrs.push(parse_quote!(#[non_exhaustive]));
@@ -136,22 +129,17 @@ fn adapt_struct(structure: &mut ItemStruct) -> Option<Item> {
         let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
         for attribute in &mut field.attrs {
             // The crate's own types define their own default.
-            if attribute.path().is_ident("serde")
-                && attribute.to_token_stream().to_string().contains("\"defaults::")
-            {
+            if attribute.path().is_ident("serde") && text_of(attribute).contains("\"defaults::") {
                 *attribute = parse_quote!(#[serde(default)]);
             }
         }
-        if !field.attrs.iter().any(|attribute| attribute.path().is_ident("doc")) {
-            let text = if is_flattened(&field.attrs) {
-                "Fields that the document doesn't name, unchanged.".to_owned()
-            } else {
-                format!("`{name}`. The document has no description.")
-            };
-            field.attrs.push(parse_quote!(#[doc = #text]));
-        }
+        let is_extra = is_flattened(&field.attrs);
+        document(&mut field.attrs, || match is_extra {
+            true => "Fields that the document doesn't name, unchanged.".to_owned(),
+            false => format!("`{name}`. The document has no description."),
+        });
     }
-    page_impl(structure)
+    page_impl(structure).map(|page| [page].into_iter().chain(page_iterators(structure)).collect())
 }
 
 /// Returns `impl Page` for a type with a list named `results`, which every page of such a server has.
@@ -159,21 +147,14 @@ pub(super) fn page_impl(structure: &ItemStruct) -> Option<Item> {
     let field = |name: &str| {
         structure.fields.iter().find(|field| field.ident.as_ref().is_some_and(|ident| ident == name))
     };
-    let results = &field("results")?.ty;
-    let Type::Path(path) = results else { return None };
-    let item = path
-        .path
-        .segments
-        .last()
-        .filter(|segment| segment.ident == "Vec")
-        .and_then(|s| first_argument(&s.arguments))?;
+    let item = list_item(&field("results")?.ty)?;
     let ident = &structure.ident;
-    let count = match field("count").map(|count| count.ty.to_token_stream().to_string().replace(' ', "")) {
+    let count = match field("count").map(|count| text_of(&count.ty)) {
         Some(ty) if ty.ends_with("Option<i64>") => quote! { self.count },
         Some(ty) if ty == "i64" => quote! { Some(self.count) },
         _ => quote! { None },
     };
-    let link = |name: &str| match field(name).map(|link| link.ty.to_token_stream().to_string()) {
+    let link = |name: &str| match field(name).map(|link| text_of(&link.ty)) {
         Some(ty) if ty.contains("Option") && (ty.contains("String") || ty.contains("FileUrl")) => {
             let ident = format_ident!("{name}");
             quote! { self.#ident.as_deref() }
@@ -194,9 +175,9 @@ pub(super) fn page_impl(structure: &ItemStruct) -> Option<Item> {
 }
 
 /// Pages iterate over their items, by value and by reference.
-fn page_iterators(structure: &ItemStruct) -> Vec<Item> {
+fn page_iterators(structure: &ItemStruct) -> [Item; 2] {
     let ident = &structure.ident;
-    vec![
+    [
         parse_quote! {
             impl ::std::iter::IntoIterator for #ident {
                 type Item = <Self as crate::Page>::Item;
@@ -218,15 +199,10 @@ fn page_iterators(structure: &ItemStruct) -> Vec<Item> {
 /// numbers.
 fn from_text(enumeration: &mut ItemEnum) -> Vec<Item> {
     for variant in &mut enumeration.variants {
-        if !variant.attrs.iter().any(|attribute| attribute.path().is_ident("doc")) {
-            let text = format!("As `{}`.", variant.ident);
-            variant.attrs.push(parse_quote!(#[doc = #text]));
-        }
+        document(&mut variant.attrs, || format!("As `{}`.", variant.ident));
     }
-    let text = enumeration.variants.iter().find(|variant| {
-        matches!(&variant.fields, Fields::Unnamed(fields) if fields.unnamed.len() == 1
-            && fields.unnamed[0].ty.to_token_stream().to_string().replace(' ', "") == "::std::string::String")
-    });
+    let text =
+        enumeration.variants.iter().find(|variant| text_of(&variant.fields) == "(::std::string::String)");
     let Some(text) = text.map(|variant| &variant.ident) else { return vec![] };
     let ident = &enumeration.ident;
     vec![
@@ -249,12 +225,10 @@ fn from_text(enumeration: &mut ItemEnum) -> Vec<Item> {
 }
 
 fn add_derives(attributes: &mut Vec<syn::Attribute>) {
-    let derived: String = attributes
-        .iter()
-        .filter(|a| a.path().is_ident("derive"))
-        .map(|a| a.to_token_stream().to_string())
-        .collect();
-    if !derived.contains("PartialEq") {
+    let is_derived = |attribute: &syn::Attribute| {
+        attribute.path().is_ident("derive") && text_of(attribute).contains("PartialEq")
+    };
+    if !attributes.iter().any(is_derived) {
         attributes.push(parse_quote!(#[derive(PartialEq)]));
     }
 }

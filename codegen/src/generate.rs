@@ -89,9 +89,9 @@ pub fn generate_with(mut document: Value, settings: Settings) -> Result<Generate
     }
     Ok(Generated {
         code: prettyplease::unparse(&adapted.raw),
-        methods: prettyplease::unparse(&adapted.methods),
-        table: adapted.table,
-        reserved: adapted.reserved,
+        methods: prettyplease::unparse(&adapted.methods.code),
+        table: adapted.methods.table,
+        reserved: adapted.methods.reserved,
         report,
         operations: ids,
         absent,

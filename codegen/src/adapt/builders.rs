@@ -174,35 +174,35 @@ pub(super) fn arguments(operation: &Operation) -> (Vec<TokenStream>, Vec<TokenSt
         (quote! { #setter: #declared }, passed)
     });
     let of_body = operation.required_body().map(|body| {
-        let declared = body.argument();
+        let (declared, _) = body.argument();
         (quote! { body: #declared }, quote! { body })
     });
     of_path.chain(of_body).unzip()
 }
 
 impl Body {
-    /// The type of the argument of a required body.
-    fn argument(&self) -> TokenStream {
+    /// The type of the argument `body` of a required body, and the body that it becomes.
+    fn argument(&self) -> (TokenStream, TokenStream) {
         match &self.kind {
-            BodyKind::Raw => quote! { impl Into<rt::RawBody> },
-            BodyKind::Json { builder: Some(builder), .. } => quote! { impl FnOnce(#builder) -> #builder },
-            BodyKind::Json { ty, builder: None } => match list_item(ty) {
-                Some(_) => quote! { impl rt::In<#ty> },
-                None => quote! { impl Into<#ty> },
-            },
+            BodyKind::Raw => (quote! { impl Into<rt::RawBody> }, quote! { body.into() }),
+            BodyKind::Json { builder: Some(builder), .. } => {
+                (quote! { impl FnOnce(#builder) -> #builder }, quote! { rt::JsonBody::built(body) })
+            }
+            BodyKind::Json { ty, .. } if list_item(ty).is_some() => {
+                (quote! { impl rt::In<#ty> }, quote! { rt::JsonBody::converted(body) })
+            }
+            BodyKind::Json { ty, .. } => {
+                (quote! { impl Into<#ty> }, quote! { rt::JsonBody::new(body.into()) })
+            }
         }
     }
 
     /// The body of a new builder, from the argument `body` if the body is required.
     fn value(&self) -> TokenStream {
-        let value = match (&self.kind, self.optional) {
-            (_, true) => quote! { None },
-            (BodyKind::Raw, _) => quote! { body.into() },
-            (BodyKind::Json { builder: Some(_), .. }, _) => quote! { rt::JsonBody::built(body) },
-            (BodyKind::Json { ty, builder: None }, _) => match list_item(ty) {
-                Some(_) => quote! { rt::JsonBody::converted(body) },
-                None => quote! { rt::JsonBody::new(body.into()) },
-            },
+        let value = if self.optional {
+            quote! { None }
+        } else {
+            self.argument().1
         };
         match self.form {
             true => quote! { rt::JsonOrForm::new(#value) },
@@ -212,21 +212,18 @@ impl Body {
 
     /// The type of the body in the builder.
     fn ty(&self) -> TokenStream {
-        let ty = match &self.kind {
+        let mut ty = match &self.kind {
             BodyKind::Raw => quote! { rt::RawBody },
-            BodyKind::Json { ty, builder } => {
-                let source: &Type = builder.as_ref().unwrap_or(ty);
-                quote! { rt::JsonBody<#source, #ty> }
-            }
+            BodyKind::Json { ty, builder: None } => quote! { rt::JsonBody<#ty, #ty> },
+            BodyKind::Json { ty, builder: Some(builder) } => quote! { rt::JsonBody<#builder, #ty> },
         };
-        let ty = match self.optional {
-            true => quote! { ::std::option::Option<#ty> },
-            false => ty,
-        };
-        match self.form {
-            true => quote! { rt::JsonOrForm<#ty> },
-            false => ty,
+        if self.optional {
+            ty = quote! { ::std::option::Option<#ty> };
         }
+        if self.form {
+            ty = quote! { rt::JsonOrForm<#ty> };
+        }
+        ty
     }
 
     fn setters(&self) -> TokenStream {

@@ -8,12 +8,12 @@ use syn::{Item, ItemStruct};
 use super::reading::{
     deserialize, is_flattened, option_inner, remove_derive, serde_says, text_of, wire_name,
 };
-use super::types::page_impl;
+use super::types::page_item;
 
 /// Removes the derive from a struct with a flattened field, and returns an implementation that replaces it.
 pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
     let extra = structure.fields.iter().find(|field| is_flattened(&field.attrs))?.ident.clone();
-    let is_page = page_impl(structure).is_some();
+    let is_page = page_item(structure).is_some();
     let (mut names, mut holders, mut arms, mut finished) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for field in structure.fields.iter().filter(|field| !is_flattened(&field.attrs)) {
         let (ty, text, key) = (&field.ty, text_of(&field.ty), wire_name(field)?);

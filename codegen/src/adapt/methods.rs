@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::Type;
+use syn::{File, Type};
 
+use super::Result;
 use super::builders::arguments;
 use super::components::Components;
 use super::documentation::{doc_attribute, harmless};
@@ -50,13 +51,13 @@ const RESERVED: [&str; 28] = [
     "type_id",
 ];
 
-/// The methods and their table.
-pub(super) struct Methods {
-    pub(super) code: TokenStream,
+/// The methods of `BackendClient` and their table.
+pub struct Methods {
+    pub code: File,
     /// In Markdown: the methods of each tag, with links.
-    pub(super) table: String,
-    /// Operations whose name is reserved.
-    pub(super) reserved: Vec<String>,
+    pub table: String,
+    /// Operations without a method, because its name is reserved.
+    pub reserved: Vec<String>,
 }
 
 /// Emits a method for each operation; `taken_over` are the ids of those that handwritten methods call.
@@ -65,7 +66,7 @@ pub(super) fn emit_methods(
     components: &Components<'_>,
     notes: &Notes,
     taken_over: &[&str],
-) -> Methods {
+) -> Result<Methods> {
     let mut tags: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
     let mut reserved = Vec::new();
     for operation in operations.iter().filter(|operation| !taken_over.contains(&operation.id.as_str())) {
@@ -83,8 +84,9 @@ pub(super) fn emit_methods(
             impl BackendClient { #(#methods)* }
         }
     });
-    let code = quote! { #(#blocks)* };
-    Methods { code, table: table(&tags), reserved }
+    let code = syn::parse2(quote! { #(#blocks)* });
+    let code = code.map_err(|error| format!("the methods don't parse: {error}"))?;
+    Ok(Methods { code, table: table(&tags), reserved })
 }
 
 pub(crate) fn is_reserved(method: &str) -> bool {

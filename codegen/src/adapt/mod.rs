@@ -32,7 +32,8 @@ pub(crate) use methods::is_reserved;
 use crate::generate::Settings;
 use crate::prepare::Notes;
 use components::Components;
-use types::{adapt_types, page_impl};
+use methods::Methods;
+use types::{adapt_types, page_item};
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -49,12 +50,7 @@ struct Context<'a> {
 pub struct Adapted {
     /// Types, builders and the raw client.
     pub raw: File,
-    /// Methods of `BackendClient`.
-    pub methods: File,
-    /// The table of the methods, in Markdown.
-    pub table: String,
-    /// Operations without a method, because its name is reserved.
-    pub reserved: Vec<String>,
+    pub methods: Methods,
 }
 
 /// Adapts the generated `code`, which the generator made from the prepared `document`. Handwritten methods
@@ -89,10 +85,7 @@ pub fn adapt(
     raw.items.insert(1, Item::Mod(types_module));
     documentation::make_harmless(&mut raw);
     root::set_root(&mut raw, settings.root)?;
-    let methods::Methods { code, table, reserved } =
-        methods::emit_methods(&operations, &components, notes, taken_over);
-    let methods = syn::parse2(code).map_err(|error| format!("the methods don't parse: {error}"))?;
-    Ok(Adapted { raw, methods, table, reserved })
+    Ok(Adapted { raw, methods: methods::emit_methods(&operations, &components, notes, taken_over)? })
 }
 
 /// Takes a module and its items out of the generated code.
@@ -110,7 +103,7 @@ fn take_module(file: &mut File, name: &str) -> Result<(ItemMod, Vec<Item>)> {
 /// Returns the names of the types that are a page of a list.
 fn pages(types: &[Item]) -> BTreeSet<String> {
     let structs = types.iter().filter_map(|item| match item {
-        Item::Struct(structure) if page_impl(structure).is_some() => Some(structure.ident.to_string()),
+        Item::Struct(structure) if page_item(structure).is_some() => Some(structure.ident.to_string()),
         _ => None,
     });
     structs.collect()

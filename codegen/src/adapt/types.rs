@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use quote::{ToTokens, format_ident, quote};
-use syn::{Fields, ImplItem, Item, ItemEnum, ItemStruct, parse_quote};
+use syn::{Field, Fields, File, ImplItem, Item, ItemEnum, ItemStruct, Type, parse_quote};
 
 use super::Context;
 use super::deserialize::unflattened;
@@ -20,7 +20,12 @@ use crate::prepare::Notes;
 pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) {
     let requested = &context.requested;
     boxes_are_around_values(items);
-    let names = items.iter().filter_map(type_name).collect();
+    let names = items.iter().filter_map(|item| match item {
+        Item::Struct(item) => Some(item.ident.to_string()),
+        Item::Enum(item) => Some(item.ident.to_string()),
+        _ => None,
+    });
+    let names = names.collect();
     let mut built = Vec::new();
     let clearable = Clearable::among(items, context.notes);
     let mut adapted = Vec::new();
@@ -139,22 +144,27 @@ fn adapt_struct(structure: &mut ItemStruct) -> Option<Vec<Item>> {
             false => format!("`{name}`. The document has no description."),
         });
     }
-    page_impl(structure).map(|page| [page].into_iter().chain(page_iterators(structure)).collect())
+    page_item(structure).map(|item| page_impls(structure, &item))
 }
 
-/// Returns `impl Page` for a type with a list named `results`, which every page of such a server has.
-pub(super) fn page_impl(structure: &ItemStruct) -> Option<Item> {
-    let field = |name: &str| {
-        structure.fields.iter().find(|field| field.ident.as_ref().is_some_and(|ident| ident == name))
-    };
-    let item = list_item(&field("results")?.ty)?;
+/// Returns the type of a page's items. Every page of such a server has a list named `results`.
+pub(super) fn page_item(structure: &ItemStruct) -> Option<Type> {
+    list_item(&field(structure, "results")?.ty)
+}
+
+fn field<'s>(structure: &'s ItemStruct, name: &str) -> Option<&'s Field> {
+    structure.fields.iter().find(|field| field.ident.as_ref().is_some_and(|ident| ident == name))
+}
+
+/// Returns `impl Page` for a page, and its iterators over the items, by value and by reference.
+fn page_impls(structure: &ItemStruct, item: &Type) -> Vec<Item> {
     let ident = &structure.ident;
-    let count = match field("count").map(|count| text_of(&count.ty)) {
+    let count = match field(structure, "count").map(|count| text_of(&count.ty)) {
         Some(ty) if ty.ends_with("Option<i64>") => quote! { self.count },
         Some(ty) if ty == "i64" => quote! { Some(self.count) },
         _ => quote! { None },
     };
-    let link = |name: &str| match field(name).map(|link| text_of(&link.ty)) {
+    let link = |name: &str| match field(structure, name).map(|link| text_of(&link.ty)) {
         Some(ty) if ty.contains("Option") && (ty.contains("String") || ty.contains("FileUrl")) => {
             let ident = format_ident!("{name}");
             quote! { self.#ident.as_deref() }
@@ -162,7 +172,7 @@ pub(super) fn page_impl(structure: &ItemStruct) -> Option<Item> {
         _ => quote! { None },
     };
     let (next, previous) = (link("next"), link("previous"));
-    Some(parse_quote! {
+    let impls: File = parse_quote! {
         impl crate::Page for #ident {
             type Item = #item;
             fn results(&self) -> &[#item] { &self.results }
@@ -171,28 +181,18 @@ pub(super) fn page_impl(structure: &ItemStruct) -> Option<Item> {
             fn next(&self) -> ::std::option::Option<&str> { #next }
             fn previous(&self) -> ::std::option::Option<&str> { #previous }
         }
-    })
-}
-
-/// Pages iterate over their items, by value and by reference.
-fn page_iterators(structure: &ItemStruct) -> [Item; 2] {
-    let ident = &structure.ident;
-    [
-        parse_quote! {
-            impl ::std::iter::IntoIterator for #ident {
-                type Item = <Self as crate::Page>::Item;
-                type IntoIter = ::std::vec::IntoIter<Self::Item>;
-                fn into_iter(self) -> Self::IntoIter { self.results.into_iter() }
-            }
-        },
-        parse_quote! {
-            impl<'a> ::std::iter::IntoIterator for &'a #ident {
-                type Item = &'a <#ident as crate::Page>::Item;
-                type IntoIter = ::std::slice::Iter<'a, <#ident as crate::Page>::Item>;
-                fn into_iter(self) -> Self::IntoIter { self.results.iter() }
-            }
-        },
-    ]
+        impl ::std::iter::IntoIterator for #ident {
+            type Item = <Self as crate::Page>::Item;
+            type IntoIter = ::std::vec::IntoIter<Self::Item>;
+            fn into_iter(self) -> Self::IntoIter { self.results.into_iter() }
+        }
+        impl<'a> ::std::iter::IntoIterator for &'a #ident {
+            type Item = &'a <#ident as crate::Page>::Item;
+            type IntoIter = ::std::slice::Iter<'a, <#ident as crate::Page>::Item>;
+            fn into_iter(self) -> Self::IntoIter { self.results.iter() }
+        }
+    };
+    impls.items
 }
 
 /// Returns `From<&str>` for an enumeration that may be a text. The generator implements it only for
@@ -205,23 +205,18 @@ fn from_text(enumeration: &mut ItemEnum) -> Vec<Item> {
         enumeration.variants.iter().find(|variant| text_of(&variant.fields) == "(::std::string::String)");
     let Some(text) = text.map(|variant| &variant.ident) else { return vec![] };
     let ident = &enumeration.ident;
-    vec![
-        parse_quote! {
-            impl ::std::convert::From<&str> for #ident {
-                fn from(value: &str) -> Self { Self::#text(value.to_owned()) }
-            }
-        },
-        parse_quote! {
-            impl ::std::convert::From<::std::string::String> for #ident {
-                fn from(value: ::std::string::String) -> Self { Self::#text(value) }
-            }
-        },
-        parse_quote! {
-            impl ::std::convert::From<&#ident> for #ident {
-                fn from(value: &#ident) -> Self { value.clone() }
-            }
-        },
-    ]
+    let impls: File = parse_quote! {
+        impl ::std::convert::From<&str> for #ident {
+            fn from(value: &str) -> Self { Self::#text(value.to_owned()) }
+        }
+        impl ::std::convert::From<::std::string::String> for #ident {
+            fn from(value: ::std::string::String) -> Self { Self::#text(value) }
+        }
+        impl ::std::convert::From<&#ident> for #ident {
+            fn from(value: &#ident) -> Self { value.clone() }
+        }
+    };
+    impls.items
 }
 
 fn add_derives(attributes: &mut Vec<syn::Attribute>) {
@@ -230,14 +225,5 @@ fn add_derives(attributes: &mut Vec<syn::Attribute>) {
     };
     if !attributes.iter().any(is_derived) {
         attributes.push(parse_quote!(#[derive(PartialEq)]));
-    }
-}
-
-/// Returns the name of a type.
-fn type_name(item: &Item) -> Option<String> {
-    match item {
-        Item::Struct(item) => Some(item.ident.to_string()),
-        Item::Enum(item) => Some(item.ident.to_string()),
-        _ => None,
     }
 }

@@ -90,14 +90,10 @@ pub fn drop_unnameable_enum_values(document: &mut Value, report: &mut Report) {
         // Null isn't a variant.
         let nameless = |value: &Value| value.as_str().is_some_and(|text| !is_nameable(text));
         if values.iter().any(|value| value.is_string() && !nameless(value)) {
-            values.retain(|value| {
-                let kept = !nameless(value);
-                if !kept {
-                    let what = format!("left out {value}: it comes to no name");
-                    report.add("drop_unnameable_enum_values", place, what);
-                }
-                kept
-            });
+            for value in values.extract_if(.., |value| nameless(value)) {
+                let what = format!("left out {value}: it comes to no name");
+                report.add("drop_unnameable_enum_values", place, what);
+            }
         }
         let mut names = BTreeSet::new();
         let clash = values.iter().filter_map(Value::as_str).find(|value| {

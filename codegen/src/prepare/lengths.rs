@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::keywords::Keywords;
-use super::walk::{each_schema, reachable_from_requests, schemas_mut};
+use super::walk::{each_schema, reachable_from, schemas_mut};
 use super::{Length, Report};
 
 /// The keyword that keeps the length limits of an object's texts while other rules rename and copy it.
@@ -34,7 +34,7 @@ pub fn save_text_lengths(document: &mut Value) {
 ///
 /// `ThingRequest: {properties: P, x-text-lengths: L}` -> `ThingRequest: {properties: P}`, noted: `L`
 pub fn record_text_lengths(document: &mut Value, report: &mut Report) {
-    let sent = reachable_from_requests(document);
+    let sent = reachable_from(document, "requestBody");
     for (component, schema) in schemas_mut(document).into_iter().flatten() {
         let kept = schema.as_object_mut().and_then(|object| object.remove(KEPT));
         let Some(Value::Object(lengths)) = kept else { continue };

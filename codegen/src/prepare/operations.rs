@@ -54,8 +54,7 @@ pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
     let mut builders: BTreeSet<String> = BTreeSet::new();
     // The next number to try. Ids that clash have the same type.
     let mut next: BTreeMap<String, usize> = BTreeMap::new();
-    let _ = for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
+    let _ = for_operations(document, |path, method, place, operation| {
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
         let given = operation.text("operationId").map(str::trim).filter(|id| !id.is_empty());
         let name = given.map_or_else(|| format!("{method}_{}", parameter_name(path)), str::to_owned);
@@ -197,8 +196,7 @@ fn json_of(types: &Map<String, Value>) -> Option<&str> {
 /// - `content: {multipart/form-data: A}` -> `content: {application/octet-stream: bytes}`
 pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Result<(), String> {
     let whole = document.clone();
-    for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
+    for_operations(document, |_, _, place, operation| {
         let id = operation.string("operationId");
         let Some(body) = operation.object_mut("requestBody") else { return Ok(()) };
         if !body.says("required") {
@@ -241,7 +239,7 @@ pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Resul
         };
         let others = others(&types, kept_type);
         if !others.is_empty() {
-            report.add("keep_one_request_type", &place, format!("{how}; left out {others}"));
+            report.add("keep_one_request_type", place, format!("{how}; left out {others}"));
         }
         Ok(())
     })

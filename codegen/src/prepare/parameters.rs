@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::keywords::Keywords;
 use super::naming::{Names, parameter_name};
 use super::walk::{
-    component as component_of, each_operation, for_operations, only_refers, operations, parameters, place_of,
+    component as component_of, each_operation, for_operations, only_refers, operations, parameters,
     reference, references, resolved, schemas_mut,
 };
 use super::{Renamed, Report};
@@ -22,13 +22,12 @@ const OWN_HEADERS: [&str; 4] = ["accept", "content-type", "authorization", "cook
 /// - `{name: session, in: cookie, …}` -> `{name: session, in: header, x-cookie: true, …}`
 /// - `{name: Accept, in: header, …}` -> left out
 pub fn make_parameters_sendable(document: &mut Value, report: &mut Report) {
-    let _ = for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
+    let _ = for_operations(document, |path, _, place, operation| {
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
         let in_path: Vec<&str> = path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
         let of_path: BTreeSet<&str> = in_path.iter().copied().collect();
         let mut seen = BTreeSet::new();
-        let mut note = |what: String| report.add("make_parameters_sendable", &place, what);
+        let mut note = |what: String| report.add("make_parameters_sendable", place, what);
         if let Some(parameters) = operation.list_mut("parameters") {
             parameters.retain_mut(|parameter| {
                 let Some(parameter) = parameter.as_object_mut() else { return false };
@@ -218,8 +217,7 @@ pub fn simplify_parameters(document: &mut Value, report: &mut Report) {
 /// `[{name: id, in: path}, {name: id, in: query}]` -> `[{name: id, in: path}, {name: id_query, in: query}]`
 pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
     let mut paths = Vec::new();
-    let _ = for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
+    let _ = for_operations(document, |path, method, place, operation| {
         let id = operation.string("operationId");
         // The generator reserves `new`, `send`, `stream` and the variable that holds the headers.
         let of_body = operation.get("requestBody").map(|_| ["body", "body_map", "body_is_set", "form"]);
@@ -237,7 +235,7 @@ pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
             let holder = parameter.string("in");
             let candidate = taken.free_after(&parameter_name(&format!("{name}_{holder}")), "_");
             let what = format!("`{name}` in the {holder} is set by `{candidate}`");
-            report.add("make_parameter_names_unique", &place, what);
+            report.add("make_parameter_names_unique", place, what);
             parameter["name"] = json!(candidate);
             match holder.as_str() {
                 "path" => paths.push((path.to_owned(), method.to_owned(), name, candidate)),

@@ -64,17 +64,16 @@ pub fn inline_shared_parts(document: &mut Value) -> Result<(), String> {
             shared.insert(path.clone(), parameters);
         }
     }
-    for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
-        resolve(operation, &place)?;
+    for_operations(document, |path, _, place, operation| {
+        resolve(operation, place)?;
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
-        responses(operation).try_for_each(|response| resolve(response, &place))?;
-        operation.get_mut("requestBody").map_or(Ok(()), |body| resolve(body, &place))?;
+        responses(operation).try_for_each(|response| resolve(response, place))?;
+        operation.get_mut("requestBody").map_or(Ok(()), |body| resolve(body, place))?;
         for parameter in operation.list_mut("parameters").into_iter().flatten() {
-            resolve(parameter, &place)?;
+            resolve(parameter, place)?;
         }
         if let Some(above) = shared.get(path)
-            && let Some(own) = operation.entry("parameters").or_insert_with(|| json!([])).as_array_mut()
+            && let Some(own) = operation.list_or_new("parameters")
         {
             let key = |parameter: &Value| ["name", "in"].map(|key| parameter.get(key).cloned());
             let known: HashSet<_> = own.iter().map(key).collect();
@@ -265,20 +264,12 @@ fn component_name(at: &str, whole: &Value) -> String {
 /// Returns the pointer of a reference within the document (RFC 6901, 6). `None` if the reference isn't one.
 fn pointer(reference: &str) -> Option<String> {
     let fragment = reference.strip_prefix('#')?;
-    let mut bytes = Vec::new();
-    let mut rest = fragment.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..2).filter(|_| first == b'%').and_then(|code| std::str::from_utf8(code).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
+    let mut parts = fragment.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let code = part.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok());
+        bytes.push(code.unwrap_or(b'%'));
+        bytes.extend(part.bytes().skip(if code.is_some() { 2 } else { 0 }));
     }
     String::from_utf8(bytes).ok()
 }

@@ -18,27 +18,22 @@ pub fn repair_mistyped_values(document: &mut Value, report: &mut Report) {
         let Some(item) = item.as_object_mut() else { continue };
         // A null operation counts as missing.
         item.retain(|key, value| {
-            let kept = !value.is_null();
-            if !kept {
+            if value.is_null() {
                 note(report, &format!("paths.{path}"), format!("left out `{key}`: null"));
             }
-            kept
+            !value.is_null()
         });
-        for key in ["summary", "description"] {
-            text(&format!("paths.{path}"), item, key, report);
-        }
+        texts(&format!("paths.{path}"), item, &["summary", "description"], report);
     }
     each_operation(document, |place, operation| {
-        for key in ["summary", "description"] {
-            text(place, operation, key, report);
-        }
-        flag(place, operation, "deprecated", report);
+        texts(place, operation, &["summary", "description"], report);
+        flags(place, operation, &["deprecated"], report);
         list_of_words(place, operation, "tags", report);
         keep_if(place, operation, "parameters", Value::is_array, report);
         keep_if(place, operation, "requestBody", Value::is_object, report);
         if let Some(body) = operation.object_mut("requestBody") {
-            text(place, body, "description", report);
-            flag(place, body, "required", report);
+            texts(place, body, &["description"], report);
+            flags(place, body, &["required"], report);
         }
         for response in responses(operation) {
             if !response.is_object() {
@@ -46,17 +41,16 @@ pub fn repair_mistyped_values(document: &mut Value, report: &mut Report) {
                 *response = json!({});
             }
             let Some(response) = response.as_object_mut() else { continue };
-            text(place, response, "description", report);
+            texts(place, response, &["description"], report);
             if !response.contains_key("$ref") {
                 response.entry("description").or_insert_with(|| json!(""));
             }
             keep_if(place, response, "content", Value::is_object, report);
         }
         for parameter in parameters(operation) {
-            text(place, parameter, "description", report);
-            for key in ["required", "deprecated", "explode", "allowEmptyValue", "allowReserved"] {
-                flag(place, parameter, key, report);
-            }
+            texts(place, parameter, &["description"], report);
+            let keys = ["required", "deprecated", "explode", "allowEmptyValue", "allowReserved"];
+            flags(place, parameter, &keys, report);
             keep_if(place, parameter, "style", Value::is_string, report);
         }
     });
@@ -65,8 +59,7 @@ pub fn repair_mistyped_values(document: &mut Value, report: &mut Report) {
             *schema = json!({});
             note(report, place, "a schema that is none: a free-form value");
         }
-        let Some(schema) = schema.as_object_mut() else { return };
-        schema_of_its_kind(place, schema, report);
+        schema.as_object_mut().into_iter().for_each(|schema| schema_of_its_kind(place, schema, report));
     });
 }
 
@@ -75,10 +68,8 @@ fn note(report: &mut Report, place: &str, what: impl Into<String>) {
 }
 
 fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
-    text(place, schema, "description", report);
-    for key in ["nullable", "readOnly", "writeOnly", "deprecated"] {
-        flag(place, schema, key, report);
-    }
+    texts(place, schema, &["description"], report);
+    flags(place, schema, &["nullable", "readOnly", "writeOnly", "deprecated"], report);
     for key in ["type", "format", "$ref", "pattern", "title"] {
         keep_if(place, schema, key, Value::is_string, report);
     }
@@ -89,11 +80,10 @@ fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut
     keep_if(place, schema, "additionalProperties", |value| value.is_object() || value.is_boolean(), report);
     keep_if(place, schema, "items", Value::is_object, report);
     // An older JSON Schema has `required: true` on properties.
-    match schema.get("required") {
-        None | Some(Value::Array(_)) => {}
-        Some(Value::String(_)) => list_of_words(place, schema, "required", report),
-        Some(_) => keep_if(place, schema, "required", Value::is_array, report),
+    if schema.text("required").is_some() {
+        list_of_words(place, schema, "required", report);
     }
+    keep_if(place, schema, "required", Value::is_array, report);
     if let Some(required) = schema.list_mut("required") {
         let before = required.len();
         let mut seen = HashSet::new();
@@ -173,32 +163,29 @@ fn type_that_is_meant(place: &str, schema: &mut Map<String, Value>, report: &mut
     note(report, place, format!("`type: {kind}` is meant"));
 }
 
-/// Repairs a text. A list of texts becomes one text with several paragraphs.
-fn text(place: &str, holder: &mut Map<String, Value>, key: &str, report: &mut Report) {
-    match holder.get(key) {
-        None | Some(Value::String(_)) => {}
-        Some(Value::Array(parts)) => {
+/// Repairs texts. A list of texts becomes one text with several paragraphs.
+fn texts(place: &str, holder: &mut Map<String, Value>, keys: &[&str], report: &mut Report) {
+    for key in keys {
+        if let Some(Value::Array(parts)) = holder.get(*key) {
             let parts: Vec<&str> = parts.iter().filter_map(Value::as_str).collect();
             holder.put(key, parts.join("\n\n"));
             note(report, place, format!("`{key}` was a list"));
         }
-        Some(_) => keep_if(place, holder, key, Value::is_string, report),
+        keep_if(place, holder, key, Value::is_string, report);
     }
 }
 
-/// Repairs a boolean, which may be a text.
-fn flag(place: &str, holder: &mut Map<String, Value>, key: &str, report: &mut Report) {
-    let meant = match holder.get(key) {
-        None | Some(Value::Bool(_)) => return,
-        Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Some(true),
-        Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Some(false),
-        Some(_) => None,
-    };
-    match meant {
-        Some(meant) => holder.put(key, meant),
-        None => drop(holder.remove(key)),
+/// Repairs booleans, which may be texts.
+fn flags(place: &str, holder: &mut Map<String, Value>, keys: &[&str], report: &mut Report) {
+    for key in keys {
+        match holder.get(*key) {
+            None | Some(Value::Bool(_)) => continue,
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => holder.put(key, true),
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => holder.put(key, false),
+            Some(_) => drop(holder.remove(*key)),
+        }
+        note(report, place, format!("`{key}` was neither true nor false"));
     }
-    note(report, place, format!("`{key}` was neither true nor false"));
 }
 
 /// Repairs a list of texts. A single text becomes a list with one item.

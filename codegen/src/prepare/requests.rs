@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::keywords::Keywords;
 use super::naming::Names;
 use super::walk::{
-    descend, each_operation, reachable_from_answers, reachable_from_requests, references, rename_references,
-    required, resolved, schemas, schemas_mut,
+    descend, each_operation, reachable_from, references, rename_references, required, resolved, schemas,
+    schemas_mut,
 };
 use super::{Report, Union};
 
@@ -19,8 +19,8 @@ use super::{Report, Union};
 ///
 /// `Thing: {id (readOnly), name, secret (writeOnly)}` -> `Thing: {id, name}`, `ThingRequest: {name, secret}`
 pub fn split_request_schemas(document: &mut Value, report: &mut Report) {
-    let sent = reachable_from_requests(document);
-    let received = reachable_from_answers(document);
+    let sent = reachable_from(document, "requestBody");
+    let received = reachable_from(document, "responses");
     let both: BTreeSet<String> = sent.intersection(&received).cloned().collect();
     let differs = |schema: &Value| {
         let required: BTreeSet<&str> = required(schema).collect();
@@ -91,8 +91,8 @@ fn is_collection(schema: &Value) -> bool {
 
 /// Removes `readOnly` fields from bodies and `writeOnly` fields from responses.
 fn one_direction_each(document: &mut Value, report: &mut Report) {
-    let sent = reachable_from_requests(document);
-    let received = reachable_from_answers(document);
+    let sent = reachable_from(document, "requestBody");
+    let received = reachable_from(document, "responses");
     let Some(schemas) = schemas_mut(document) else { return };
     for (name, schema) in schemas {
         let (key, why) = match (sent.contains(name), received.contains(name)) {
@@ -127,8 +127,8 @@ fn one_direction_each(document: &mut Value, report: &mut Report) {
 ///
 /// `ThingRequest: {tags: {type: array, …}}` -> `ThingRequest: {tags: {type: array, nullable: true, …}}`
 pub fn allow_clearing_fields(document: &mut Value, report: &mut Report) {
-    let sent = reachable_from_requests(document);
-    let received = reachable_from_answers(document);
+    let sent = reachable_from(document, "requestBody");
+    let received = reachable_from(document, "responses");
     let whole = document.clone();
     let Some(schemas) = schemas_mut(document) else { return };
     for (name, schema) in

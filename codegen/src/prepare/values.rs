@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Report;
 use super::keywords::Keywords;
-use super::walk::{each_schema, only_refers, reachable_from_requests, reference, schemas_mut};
+use super::walk::{each_schema, only_refers, reachable_from, reference, schemas_mut};
 
 /// Own types that can hold null, so that a field of a response needs no `Option`.
 pub const HOLD_NULL: [&str; 2] = ["Json", "Expandable"];
@@ -125,14 +125,11 @@ pub fn drop_undescribed_required(document: &mut Value, report: &mut Report) {
             return;
         }
         let Some(required) = object.list_mut("required") else { return };
-        required.retain(|name| {
-            let kept = name.as_str().is_some_and(|name| known.contains(name));
-            if !kept {
-                let what = format!("`{}` is required and no property", name.as_str().unwrap_or_default());
-                report.add("drop_undescribed_required", place, what);
-            }
-            kept
-        });
+        let is_known = |name: &Value| name.as_str().is_some_and(|name| known.contains(name));
+        for name in required.extract_if(.., |name| !is_known(name)) {
+            let what = format!("`{}` is required and no property", name.as_str().unwrap_or_default());
+            report.add("drop_undescribed_required", place, what);
+        }
     });
 }
 
@@ -218,7 +215,7 @@ pub fn drop_defaults(document: &mut Value, report: &mut Report) {
 ///
 /// `metrics: {allOf: [Json], nullable: true}` -> `metrics: {allOf: [Json], default: {}}`
 pub fn default_own_types_to_null(document: &mut Value, report: &mut Report) {
-    let requested = reachable_from_requests(document);
+    let requested = reachable_from(document, "requestBody");
     let schemas = schemas_mut(document).into_iter().flatten();
     for (name, schema) in schemas.filter(|(name, _)| !requested.contains(*name)) {
         for (property, value) in schema.object_mut("properties").into_iter().flatten() {

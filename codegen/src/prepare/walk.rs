@@ -25,15 +25,15 @@ pub fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)
     })
 }
 
-/// Visits every operation to change it. Stops at the first error.
+/// Visits every operation to change it, with its path, method and place. Stops at the first error.
 pub fn for_operations(
     document: &mut Value,
-    mut visit: impl FnMut(&str, &str, &mut Value) -> Result<(), String>,
+    mut visit: impl FnMut(&str, &str, &str, &mut Value) -> Result<(), String>,
 ) -> Result<(), String> {
     for (path, item) in document.object_mut("paths").into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             if METHODS.contains(&method.as_str()) {
-                visit(path, method, operation)?;
+                visit(path, method, &place_of(path, method, operation), operation)?;
             }
         }
     }
@@ -42,9 +42,8 @@ pub fn for_operations(
 
 /// Visits every operation that is an object, with its place. The visitor can't fail.
 pub fn each_operation(document: &mut Value, mut visit: impl FnMut(&str, &mut Map<String, Value>)) {
-    let _ = for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
-        operation.as_object_mut().into_iter().for_each(|operation| visit(&place, operation));
+    let _ = for_operations(document, |_, _, place, operation| {
+        operation.as_object_mut().into_iter().for_each(|operation| visit(place, operation));
         Ok(())
     });
 }
@@ -55,22 +54,22 @@ pub fn leave_out(
     why: &str,
     unwanted: impl Fn(&str, &str, &Value) -> bool,
 ) -> Vec<LeftOut> {
-    let found = operations(document).filter(|(path, method, operation)| unwanted(path, method, operation));
-    let found: Vec<_> = found
-        .map(|(path, method, operation)| {
-            (path.to_owned(), method.to_owned(), place_of(path, method, operation))
-        })
-        .collect();
     let mut left_out = Vec::new();
-    for (path, method, operation) in found {
-        left_out.push(LeftOut { operation, why: why.to_owned() });
-        let Some(paths) = document.object_mut("paths") else { continue };
-        let Some(item) = paths.object_mut(&path) else { continue };
-        item.remove(&method);
-        if !item.keys().any(|key| METHODS.contains(&key.as_str())) {
-            paths.remove(&path);
-        }
-    }
+    document.object_mut("paths").into_iter().for_each(|paths| {
+        paths.retain(|path, item| {
+            let Some(item) = item.as_object_mut().filter(|_| !path.starts_with("x-")) else { return true };
+            let before = left_out.len();
+            item.retain(|method, operation| {
+                let gone = METHODS.contains(&method.as_str()) && unwanted(path, method, operation);
+                if gone {
+                    let operation = place_of(path, method, operation);
+                    left_out.push(LeftOut { operation, why: why.to_owned() });
+                }
+                !gone
+            });
+            left_out.len() == before || item.keys().any(|key| METHODS.contains(&key.as_str()))
+        });
+    });
     left_out
 }
 
@@ -129,12 +128,11 @@ pub fn for_roots(
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
         visit(name, true, schema)?;
     }
-    for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
+    for_operations(document, |_, _, place, operation| {
         let mut outcome = Ok(());
         let mut visit = |schema: &mut Value| {
             if outcome.is_ok() {
-                outcome = visit(&place, false, schema);
+                outcome = visit(place, false, schema);
             }
         };
         for parameter in operation.list_mut("parameters").into_iter().flatten() {
@@ -373,19 +371,9 @@ pub fn in_order_of_references(document: &Value) -> (Vec<String>, BTreeSet<String
     (order, recursive)
 }
 
-/// Returns the names of the schemas that are reachable from request bodies.
-pub fn reachable_from_requests(document: &Value) -> BTreeSet<String> {
-    reachable_from(document, "requestBody")
-}
-
-/// Returns the names of the schemas that are reachable from responses.
-pub fn reachable_from_answers(document: &Value) -> BTreeSet<String> {
-    reachable_from(document, "responses")
-}
-
-fn reachable_from(document: &Value, key: &str) -> BTreeSet<String> {
-    reach(
-        document,
-        operations(document).filter_map(|(_, _, operation)| operation.get(key)).flat_map(references),
-    )
+/// Returns the names of the schemas that are reachable from a part of the operations: `requestBody` or
+/// `responses`.
+pub fn reachable_from(document: &Value, key: &str) -> BTreeSet<String> {
+    let parts = operations(document).filter_map(|(_, _, operation)| operation.get(key));
+    reach(document, parts.flat_map(references))
 }

@@ -172,8 +172,7 @@ impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match deserializer.deserialize_any(NodeVisitor)? {
             Value::String(text) => Ok(Key(text)),
-            Value::Null => Ok(Key("null".to_owned())),
-            plain @ (Value::Bool(_) | Value::Number(_)) => Ok(Key(plain.to_string())),
+            plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => Ok(Key(plain.to_string())),
             Value::Array(_) | Value::Object(_) => Err(D::Error::custom("a list or a mapping is no key")),
         }
     }

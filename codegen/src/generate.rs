@@ -130,11 +130,9 @@ fn code(document: &Value, notes: &Notes, taken_over: &[&str], settings: Settings
 /// place in the document, so this function tries each operation alone.
 fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let all: Vec<(String, String, Value)> = operations(document)
-        .map(|(path, method, operation)| (path.to_owned(), method.to_owned(), operation.clone()))
-        .collect();
+    let all: Vec<(&str, &str, &Value)> = operations(document).collect();
     let problem = |part: &Value| code(part, notes, &[], Settings::default()).err();
-    for (path, method, operation) in &all {
+    for &(path, method, operation) in &all {
         let place = place_of(path, method, operation);
         let Some(alone) = problem(&only(document, |p, m| p == path && m == method)) else { continue };
         for name in reach(document, references(operation)) {
@@ -150,7 +148,7 @@ fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
     while wrong - right > 1 {
         let middle = right + (wrong - right) / 2;
         let is_first =
-            |path: &str, method: &str| all[..middle].iter().any(|(p, m, _)| p == path && m == method);
+            |path: &str, method: &str| all[..middle].iter().any(|(p, m, _)| *p == path && *m == method);
         match problem(&only(document, is_first)) {
             None => right = middle,
             Some(_) => wrong = middle,

@@ -94,11 +94,10 @@ impl<W: Write> Output<W> {
         }
         let is_unselected = |why: &str| why.contains(unselected);
         for left_out in &report.left_out {
-            match self.aloud {
-                // The operations that the user didn't select are counted in one line. Each other one has
-                // its own warning.
-                true if is_unselected(&left_out.why) => {}
-                _ => self.warning(&format!("left out: {}: {}", left_out.operation, left_out.why)),
+            // The operations that the user didn't select are counted in one line. Each other one has its own
+            // warning.
+            if !self.aloud || !is_unselected(&left_out.why) {
+                self.warning(&format!("left out: {}: {}", left_out.operation, left_out.why));
             }
         }
         let count = report.left_out.iter().filter(|left_out| is_unselected(&left_out.why)).count();

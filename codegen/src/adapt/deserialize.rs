@@ -5,17 +5,15 @@
 use quote::{format_ident, quote};
 use syn::{Item, ItemStruct};
 
-use super::reading::{
-    deserialize, is_flattened, option_inner, remove_derive, serde_says, text_of, wire_name,
-};
+use super::reading::{deserialize, option_inner, remove_derive, serde_says, text_of, wire_name};
 use super::types::page_item;
 
 /// Removes the derive from a struct with a flattened field, and returns an implementation that replaces it.
 pub(super) fn unflattened(structure: &mut ItemStruct) -> Option<Item> {
-    let extra = structure.fields.iter().find(|field| is_flattened(&field.attrs))?.ident.clone();
+    let extra = structure.fields.iter().find(|field| serde_says(&field.attrs, "flatten"))?.ident.clone();
     let is_page = page_item(structure).is_some();
     let (mut names, mut holders, mut arms, mut finished) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for field in structure.fields.iter().filter(|field| !is_flattened(&field.attrs)) {
+    for field in structure.fields.iter().filter(|field| !serde_says(&field.attrs, "flatten")) {
         let (ty, text, key) = (&field.ty, text_of(&field.ty), wire_name(field)?);
         let holder = format_ident!("field_{}", names.len());
         let optional = option_inner(ty).is_some() || serde_says(&field.attrs, "default");

@@ -45,8 +45,8 @@ impl Clearable {
 
     /// Returns setters such as `description_null()` for `description`.
     pub(super) fn setters(&self, owner: &str, fields: &[&syn::Ident]) -> Vec<ImplItem> {
-        let mut setters = Vec::new();
-        for (field, optional) in self.0.get(owner).into_iter().flatten() {
+        let found = self.0.get(owner).into_iter().flatten();
+        let setters = found.map(|(field, optional)| {
             let ident = format_ident!("{field}");
             let mut name = format!("{}_null", field.trim_end_matches('_'));
             while fields.iter().any(|field| *field == name.as_str()) {
@@ -55,14 +55,14 @@ impl Clearable {
             let name = format_ident!("{name}");
             let docs = format!("Sets `{field}` to null, which clears it. An unset field stays unchanged.");
             let null: syn::Expr = if *optional { parse_quote!(Some(None)) } else { parse_quote!(None) };
-            setters.push(parse_quote! {
+            parse_quote! {
                 #[doc = #docs]
                 pub fn #name(mut self) -> Self {
                     self.#ident = Ok(#null);
                     self
                 }
-            });
-        }
-        setters
+            }
+        });
+        setters.collect()
     }
 }

@@ -3,7 +3,7 @@
 use quote::quote;
 use syn::{Fields, Item, ItemEnum, parse_quote};
 
-use super::reading::{document, serde_text, unrecognized};
+use super::reading::{describe, serde_text, unrecognized};
 
 /// Adds a variant for unknown values to an enumeration of texts. Otherwise one new value would fail a whole
 /// page.
@@ -15,7 +15,7 @@ pub(super) fn open_enum(enumeration: &mut ItemEnum, schemars: bool) -> Option<Ve
         }
         let value = serde_text(&variant.attrs, "rename").unwrap_or_else(|| variant.ident.to_string());
         variant.attrs.retain(|attribute| !attribute.path().is_ident("serde"));
-        document(&mut variant.attrs, || format!("`{value}`"));
+        describe(&mut variant.attrs, || format!("`{value}`"));
         names.push((variant.ident.clone(), value));
     }
     let ident = enumeration.ident.clone();

@@ -1,4 +1,4 @@
-//! Helpers that read code.
+//! Reads the generated code: its types, attributes and names.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident};
@@ -13,21 +13,16 @@ pub(super) fn text_of(code: &impl ToTokens) -> String {
     code.to_token_stream().to_string().replace(' ', "")
 }
 
-pub(super) fn docs_of(attributes: &[syn::Attribute]) -> String {
-    attributes.iter().filter_map(doc_text).collect::<Vec<_>>().join("\n")
-}
-
 /// Returns `…` of `#[doc = "…"]`.
 pub(super) fn doc_text(attribute: &syn::Attribute) -> Option<String> {
-    let syn::Meta::NameValue(pair) = &attribute.meta else { return None };
-    match &pair.value {
-        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if pair.path.is_ident("doc") => Some(text.value()),
+    match &attribute.meta {
+        syn::Meta::NameValue(pair) if pair.path.is_ident("doc") => text_in(&pair.value),
         _ => None,
     }
 }
 
 /// Adds documentation if there is none.
-pub(super) fn document(attributes: &mut Vec<syn::Attribute>, text: impl FnOnce() -> String) {
+pub(super) fn describe(attributes: &mut Vec<syn::Attribute>, text: impl FnOnce() -> String) {
     if !attributes.iter().any(|attribute| attribute.path().is_ident("doc")) {
         let text = text();
         attributes.push(parse_quote!(#[doc = #text]));
@@ -40,41 +35,37 @@ pub(super) fn wire_name(field: &Field) -> Option<String> {
     Some(serde_text(&field.attrs, "rename").unwrap_or_else(|| name.unraw().to_string()))
 }
 
-pub(super) fn is_flattened(attributes: &[syn::Attribute]) -> bool {
-    serde_says(attributes, "flatten")
-}
-
-/// Returns whether `#[serde(…)]` has a key, with or without a value. A search in the text would also match
-/// wire names.
-pub(super) fn serde_says(attributes: &[syn::Attribute], key: &str) -> bool {
-    attributes.iter().filter(|attribute| attribute.path().is_ident("serde")).any(|attribute| {
-        let mut found = false;
+/// Returns the value of a key of `#[serde(…)]`, or `None` within if it has no value. A search in the text
+/// would also match wire names.
+fn serde_value(attributes: &[syn::Attribute], key: &str) -> Option<Option<Expr>> {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("serde")).find_map(|attribute| {
+        let mut found = None;
         let _ = attribute.parse_nested_meta(|meta| {
-            found |= meta.path.is_ident(key);
-            if let Ok(value) = meta.value() {
-                value.parse::<Expr>()?;
+            let value = meta.value().and_then(|value| value.parse()).ok();
+            if meta.path.is_ident(key) {
+                found = Some(value);
             }
             Ok(())
         });
         found
     })
+}
+
+/// Returns whether `#[serde(…)]` has a key, with or without a value.
+pub(super) fn serde_says(attributes: &[syn::Attribute], key: &str) -> bool {
+    serde_value(attributes, key).is_some()
 }
 
 /// Returns `…` of `#[serde(key = "…")]`.
 pub(super) fn serde_text(attributes: &[syn::Attribute], key: &str) -> Option<String> {
-    attributes.iter().filter(|attribute| attribute.path().is_ident("serde")).find_map(|attribute| {
-        let mut found = None;
-        let _ = attribute.parse_nested_meta(|meta| {
-            if let Ok(value) = meta.value() {
-                let text: syn::LitStr = value.parse()?;
-                if meta.path.is_ident(key) {
-                    found = Some(text.value());
-                }
-            }
-            Ok(())
-        });
-        found
-    })
+    text_in(&serde_value(attributes, key)??)
+}
+
+fn text_in(value: &Expr) -> Option<String> {
+    match value {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+        _ => None,
+    }
 }
 
 /// Returns `T` of `Box<T>`. A component named `Box` has no arguments, so it doesn't match.
@@ -176,12 +167,16 @@ pub(super) fn map_value(ty: &Type) -> Option<Type> {
     }
 }
 
-/// Adds the variant `#other` for values that no other variant can hold, and returns an implementation of
-/// `Deserialize` that replaces the derived one.
-pub(super) fn open(enumeration: &mut ItemEnum, variant: Variant, body: TokenStream) -> Item {
-    enumeration.variants.push(variant);
+/// Adds a variant for values that no other one can hold, and returns an implementation of `Deserialize` that
+/// replaces the derived one. `body` gets the name of the variant.
+pub(super) fn open(enumeration: &mut ItemEnum, docs: &str, body: impl FnOnce(&Ident) -> TokenStream) -> Item {
+    let other = unrecognized(enumeration);
+    enumeration.variants.push(parse_quote! {
+        #[doc = #docs]
+        #other(crate::Json)
+    });
     remove_derive(&mut enumeration.attrs, "Deserialize");
-    deserialize(&enumeration.ident, body)
+    deserialize(&enumeration.ident, body(&other))
 }
 
 /// Returns an implementation of `Deserialize` with this body.

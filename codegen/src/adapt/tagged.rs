@@ -1,9 +1,9 @@
 //! Choices with a tag: the tag's value selects the type to decode.
 
 use quote::quote;
-use syn::{Item, ItemEnum, Variant, parse_quote};
+use syn::{Ident, Item, ItemEnum, Variant};
 
-use super::reading::{held_type, name_of, open, unrecognized};
+use super::reading::{held_type, name_of, open};
 use crate::prepare::Union;
 
 /// Gives a choice its own `Deserialize`, and a variant for unknown tags. Returns `None` if the generator
@@ -18,17 +18,15 @@ pub(super) fn tagged(enumeration: &mut ItemEnum, union: &Union) -> Option<Item> 
         let variant = &enumeration.variants.iter().find(holds)?.ident;
         choices.push(quote! { Some(#value) => rt::choice(&value, #tag, #value).map(Self::#variant), });
     }
-    let other = unrecognized(enumeration);
-    let variant = parse_quote! {
-        #[doc = "A value whose tag the document doesn't list, unchanged."]
-        #other(crate::Json)
-    };
-    let body = quote! {
-        let (tag, value) = rt::tagged(deserializer, #tag)?;
-        match tag.as_deref() {
-            #(#choices)*
-            _ => Ok(Self::#other(value)),
+    let docs = "A value whose tag the document doesn't list, unchanged.";
+    let body = |other: &Ident| {
+        quote! {
+            let (tag, value) = rt::tagged(deserializer, #tag)?;
+            match tag.as_deref() {
+                #(#choices)*
+                _ => Ok(Self::#other(value)),
+            }
         }
     };
-    Some(open(enumeration, variant, body))
+    Some(open(enumeration, docs, body))
 }

@@ -9,9 +9,7 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Fields, Item, ItemStruct, Type, parse_quote};
 
 use super::nullable::Clearable;
-use super::reading::{
-    boxed, docs_of, is_flattened, is_own, list_item, map_value, option_inner, plain_name, serde_says,
-};
+use super::reading::{boxed, doc_text, is_own, list_item, map_value, option_inner, plain_name, serde_says};
 use crate::prepare::naming::field_name;
 use crate::prepare::{Length, Notes};
 
@@ -22,10 +20,7 @@ pub(super) fn emit_type_builders(
     clearable: &Clearable,
     notes: &Notes,
 ) -> Item {
-    let builders = structures.iter().map(|structure| {
-        let name = structure.ident.to_string();
-        emit_builder(structure, types, clearable, notes.lengths.get(&name))
-    });
+    let builders = structures.iter().map(|structure| emit_builder(structure, types, clearable, notes));
     parse_quote! {
         /// Builders of request bodies.
         pub mod builder {
@@ -39,7 +34,7 @@ fn emit_builder(
     structure: &ItemStruct,
     types: &BTreeSet<String>,
     clearable: &Clearable,
-    lengths: Option<&BTreeMap<String, Length>>,
+    notes: &Notes,
 ) -> TokenStream {
     let Fields::Named(fields) = &structure.fields else { return TokenStream::new() };
     let ident = &structure.ident;
@@ -56,9 +51,9 @@ fn emit_builder(
             true => quote! { Ok(::std::default::Default::default()) },
             false => quote! { Err(rt::missing(#text)) },
         });
-        let docs = match is_flattened(&field.attrs) {
+        let docs = match serde_says(&field.attrs, "flatten") {
             true => "Sets fields that the document doesn't name.".to_owned(),
-            false => docs_of(&field.attrs),
+            false => Vec::from_iter(field.attrs.iter().filter_map(doc_text)).join("\n"),
         };
         setters.push(setter(name, &text, &ty, &docs));
         held.push(ty);
@@ -66,7 +61,7 @@ fn emit_builder(
     }
     let of_null = clearable.setters(&owner, &names);
     let docs = format!("A builder of [`{owner}`](super::{owner}).");
-    let lengths = lengths.map(length_problems);
+    let lengths = notes.lengths.get(&owner).map(length_problems);
     quote! {
         #[doc = #docs]
         #[derive(Clone, Debug)]

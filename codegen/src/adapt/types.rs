@@ -9,7 +9,7 @@ use super::Context;
 use super::deserialize::unflattened;
 use super::nullable::Clearable;
 use super::open_enum::open_enum;
-use super::reading::{document, is_flattened, list_item, text_of};
+use super::reading::{describe, list_item, serde_says, text_of};
 use super::recursive::boxes_are_around_values;
 use super::tagged::tagged;
 use super::type_builders::emit_type_builders;
@@ -138,8 +138,8 @@ fn adapt_struct(structure: &mut ItemStruct) -> Option<Vec<Item>> {
                 *attribute = parse_quote!(#[serde(default)]);
             }
         }
-        let is_extra = is_flattened(&field.attrs);
-        document(&mut field.attrs, || match is_extra {
+        let is_extra = serde_says(&field.attrs, "flatten");
+        describe(&mut field.attrs, || match is_extra {
             true => "Fields that the document doesn't name, unchanged.".to_owned(),
             false => format!("`{name}`. The document has no description."),
         });
@@ -199,7 +199,7 @@ fn page_impls(structure: &ItemStruct, item: &Type) -> Vec<Item> {
 /// numbers.
 fn from_text(enumeration: &mut ItemEnum) -> Vec<Item> {
     for variant in &mut enumeration.variants {
-        document(&mut variant.attrs, || format!("As `{}`.", variant.ident));
+        describe(&mut variant.attrs, || format!("As `{}`.", variant.ident));
     }
     let text =
         enumeration.variants.iter().find(|variant| text_of(&variant.fields) == "(::std::string::String)");

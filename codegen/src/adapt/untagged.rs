@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Fields, Item, ItemEnum, ItemStruct, Variant, parse_quote};
+use syn::{Fields, Ident, Item, ItemEnum, ItemStruct, Variant};
 
-use super::reading::{held_type, is_flattened, list_item, name_of, open, text_of, unrecognized, wire_name};
+use super::reading::{held_type, list_item, name_of, open, serde_says, text_of, wire_name};
 
 /// The wire names of each struct's fields.
 #[derive(Default)]
@@ -15,7 +15,7 @@ pub(super) struct Keys(BTreeMap<String, Vec<String>>);
 impl Keys {
     pub(super) fn note(&mut self, structure: &ItemStruct) {
         let Fields::Named(fields) = &structure.fields else { return };
-        let known = fields.named.iter().filter(|field| !is_flattened(&field.attrs));
+        let known = fields.named.iter().filter(|field| !serde_says(&field.attrs, "flatten"));
         self.0.insert(structure.ident.to_string(), known.filter_map(wire_name).collect());
     }
 
@@ -42,25 +42,23 @@ pub(super) fn fitting(enumeration: &mut ItemEnum, keys: &Keys) -> Option<Item> {
         return None;
     }
     let shapes = shapes.into_iter().map(|shape| shape.unwrap_or_else(|| quote!(rt::Shape::Other)));
-    let names = variants.iter().map(|variant| &variant.ident);
+    let names: Vec<Ident> = variants.iter().map(|variant| variant.ident.clone()).collect();
     let indexes = 0..names.len();
-    let other = unrecognized(enumeration);
-    let body = quote! {
-        let value = <crate::Json as ::serde::Deserialize>::deserialize(deserializer)?;
-        for index in rt::by_fit(&value, &[#(#shapes),*]) {
-            let choice = match index {
-                #(#indexes => rt::fits(&value)?.map(Self::#names),)*
-                _ => break,
-            };
-            if let Some(choice) = choice {
-                return Ok(choice);
+    let docs = "A value that fits none of the choices, unchanged.";
+    let body = |other: &Ident| {
+        quote! {
+            let value = <crate::Json as ::serde::Deserialize>::deserialize(deserializer)?;
+            for index in rt::by_fit(&value, &[#(#shapes),*]) {
+                let choice = match index {
+                    #(#indexes => rt::fits(&value)?.map(Self::#names),)*
+                    _ => break,
+                };
+                if let Some(choice) = choice {
+                    return Ok(choice);
+                }
             }
+            Ok(Self::#other(value))
         }
-        Ok(Self::#other(value))
     };
-    let variant = parse_quote! {
-        #[doc = "A value that fits none of the choices, unchanged."]
-        #other(crate::Json)
-    };
-    Some(open(enumeration, variant, body))
+    Some(open(enumeration, docs, body))
 }

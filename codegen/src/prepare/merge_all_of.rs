@@ -10,7 +10,7 @@ use super::discriminators::component_of;
 use super::extensions::Extensions;
 use super::keywords::Keywords;
 use super::naming::{Names, type_name};
-use super::walk::{Copies, for_children, only_refers, reference, referred, size};
+use super::walk::{Copies, Outcome, for_children, only_refers, reference, referred, size};
 use super::{OWN_TYPES, Report};
 
 /// Returns the number of parts of a composition. Its own properties and its own choices count as one part
@@ -77,12 +77,7 @@ impl<'d> AllOfMerger<'d> {
     }
 
     /// Merges a component or a schema of an operation, and its inner schemas.
-    pub(super) fn merge(
-        &mut self,
-        place: &str,
-        is_component: bool,
-        schema: &mut Value,
-    ) -> Result<(), String> {
+    pub(super) fn merge(&mut self, place: &str, is_component: bool, schema: &mut Value) -> Outcome {
         let names = is_component.then(|| place.to_owned()).into_iter().collect();
         self.merge_within(place, schema, is_component, &mut Within { names, depth: 0 });
         let at = if is_component { "components.schemas." } else { "" };
@@ -123,17 +118,17 @@ impl<'d> AllOfMerger<'d> {
     }
 
     fn is_within_depth(&mut self, depth: usize) -> bool {
-        if depth > MAX_DEPTH && self.problem.is_none() {
-            self.problem = Some(format!("more than {MAX_DEPTH} schemas extend one another"));
+        if depth > MAX_DEPTH {
+            self.problem.get_or_insert_with(|| format!("more than {MAX_DEPTH} schemas extend one another"));
         }
         self.problem.is_none()
     }
 
     /// Counts values of merged schemas. Returns false if they are too many.
     fn spend(&mut self, values: usize) -> bool {
-        if !self.copies.spend(values) && self.problem.is_none() {
+        if !self.copies.spend(values) {
             let problem = "too many schemas extend large ones: merged, they would be many times the document";
-            self.problem = Some(problem.to_owned());
+            self.problem.get_or_insert_with(|| problem.to_owned());
         }
         self.problem.is_none()
     }

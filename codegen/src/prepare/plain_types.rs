@@ -66,9 +66,7 @@ fn is_plain(schema: &Value) -> bool {
 fn put_within(schema: &mut Value, plain: &BTreeMap<String, Value>) {
     put(schema, plain);
     for_children("", schema, &mut |_, child| put_within(child, plain));
-    if let Some(object) = schema.as_object_mut() {
-        choices_differ(object);
-    }
+    schema.as_object_mut().into_iter().for_each(choices_differ);
 }
 
 /// Replaces a reference by its plain type. Keywords beside the reference stay.

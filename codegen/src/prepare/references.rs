@@ -69,9 +69,8 @@ pub fn inline_shared_parts(document: &mut Value) -> Result<(), String> {
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
         responses(operation).try_for_each(|response| resolve(response, place))?;
         operation.get_mut("requestBody").map_or(Ok(()), |body| resolve(body, place))?;
-        for parameter in operation.list_mut("parameters").into_iter().flatten() {
-            resolve(parameter, place)?;
-        }
+        let mut parameters = operation.list_mut("parameters").into_iter().flatten();
+        parameters.try_for_each(|parameter| resolve(parameter, place))?;
         if let Some(above) = shared.get(path)
             && let Some(own) = operation.list_or_new("parameters")
         {
@@ -132,15 +131,12 @@ pub fn point_references_to_components(document: &mut Value, report: &mut Report)
 /// `{$ref: "#/components/schemas/Missing"}` -> an error
 pub fn check_references(document: &mut Value) -> Result<(), String> {
     let names: BTreeSet<&String> = schemas(document).map(|(name, _)| name).collect();
-    let missing_in = |value: &Value| references(value).into_iter().find(|name| !names.contains(name));
-    for (path, method, operation) in operations(document) {
-        if let Some(name) = missing_in(operation) {
-            return Err(not_found(&place_of(path, method, operation), &format!("{SCHEMAS}{name}")));
-        }
-    }
-    for (name, schema) in schemas(document) {
-        if let Some(missing) = missing_in(schema) {
-            return Err(not_found(&format!("components.schemas.{name}"), &format!("{SCHEMAS}{missing}")));
+    let of_operations =
+        operations(document).map(|(path, method, value)| (place_of(path, method, value), value));
+    let of_schemas = schemas(document).map(|(name, schema)| (format!("components.schemas.{name}"), schema));
+    for (place, value) in of_operations.chain(of_schemas) {
+        if let Some(missing) = references(value).into_iter().find(|name| !names.contains(name)) {
+            return Err(not_found(&place, &format!("{SCHEMAS}{missing}")));
         }
     }
     Ok(())

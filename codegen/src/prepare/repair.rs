@@ -135,23 +135,25 @@ fn texts_without_quotes(place: &str, schema: &mut Map<String, Value>, report: &m
 
 /// Infers the type of a schema that states none.
 fn type_that_is_meant(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
+    type Kind = (&'static str, fn(&Value) -> bool);
+    const KINDS: [Kind; 4] = [
+        ("string", Value::is_string),
+        ("integer", Value::is_i64),
+        ("number", Value::is_number),
+        ("boolean", Value::is_boolean),
+    ];
     let values = schema.list("enum");
     let all = |is: fn(&Value) -> bool| {
         values.iter().any(is) && values.iter().all(|value| value.is_null() || is(value))
     };
     let kind = if schema.contains_key("properties") || schema.object("additionalProperties").is_some() {
-        "object"
+        Some("object")
     } else if schema.contains_key("items") {
-        "array"
-    } else if all(Value::is_string) {
-        "string"
-    } else if all(Value::is_i64) {
-        "integer"
-    } else if all(Value::is_number) {
-        "number"
-    } else if all(Value::is_boolean) {
-        "boolean"
+        Some("array")
     } else {
+        KINDS.into_iter().find(|(_, is)| all(*is)).map(|(kind, _)| kind)
+    };
+    let Some(kind) = kind else {
         // Values of several types are free-form. A later rule handles an enumeration with only null.
         if values.iter().any(|value| !value.is_null()) {
             schema.remove("enum");

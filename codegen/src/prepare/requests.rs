@@ -103,14 +103,9 @@ fn one_direction_each(document: &mut Value, report: &mut Report) {
         let mut gone = Vec::new();
         descend(name, schema, &mut |place, schema| {
             let Some(properties) = schema.object_mut("properties") else { return };
-            let mut here = BTreeSet::new();
-            properties.retain(|property, value| {
-                let kept = !value.says(key);
-                if !kept {
-                    here.insert(property.clone());
-                }
-                kept
-            });
+            let here = properties.iter().filter(|(_, value)| value.says(key));
+            let here: BTreeSet<String> = here.map(|(property, _)| property.clone()).collect();
+            properties.retain(|property, _| !here.contains(property));
             if let Some(required) = schema.list_mut("required") {
                 required.retain(|property| !property.as_str().is_some_and(|name| here.contains(name)));
             }

@@ -18,15 +18,12 @@ pub const HOLD_NULL: [&str; 2] = ["Json", "Expandable"];
 /// `{type: object}` -> `{allOf: [Json]}`
 pub fn free_form_to_json(document: &mut Value, report: &mut Report) {
     each_schema(document, |place, object| {
-        if place == "Json" {
-            return;
-        }
         let shapeless_object = object.text("type") == Some("object")
             && object.object("properties").is_none_or(Map::is_empty)
             && object.get("additionalProperties").is_none_or(|more| more == &json!({}) || more.is_boolean());
         let shapeless = !object.has_any(&["type", "$ref", "allOf", "oneOf", "anyOf", "enum"]);
         let combined = object.has_any(&["allOf", "oneOf", "anyOf", "$ref"]);
-        if shapeless || (shapeless_object && !combined) {
+        if place != "Json" && (shapeless || (shapeless_object && !combined)) {
             // `Json` can hold null.
             object.keep(&["description", "readOnly", "writeOnly"]);
             object.put("allOf", json!([reference("Json")]));

@@ -50,9 +50,7 @@ fn rewrite(place: &str, schema: &mut Value, report: &mut Report) {
         report.add("convert_to_3_0", place, format!("the schema `{anything}` is a free-form value"));
         *schema = json!({});
     }
-    if let Some(object) = schema.as_object_mut() {
-        rewrite_object(place, object, report);
-    }
+    schema.as_object_mut().into_iter().for_each(|object| rewrite_object(place, object, report));
     // Parents come first, so that the choices made of a list of types are visited, too.
     for_all_children(place, schema, &mut |place, child| rewrite(place, child, report));
 }

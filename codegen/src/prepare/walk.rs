@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 use super::keywords::Keywords;
 use super::{LeftOut, OWN_TYPES};
 
+/// The outcome of a rule that can fail. The error is one line with place and reason.
+pub type Outcome = Result<(), String>;
+
 /// The prefix of references to components.
 pub const SCHEMAS: &str = "#/components/schemas/";
 
@@ -17,9 +20,8 @@ pub fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)
     let paths = document.object("paths").into_iter().flatten();
     // Extensions are next to the paths.
     paths.filter(|(path, _)| !path.starts_with("x-")).flat_map(|(path, item)| {
-        item.as_object()
-            .into_iter()
-            .flatten()
+        let methods = item.as_object().into_iter().flatten();
+        methods
             .filter(|(method, _)| METHODS.contains(&method.as_str()))
             .map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
     })
@@ -28,8 +30,8 @@ pub fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)
 /// Visits every operation to change it, with its path, method and place. Stops at the first error.
 pub fn for_operations(
     document: &mut Value,
-    mut visit: impl FnMut(&str, &str, &str, &mut Value) -> Result<(), String>,
-) -> Result<(), String> {
+    mut visit: impl FnMut(&str, &str, &str, &mut Value) -> Outcome,
+) -> Outcome {
     for (path, item) in document.object_mut("paths").into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             if METHODS.contains(&method.as_str()) {
@@ -121,10 +123,7 @@ pub fn each_schema(document: &mut Value, mut visit: impl FnMut(&str, &mut Map<St
 
 /// Visits the schemas that no other schema contains: the components, and those that an operation contains
 /// directly. The visitor gets the place, and whether it is a component. Stops at the first error.
-pub fn for_roots(
-    document: &mut Value,
-    visit: &mut dyn FnMut(&str, bool, &mut Value) -> Result<(), String>,
-) -> Result<(), String> {
+pub fn for_roots(document: &mut Value, visit: &mut dyn FnMut(&str, bool, &mut Value) -> Outcome) -> Outcome {
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
         visit(name, true, schema)?;
     }
@@ -339,10 +338,8 @@ pub fn in_order_of_references(document: &Value) -> (Vec<String>, BTreeSet<String
             if is_left {
                 order.push(name);
             } else if seen.insert(name.clone()) {
-                let next = graph.get(&name).into_iter().flatten().map(|next| (next.clone(), false));
-                let next: Vec<_> = next.collect();
-                open.push((name, true));
-                open.extend(next);
+                open.push((name.clone(), true));
+                open.extend(graph.get(&name).into_iter().flatten().map(|next| (next.clone(), false)));
             }
         }
     }

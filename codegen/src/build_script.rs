@@ -53,13 +53,11 @@ fn generate_into(output: &mut Stdout) -> Result<(), String> {
         }
         _ => at(reason),
     })?;
-    let left_out = match &only {
-        Some(only) => {
-            let selection = Selection::parse(only).and_then(|selection| selection.apply(&mut document));
-            selection.map_err(|reason| format!("{ONLY}={only}: {reason}"))?
-        }
-        None => Vec::new(),
-    };
+    let mut left_out = Vec::new();
+    if let Some(only) = &only {
+        let selected = Selection::parse(only).and_then(|selection| selection.apply(&mut document));
+        left_out = selected.map_err(|reason| format!("{ONLY}={only}: {reason}"))?;
+    }
     // The generator panics on some documents. The build's last line reports the panic, so the hook prints
     // nothing.
     std::panic::set_hook(Box::new(|_| {}));
@@ -86,14 +84,10 @@ fn choose_domains(generated: &Generated, whole: bool, output: &mut Stdout) -> Re
         output.domain(domain.name);
     }
     if whole && !generated.absent.is_empty() {
-        let lines: Vec<String> = generated
-            .absent
-            .iter()
-            .map(|(name, missing)| {
-                format!("the document no longer has what `{name}` in src/ needs: {missing}")
-            })
-            .collect();
-        return Err(lines.join("; "));
+        let lines = generated.absent.iter().map(|(name, missing)| {
+            format!("the document no longer has what `{name}` in src/ needs: {missing}")
+        });
+        return Err(Vec::from_iter(lines).join("; "));
     }
     for (name, missing) in &generated.absent {
         output.line(&format!("handwritten part `{name}` is left out: it needs {missing}"));

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::de::{Deserialize, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::prepare::Keywords;
+
 /// Returns the only document in a folder.
 pub(crate) fn only_one_in(folder: &Path) -> Result<PathBuf, String> {
     let at = |error: std::io::Error| format!("{}: {error}", folder.display());
@@ -23,11 +25,8 @@ pub(crate) fn only_one_in(folder: &Path) -> Result<PathBuf, String> {
         [] => Err(format!("{}: no document (.yaml, .yml or .json) is there", folder.display())),
         several => {
             let names: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
-            Err(format!(
-                "{}: several documents are there ({}): leave one",
-                folder.display(),
-                names.join(", ")
-            ))
+            let (folder, names) = (folder.display(), names.join(", "));
+            Err(format!("{folder}: several documents are there ({names}): leave one"))
         }
     }
 }
@@ -65,12 +64,10 @@ pub fn parse(text: &str) -> Result<Value, String> {
     match version {
         Some(version) if version.starts_with("3.0") || version.starts_with("3.1") => Ok(document),
         Some(version) => Err(format!("openapi: version {version} isn't supported (3.0 and 3.1 are)")),
-        None => match document.get("swagger") {
-            Some(version) => {
-                Err(format!("swagger: version {version} isn't supported (OpenAPI 3.0 and 3.1 are)"))
-            }
-            None => Err("not an OpenAPI document: `openapi: 3.0.x` is missing at the top".to_owned()),
-        },
+        None => Err(match document.get("swagger") {
+            Some(version) => format!("swagger: version {version} isn't supported (OpenAPI 3.0 and 3.1 are)"),
+            None => "not an OpenAPI document: `openapi: 3.0.x` is missing at the top".to_owned(),
+        }),
     }
 }
 
@@ -127,10 +124,6 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(value.into())
     }
 
-    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
         while let Some(Node(item)) = items.next_element()? {
@@ -158,13 +151,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
             Some(Value::Array(several)) => several,
             one => Vec::from_iter(one),
         };
-        for (key, value) in merged
-            .into_iter()
-            .filter_map(|one| if let Value::Object(one) = one { Some(one) } else { None })
-            .flatten()
-        {
-            object.entry(key).or_insert(value);
-        }
+        merged.iter().for_each(|one| object.fill(one));
         Ok(Value::Object(object))
     }
 
@@ -185,8 +172,7 @@ impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match deserializer.deserialize_any(NodeVisitor)? {
             Value::String(text) => Ok(Key(text)),
-            Value::Null => Ok(Key("null".to_owned())),
-            plain @ (Value::Bool(_) | Value::Number(_)) => Ok(Key(plain.to_string())),
+            plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => Ok(Key(plain.to_string())),
             Value::Array(_) | Value::Object(_) => Err(D::Error::custom("a list or a mapping is no key")),
         }
     }

@@ -5,13 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use progenitor_impl::{GenerationSettings, Generator, InterfaceStyle};
 use serde_json::{Value, json};
+use syn::Item;
 
 use crate::adapt::{Adapted, adapt, is_reserved};
 use crate::domains;
 use crate::prepare::naming::parameter_name;
 use crate::prepare::{
-    Notes, OWN_TYPES, Report, drop_unused_schemas, inline_shared_parts, operations, place_of, prepare, reach,
-    references, remove_operation,
+    Keywords, Notes, OWN_TYPES, Report, drop_unused_schemas, inline_shared_parts, leave_out, operations,
+    place_of, prepare, reach, references, schemas,
 };
 
 /// What the emitted code depends on.
@@ -66,17 +67,19 @@ pub fn generate_with(mut document: Value, settings: Settings) -> Result<Generate
     inline_shared_parts(&mut document)?;
     let given = operations(&document).count();
     let report = prepare(&mut document)?;
-    let ids: BTreeSet<String> = operations(&document)
-        .filter_map(|(_, _, o)| o.get("operationId")?.as_str().map(str::to_owned))
-        .collect();
-    let types = document.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten();
-    let types = types.map(|(name, _)| name.clone()).collect();
+    let ids: BTreeSet<String> =
+        operations(&document).map(|(_, _, operation)| operation.string("operationId")).collect();
+    let types = schemas(&document).map(|(name, _)| name.clone()).collect();
     let absent = domains::absent(&ids, &types);
     let present = domains::DOMAINS.iter().filter(|domain| !absent.contains_key(domain.name));
     let taken_over: Vec<&str> = present.flat_map(|domain| domain.operations).copied().collect();
     let adapted = code(&document, &report.notes, &taken_over, settings)
         .map_err(|error| culprit(&document, &report.notes, &error))?;
-    let out = adapted.operations;
+    let methods = adapted.raw.items.iter().map(|item| match item {
+        Item::Impl(client) => client.items.len(),
+        _ => 0,
+    });
+    let out = methods.sum::<usize>();
     // Every operation is either generated or reported as left out.
     if out != ids.len() || given != out + report.left_out.len() {
         let left_out = report.left_out.len();
@@ -86,9 +89,9 @@ pub fn generate_with(mut document: Value, settings: Settings) -> Result<Generate
     }
     Ok(Generated {
         code: prettyplease::unparse(&adapted.raw),
-        methods: prettyplease::unparse(&adapted.methods),
-        table: adapted.table,
-        reserved: adapted.reserved,
+        methods: prettyplease::unparse(&adapted.methods.code),
+        table: adapted.methods.table,
+        reserved: adapted.methods.reserved,
         report,
         operations: ids,
         absent,
@@ -116,9 +119,8 @@ fn code(document: &Value, notes: &Notes, taken_over: &[&str], settings: Settings
         Generator::new(&generation).generate_tokens(&spec).map_err(|error| error.to_string())
     });
     let tokens = catch_unwind(generating).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text =
-            text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
         Err(format!("the generator can't take this: {text}"))
     })?;
     adapt(tokens, document, notes, taken_over, settings)
@@ -128,18 +130,13 @@ fn code(document: &Value, notes: &Notes, taken_over: &[&str], settings: Settings
 /// place in the document, so this function tries each operation alone.
 fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let all: Vec<(String, String, Value)> = operations(document)
-        .map(|(path, method, operation)| (path.to_owned(), method.to_owned(), operation.clone()))
-        .collect();
-    for (path, method, operation) in &all {
+    let all: Vec<(&str, &str, &Value)> = operations(document).collect();
+    let problem = |part: &Value| code(part, notes, &[], Settings::default()).err();
+    for &(path, method, operation) in &all {
         let place = place_of(path, method, operation);
-        let Err(alone) =
-            code(&only(document, |p, m| p == path && m == method), notes, &[], Settings::default())
-        else {
-            continue;
-        };
+        let Some(alone) = problem(&only(document, |p, m| p == path && m == method)) else { continue };
         for name in reach(document, references(operation)) {
-            if let Err(of_schema) = code(&with_response(document, &name), notes, &[], Settings::default()) {
+            if let Some(of_schema) = problem(&with_response(document, &name)) {
                 return format!("components.schemas.{name} (of {place}): {}", one_line(&of_schema));
             }
         }
@@ -150,38 +147,23 @@ fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
     let (mut right, mut wrong) = (0, all.len());
     while wrong - right > 1 {
         let middle = right + (wrong - right) / 2;
-        let first: Vec<(&str, &str)> =
-            all[..middle].iter().map(|(path, method, _)| (path.as_str(), method.as_str())).collect();
-        match code(
-            &only(document, |path, method| first.contains(&(path, method))),
-            notes,
-            &[],
-            Settings::default(),
-        ) {
-            Ok(_) => right = middle,
-            Err(_) => wrong = middle,
+        let is_first =
+            |path: &str, method: &str| all[..middle].iter().any(|(p, m, _)| *p == path && *m == method);
+        match problem(&only(document, is_first)) {
+            None => right = middle,
+            Some(_) => wrong = middle,
         }
     }
-    match all.get(wrong.wrapping_sub(1)) {
-        Some((path, method, operation)) => {
-            format!(
-                "{}, beside the operations before it: {}",
-                place_of(path, method, operation),
-                one_line(error)
-            )
-        }
-        None => one_line(error),
-    }
+    let place = all.get(wrong.wrapping_sub(1)).map(|(path, method, operation)| {
+        format!("{}, beside the operations before it: ", place_of(path, method, operation))
+    });
+    place.unwrap_or_default() + &one_line(error)
 }
 
 /// Returns the document with only some operations and the schemas that they refer to.
 fn only(document: &Value, wanted: impl Fn(&str, &str) -> bool) -> Value {
     let mut part = document.clone();
-    for (path, method, _) in operations(document) {
-        if !wanted(path, method) {
-            remove_operation(&mut part, path, method);
-        }
-    }
+    leave_out(&mut part, "", |path, method, _| !wanted(path, method));
     drop_unused_schemas(&mut part, &mut Report::default());
     part
 }

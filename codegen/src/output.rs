@@ -1,7 +1,6 @@
 //! Prints the output of the build script. Cargo reads each line that begins with `cargo:` as an
 //! instruction. Most of the printed text comes from a document, so it is always escaped.
 
-use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 
@@ -80,14 +79,9 @@ impl<W: Write> Output<W> {
     /// out. `unselected` marks the reason of operations that the user didn't select.
     pub fn report(&mut self, path: &Path, generated: &Generated, prepared: &Path, unselected: &str) {
         let report = &generated.report;
-        let mut line = format!("{}: {} operations", path.display(), generated.operations.len());
-        let _ = write!(
-            line,
-            ", {} lines; every change is in {}",
-            generated.code.lines().count(),
-            prepared.display()
-        );
-        self.line(&line);
+        let (operations, lines) = (generated.operations.len(), generated.code.lines().count());
+        let (path, prepared) = (path.display(), prepared.display());
+        self.line(&format!("{path}: {operations} operations, {lines} lines; every change is in {prepared}"));
         let mut rules: Vec<(&str, usize, String)> = Vec::new();
         for change in &report.changes {
             match rules.iter_mut().find(|(rule, ..)| *rule == change.rule) {
@@ -100,11 +94,10 @@ impl<W: Write> Output<W> {
         }
         let is_unselected = |why: &str| why.contains(unselected);
         for left_out in &report.left_out {
-            match self.aloud {
-                // The operations that the user didn't select are counted in one line. Each other one has
-                // its own warning.
-                true if is_unselected(&left_out.why) => {}
-                _ => self.warning(&format!("left out: {}: {}", left_out.operation, left_out.why)),
+            // The operations that the user didn't select are counted in one line. Each other one has its own
+            // warning.
+            if !self.aloud || !is_unselected(&left_out.why) {
+                self.warning(&format!("left out: {}: {}", left_out.operation, left_out.why));
             }
         }
         let count = report.left_out.iter().filter(|left_out| is_unselected(&left_out.why)).count();

@@ -15,16 +15,13 @@ pub(super) fn emit_client(title: &str, operations: &[Operation]) -> TokenStream 
     let methods = operations.iter().map(|operation| {
         let Operation { name, builder, .. } = operation;
         let docs = format!("{}\n\n`{} {}`", operation.heading(), operation.method, operation.path);
-        let Arguments { declared, passed } = arguments(operation);
+        let (declared, passed) = arguments(operation);
         let values =
             operation.path_parameters().zip(&passed).enumerate().map(|(index, (parameter, value))| {
                 let (ty, index) = (&parameter.ty, Index::from(index));
                 quote! { .with::<#ty>(#index, #value) }
             });
-        let body = match &operation.body {
-            Some(body) => body.value(),
-            None => quote! { rt::NoBody },
-        };
+        let body = operation.body.as_ref().map_or_else(|| quote! { rt::NoBody }, Body::value);
         quote! {
             #[doc = #docs]
             pub fn #name(&self, #(#declared),*) -> builder::#builder {
@@ -70,13 +67,8 @@ fn emit_builder(operation: &Operation) -> TokenStream {
         Some(_) => quote! { rt::Parameters<#body> },
         None => quote! { rt::Parameters },
     };
-    let skipped = operation.path_parameters().count();
-    let setters = operation
-        .parameters
-        .iter()
-        .enumerate()
-        .skip(skipped)
-        .map(|(index, parameter)| setter(index, parameter));
+    let parameters = operation.parameters.iter().enumerate().skip(operation.path_parameters().count());
+    let setters = parameters.map(|(index, parameter)| setter(index, parameter));
     let of_body = operation.body.as_ref().map(Body::setters);
     let rows = operation.parameters.iter().map(|parameter| row(parameter, operation.list.is_some()));
     let parameters = (!operation.parameters.is_empty()).then(|| quote! { parameters: &[#(#rows),*], });
@@ -89,9 +81,9 @@ fn emit_builder(operation: &Operation) -> TokenStream {
         Some(accept) => Some(quote! { accept: Some(#accept), }),
         None => Some(quote! { accept: None, }),
     };
-    let list = operation.list.as_ref().map(|identity| match identity {
-        None => quote! { pagination: Some(rt::Pagination::new()), },
-        Some(fields) => quote! { pagination: Some(rt::Pagination::new().identified_by(&[#(#fields),*])), },
+    let list = operation.list.as_ref().map(|identity| {
+        let identified = identity.as_ref().map(|fields| quote! { .identified_by(&[#(#fields),*]) });
+        quote! { pagination: Some(rt::Pagination::new() #identified), }
     });
     let (output, decoder) = output(&operation.output);
     quote! {
@@ -153,7 +145,7 @@ fn row(parameter: &Parameter, of_list: bool) -> TokenStream {
     let place = format_ident!("{}", parameter.place);
     let wire = &parameter.wire;
     let named = (*wire != name).then(|| quote! { .named(#wire) });
-    let required = (parameter.required && parameter.place != "path").then(|| quote! { .required() });
+    let required = parameter.must_be_set().then(|| quote! { .required() });
     let joined = parameter.separator.map(|separator| quote! { .joined(#separator) });
     let described = of_list.then(|| lists::parameter(&parameter.ty));
     quote! { rt::ParameterInfo::#place(#name) #named #required #joined #described }
@@ -170,88 +162,47 @@ fn output(output: &Output) -> (TokenStream, TokenStream) {
     }
 }
 
-impl Operation {
-    pub(super) fn path_parameters(&self) -> impl Iterator<Item = &Parameter> {
-        self.parameters.iter().filter(|parameter| parameter.place == "path")
-    }
-
-    /// Whether all pages can be requested like the first.
-    pub(super) fn is_readable_list(&self) -> bool {
-        self.list.is_some() && self.method == "GET" && self.body.is_none()
-    }
-
-    /// Whether a call can be repeated.
-    fn is_clone(&self) -> bool {
-        self.body.as_ref().is_none_or(|body| !body.form && !matches!(body.kind, BodyKind::Raw))
-    }
-
-    /// The first line of the documentation.
-    pub(super) fn heading(&self) -> String {
-        match (self.summary.as_str(), self.description.as_str()) {
-            ("", "") => format!("Sends the operation `{}`.", self.id),
-            ("", description) => description.to_owned(),
-            (summary, _) => summary.to_owned(),
-        }
-    }
-}
-
-/// The arguments of an operation's method: the parameters of the path and a required body.
-pub(super) struct Arguments {
-    /// The arguments as they are declared.
-    pub(super) declared: Vec<TokenStream>,
-    /// The values that are passed on.
-    pub(super) passed: Vec<TokenStream>,
-}
-
-pub(super) fn arguments(operation: &Operation) -> Arguments {
-    let (mut declared, mut passed) = (Vec::new(), Vec::new());
-    for Parameter { setter, ty, .. } in operation.path_parameters() {
-        match plain_name(ty).as_deref() {
-            Some("String") => {
-                declared.push(quote! { #setter: impl Into<::std::string::String> });
-                passed.push(quote! { #setter });
-            }
-            None if is_own(ty) => {
-                declared.push(quote! { #setter: impl Into<#ty> });
-                passed.push(quote! { #setter.into() });
-            }
-            _ => {
-                declared.push(quote! { #setter: #ty });
-                passed.push(quote! { #setter });
-            }
-        }
-    }
-    if let Some(body) = operation.body.as_ref().filter(|body| !body.optional) {
-        let body_type = body.argument();
-        declared.push(quote! { body: #body_type });
-        passed.push(quote! { body });
-    }
-    Arguments { declared, passed }
+/// The arguments of an operation's method, as they are declared and as they are passed on: the parameters of
+/// the path and a required body.
+pub(super) fn arguments(operation: &Operation) -> (Vec<TokenStream>, Vec<TokenStream>) {
+    let of_path = operation.path_parameters().map(|Parameter { setter, ty, .. }| {
+        let (declared, passed) = match plain_name(ty).as_deref() {
+            Some("String") => (quote! { impl Into<::std::string::String> }, quote! { #setter }),
+            None if is_own(ty) => (quote! { impl Into<#ty> }, quote! { #setter.into() }),
+            _ => (quote! { #ty }, quote! { #setter }),
+        };
+        (quote! { #setter: #declared }, passed)
+    });
+    let of_body = operation.required_body().map(|body| {
+        let (declared, _) = body.argument();
+        (quote! { body: #declared }, quote! { body })
+    });
+    of_path.chain(of_body).unzip()
 }
 
 impl Body {
-    /// The type of the argument of a required body.
-    fn argument(&self) -> TokenStream {
+    /// The type of the argument `body` of a required body, and the body that it becomes.
+    fn argument(&self) -> (TokenStream, TokenStream) {
         match &self.kind {
-            BodyKind::Raw => quote! { impl Into<rt::RawBody> },
-            BodyKind::Json { builder: Some(builder), .. } => quote! { impl FnOnce(#builder) -> #builder },
-            BodyKind::Json { ty, builder: None } => match list_item(ty) {
-                Some(_) => quote! { impl rt::In<#ty> },
-                None => quote! { impl Into<#ty> },
-            },
+            BodyKind::Raw => (quote! { impl Into<rt::RawBody> }, quote! { body.into() }),
+            BodyKind::Json { builder: Some(builder), .. } => {
+                (quote! { impl FnOnce(#builder) -> #builder }, quote! { rt::JsonBody::built(body) })
+            }
+            BodyKind::Json { ty, .. } if list_item(ty).is_some() => {
+                (quote! { impl rt::In<#ty> }, quote! { rt::JsonBody::converted(body) })
+            }
+            BodyKind::Json { ty, .. } => {
+                (quote! { impl Into<#ty> }, quote! { rt::JsonBody::new(body.into()) })
+            }
         }
     }
 
     /// The body of a new builder, from the argument `body` if the body is required.
     fn value(&self) -> TokenStream {
-        let value = match (&self.kind, self.optional) {
-            (_, true) => quote! { None },
-            (BodyKind::Raw, _) => quote! { body.into() },
-            (BodyKind::Json { builder: Some(_), .. }, _) => quote! { rt::JsonBody::built(body) },
-            (BodyKind::Json { ty, builder: None }, _) => match list_item(ty) {
-                Some(_) => quote! { rt::JsonBody::converted(body) },
-                None => quote! { rt::JsonBody::new(body.into()) },
-            },
+        let value = if self.optional {
+            quote! { None }
+        } else {
+            self.argument().1
         };
         match self.form {
             true => quote! { rt::JsonOrForm::new(#value) },
@@ -261,21 +212,18 @@ impl Body {
 
     /// The type of the body in the builder.
     fn ty(&self) -> TokenStream {
-        let ty = match &self.kind {
+        let mut ty = match &self.kind {
             BodyKind::Raw => quote! { rt::RawBody },
-            BodyKind::Json { ty, builder } => {
-                let source: &Type = builder.as_ref().unwrap_or(ty);
-                quote! { rt::JsonBody<#source, #ty> }
-            }
+            BodyKind::Json { ty, builder: None } => quote! { rt::JsonBody<#ty, #ty> },
+            BodyKind::Json { ty, builder: Some(builder) } => quote! { rt::JsonBody<#builder, #ty> },
         };
-        let ty = match self.optional {
-            true => quote! { ::std::option::Option<#ty> },
-            false => ty,
-        };
-        match self.form {
-            true => quote! { rt::JsonOrForm<#ty> },
-            false => ty,
+        if self.optional {
+            ty = quote! { ::std::option::Option<#ty> };
         }
+        if self.form {
+            ty = quote! { rt::JsonOrForm<#ty> };
+        }
+        ty
     }
 
     fn setters(&self) -> TokenStream {
@@ -313,15 +261,14 @@ impl Body {
                 }
             },
         });
-        let form = self.form.then(|| {
-            quote! {
-                /// Sets a form, instead of the JSON body: with files, as a `reqwest::multipart::Form`.
-                pub fn form(mut self, value: impl ::std::convert::Into<rt::RawBody>) -> Self {
-                    self.0.body_mut().form = Some(value.into());
-                    self
-                }
+        let form = quote! {
+            /// Sets a form, instead of the JSON body: with files, as a `reqwest::multipart::Form`.
+            pub fn form(mut self, value: impl ::std::convert::Into<rt::RawBody>) -> Self {
+                self.0.body_mut().form = Some(value.into());
+                self
             }
-        });
+        };
+        let form = self.form.then_some(form);
         quote! { #of_optional #form }
     }
 }

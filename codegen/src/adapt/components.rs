@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::prepare::naming::type_name;
+use crate::prepare::schemas;
 
 /// The components by the names of their types, so that no lookup compares all of them.
 pub(super) struct Components<'d>(BTreeMap<String, (&'d str, &'d Value)>);
 
 impl<'d> Components<'d> {
     pub(super) fn of(document: &'d Value) -> Self {
-        let schemas = document.pointer("/components/schemas").and_then(Value::as_object);
         let mut components = BTreeMap::new();
-        for (name, schema) in schemas.into_iter().flatten() {
+        for (name, schema) in schemas(document) {
             components.entry(type_name(name)).or_insert((name.as_str(), schema));
         }
         Components(components)

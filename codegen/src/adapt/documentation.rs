@@ -1,8 +1,9 @@
 //! Descriptions as documentation. Their authors didn't write them for rustdoc, which runs code as tests.
 
 use syn::visit_mut::VisitMut;
-use syn::{Attribute, Expr, File, Lit, parse_quote};
+use syn::{Attribute, File, parse_quote};
 
+use super::reading::doc_text;
 use crate::prepare::is_invisible;
 
 /// Ensures that no description is a test or breaks the documentation.
@@ -14,12 +15,8 @@ struct Descriptions;
 
 impl VisitMut for Descriptions {
     fn visit_attribute_mut(&mut self, attribute: &mut Attribute) {
-        if let syn::Meta::NameValue(pair) = &attribute.meta
-            && pair.path.is_ident("doc")
-            && let Expr::Lit(literal) = &pair.value
-            && let Lit::Str(text) = &literal.lit
-        {
-            *attribute = doc_attribute(&text.value());
+        if let Some(text) = doc_text(attribute) {
+            *attribute = doc_attribute(&text);
         }
     }
 }

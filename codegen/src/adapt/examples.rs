@@ -1,14 +1,13 @@
 //! Emits an example for each method. It compiles as a doctest, with every required plain field set.
 
-use quote::ToTokens;
 use serde_json::Value;
 use syn::Type;
 
 use super::components::Components;
-use super::operations::{Body, BodyKind, Operation, Output};
-use super::reading::{list_item, name_of, plain_name};
+use super::operations::{Body, BodyKind, Operation, Output, Parameter};
+use super::reading::{list_item, name_of, plain_name, text_of};
 use crate::prepare::naming::field_name;
-use crate::prepare::{only_refers, required};
+use crate::prepare::{Keywords, only_refers, required};
 
 const CRATE: &str = "synapse_backend_client";
 
@@ -16,33 +15,25 @@ const CRATE: &str = "synapse_backend_client";
 pub(super) fn example(operation: &Operation, components: &Components<'_>) -> String {
     // What has no literal is an argument of the example's function, which rustdoc hides.
     let mut hidden = String::new();
-    let mut hide = |name: &str, ty: &Type| {
-        let name = if name == "client" { "client_value" } else { name };
-        hidden.push_str(&format!(", {name}: {}", full(ty)));
-        name.to_owned()
+    let mut value = |name: &str, ty: &Type, example: &Value| {
+        literal(ty, example).unwrap_or_else(|| {
+            let name = if name == "client" { "client_value" } else { name };
+            hidden.push_str(&format!(", {name}: {}", full(ty)));
+            name.to_owned()
+        })
     };
-    let mut arguments: Vec<String> = operation
-        .path_parameters()
-        .map(|parameter| {
-            let literal = literal(&parameter.ty, &parameter.example);
-            literal.unwrap_or_else(|| hide(&parameter.setter.to_string(), &parameter.ty))
-        })
-        .collect();
-    if let Some(body) = operation.body.as_ref().filter(|body| !body.optional) {
-        arguments.push(body_argument(body, components, &mut hide));
+    let mut arguments = Vec::new();
+    for Parameter { setter, ty, example, .. } in operation.path_parameters() {
+        arguments.push(value(&setter.to_string(), ty, example));
     }
-    let required =
-        operation.parameters.iter().filter(|parameter| parameter.required && parameter.place != "path");
-    let setters: Vec<String> = required
-        .map(|parameter| {
-            let literal = literal(&parameter.ty, &parameter.example);
-            let value = literal.unwrap_or_else(|| hide(&parameter.setter.to_string(), &parameter.ty));
-            format!(".{}({value})", parameter.setter)
-        })
-        .collect();
-    let params = match setters.is_empty() {
-        true => String::new(),
-        false => format!(".params(|p| p{})", setters.concat()),
+    arguments.extend(operation.required_body().map(|body| body_argument(body, components, &mut value)));
+    let required = operation.parameters.iter().filter(|parameter| parameter.must_be_set());
+    let setters = required.map(|Parameter { setter, ty, example, .. }| {
+        format!(".{setter}({})", value(&setter.to_string(), ty, example))
+    });
+    let params = match setters.collect::<String>() {
+        none if none.is_empty() => none,
+        setters => format!(".params(|p| p{setters})"),
     };
     let result = match (&operation.output, operation.list.is_some()) {
         (Output::Empty, _) => "",
@@ -61,13 +52,13 @@ pub(super) fn example(operation: &Operation, components: &Components<'_>) -> Str
 fn body_argument(
     body: &Body,
     components: &Components<'_>,
-    hide: &mut impl FnMut(&str, &Type) -> String,
+    value: &mut impl FnMut(&str, &Type, &Value) -> String,
 ) -> String {
     match &body.kind {
         BodyKind::Raw => "\"…\"".to_owned(),
-        BodyKind::Json { builder: None, ty } => literal(ty, &Value::Null).unwrap_or_else(|| hide("body", ty)),
+        BodyKind::Json { builder: None, ty } => value("body", ty, &Value::Null),
         BodyKind::Json { builder: Some(_), ty } => {
-            let fields = name_of(ty).map(|name| required_fields(components, &name.to_string()));
+            let fields = name_of(ty).map(|name| required_fields(components, &name));
             format!("|body| body{}", fields.unwrap_or_default())
         }
     }
@@ -89,15 +80,14 @@ fn field_literal(schema: &Value) -> Option<String> {
     if let Some(own) = only_refers(schema) {
         return own_literal(own, example);
     }
-    match schema.get("type")?.as_str()? {
+    match schema.text("type")? {
         "integer" => plain_literal("i64", example),
         "number" => plain_literal("f64", example),
         "boolean" => plain_literal("bool", example),
         // Another format than a text's has another type.
-        "string" if schema.get("format").is_none() => match schema.pointer("/enum/0").and_then(Value::as_str)
-        {
-            Some(value) => Some(format!("{value:?}")),
-            None => plain_literal("String", example),
+        "string" if schema.get("format").is_none() => match schema.list("enum").first() {
+            Some(Value::String(value)) => Some(format!("{value:?}")),
+            _ => plain_literal("String", example),
         },
         _ => None,
     }
@@ -110,8 +100,7 @@ fn literal(ty: &Type, example: &Value) -> Option<String> {
     if let Some(item) = list_item(ty) {
         return Some(format!("[{}]", plain_literal(&plain_name(&item)?, &Value::Null)?));
     }
-    let text = ty.to_token_stream().to_string().replace(' ', "");
-    own_literal(text.strip_prefix("crate::")?, example)
+    own_literal(text_of(ty).strip_prefix("crate::")?, example)
 }
 
 fn plain_literal(plain: &str, example: &Value) -> Option<String> {
@@ -123,10 +112,7 @@ fn plain_literal(plain: &str, example: &Value) -> Option<String> {
         ("String", Value::String(text)) if text.len() <= 60 => format!("{text:?}"),
         ("String", _) => "\"…\"".to_owned(),
         ("f32", _) => "0.5_f32".to_owned(),
-        ("f64", _) => example
-            .as_f64()
-            .filter(|value| value.abs() < 1e9)
-            .map_or("0.5".to_owned(), |value| format!("{value:?}")),
+        ("f64", _) => format!("{:?}", example.as_f64().filter(|value| value.abs() < 1e9).unwrap_or(0.5)),
         ("i32" | "i64", _) => integer.to_string(),
         (other, _) => format!("{integer}_{other}"),
     })
@@ -147,6 +133,5 @@ fn own_literal(name: &str, example: &Value) -> Option<String> {
 
 /// Returns a type's full path, from outside the crate.
 fn full(ty: &Type) -> String {
-    let text = ty.to_token_stream().to_string().replace(' ', "");
-    text.replace("types::", &format!("{CRATE}::types::")).replace("crate::", &format!("{CRATE}::"))
+    text_of(ty).replace("types::", &format!("{CRATE}::types::")).replace("crate::", &format!("{CRATE}::"))
 }

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, format_ident, quote};
+use quote::{format_ident, quote};
 use serde_json::Value;
 use syn::Type;
 
 use super::components::Components;
 use super::operations::{Operation, Output};
-use super::reading::{list_item, name_of, plain_name};
+use super::reading::{list_item, name_of, plain_name, text_of};
 use crate::prepare::naming::type_name;
-use crate::prepare::{Notes, only_refers, required};
+use crate::prepare::{Keywords, Notes, only_refers, required};
 
 /// The table of all list operations.
 pub(super) fn emit_lists(
@@ -41,14 +41,14 @@ pub(super) fn emit_lists(
 pub(super) fn parameter(ty: &Type) -> TokenStream {
     let (single, repeated) = match list_item(ty) {
         Some(item) => (item, true),
-        None => (ty.clone(), ty.to_token_stream().to_string().ends_with("StringList")),
+        None => (ty.clone(), text_of(ty).ends_with("StringList")),
     };
     let kind = match plain_name(&single).as_deref() {
         Some("bool") => Some("Boolean"),
         Some("f32" | "f64") => Some("Number"),
         Some("String") => None,
         Some(_) => Some("Integer"),
-        None => match name_of(&single).map(|name| name.to_string()).as_deref() {
+        None => match name_of(&single).as_deref() {
             Some("Timestamp") => Some("Time"),
             Some("Json") => Some("Json"),
             _ => None,
@@ -64,23 +64,19 @@ pub(super) fn parameter(ty: &Type) -> TokenStream {
 
 fn fields(operation: &Operation, components: &Components<'_>, notes: &Notes) -> Vec<TokenStream> {
     let Output::Json(page) = &operation.output else { return Vec::new() };
-    let Some(page) = name_of(page).and_then(|name| components.of_type(&name.to_string())) else {
-        return Vec::new();
-    };
-    let item = page.1.pointer("/properties/results/items").and_then(only_refers);
-    let Some((name, item)) = item.and_then(|name| components.of_type(&type_name(name))) else {
-        return Vec::new();
-    };
+    let page = name_of(page).and_then(|name| components.of_type(&name));
+    let item = page.and_then(|(_, page)| only_refers(page.pointer("/properties/results/items")?));
+    let item = item.and_then(|name| components.of_type(&type_name(name)));
+    let Some((name, item)) = item else { return Vec::new() };
     let required: BTreeSet<&str> = required(item).collect();
     let renamed = notes.properties.get(name);
-    let properties = item.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let properties = item.object("properties").into_iter().flatten();
     properties
         .map(|(property, schema)| {
             let wire = renamed.into_iter().flatten().find(|renamed| renamed.from == *property);
             let wire = wire.map_or(property, |renamed| &renamed.wire);
             let kind = format_ident!("{}", kind(components, schema));
-            let is_nullable =
-                !required.contains(property.as_str()) || schema.get("nullable") == Some(&Value::Bool(true));
+            let is_nullable = !required.contains(property.as_str()) || schema.says("nullable");
             let nullable = is_nullable.then(|| quote! { .nullable() });
             quote! { rt::ListField::new(#wire, rt::ValueKind::#kind) #nullable }
         })
@@ -88,27 +84,19 @@ fn fields(operation: &Operation, components: &Components<'_>, notes: &Notes) -> 
 }
 
 fn kind(components: &Components<'_>, schema: &Value) -> &'static str {
-    match only_refers(schema) {
+    let schema = match only_refers(schema) {
         Some("Timestamp") => return "Time",
         Some("Expandable") => return "IdOrObject",
         Some("FileUrl") => return "Text",
-        Some("Json") => return "Json",
-        Some(other) => {
-            // A component that refers to another is followed once: the rules leave no longer chains.
-            let component = components.of_type(&type_name(other));
-            return component.and_then(|(_, schema)| plain(schema)).unwrap_or("Json");
-        }
-        None => {}
-    }
-    plain(schema).unwrap_or("Json")
-}
-
-fn plain(schema: &Value) -> Option<&'static str> {
-    match schema.get("type").and_then(Value::as_str) {
-        Some("integer") => Some("Integer"),
-        Some("number") => Some("Number"),
-        Some("boolean") => Some("Boolean"),
-        Some("string") => Some("Text"),
-        _ => None,
+        // A component that refers to another is followed once: the rules leave no longer chains.
+        Some(other) => components.of_type(&type_name(other)).map(|(_, schema)| schema),
+        None => Some(schema),
+    };
+    match schema.and_then(|schema| schema.text("type")) {
+        Some("integer") => "Integer",
+        Some("number") => "Number",
+        Some("boolean") => "Boolean",
+        Some("string") => "Text",
+        _ => "Json",
     }
 }

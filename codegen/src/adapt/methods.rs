@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
-use syn::Type;
+use quote::quote;
+use syn::{File, Type};
 
+use super::Result;
 use super::builders::arguments;
 use super::components::Components;
 use super::documentation::{doc_attribute, harmless};
 use super::examples::example;
 use super::operations::{BodyKind, Operation, Parameter};
+use super::reading::text_of;
 use crate::prepare::Notes;
 
 /// Names that an operation's method can't have: inherent methods of `BackendClient`, and methods of traits that
@@ -49,13 +51,13 @@ const RESERVED: [&str; 28] = [
     "type_id",
 ];
 
-/// The methods and their table.
-pub(super) struct Methods {
-    pub(super) code: TokenStream,
+/// The methods of `BackendClient` and their table.
+pub struct Methods {
+    pub code: File,
     /// In Markdown: the methods of each tag, with links.
-    pub(super) table: String,
-    /// Operations whose name is reserved.
-    pub(super) reserved: Vec<String>,
+    pub table: String,
+    /// Operations without a method, because its name is reserved.
+    pub reserved: Vec<String>,
 }
 
 /// Emits a method for each operation; `taken_over` are the ids of those that handwritten methods call.
@@ -64,7 +66,7 @@ pub(super) fn emit_methods(
     components: &Components<'_>,
     notes: &Notes,
     taken_over: &[&str],
-) -> Methods {
+) -> Result<Methods> {
     let mut tags: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
     let mut reserved = Vec::new();
     for operation in operations.iter().filter(|operation| !taken_over.contains(&operation.id.as_str())) {
@@ -82,8 +84,9 @@ pub(super) fn emit_methods(
             impl BackendClient { #(#methods)* }
         }
     });
-    let code = quote! { #(#blocks)* };
-    Methods { code, table: table(&tags), reserved }
+    let code = syn::parse2(quote! { #(#blocks)* });
+    let code = code.map_err(|error| format!("the methods don't parse: {error}"))?;
+    Ok(Methods { code, table: table(&tags), reserved })
 }
 
 pub(crate) fn is_reserved(method: &str) -> bool {
@@ -93,23 +96,16 @@ pub(crate) fn is_reserved(method: &str) -> bool {
 fn table(tags: &BTreeMap<&str, Vec<&Operation>>) -> String {
     let mut table = String::from("| tag | methods |\n|---|---|\n");
     for (tag, operations) in tags {
-        let tag: String = tag
-            .chars()
-            .map(|letter| if letter == '|' || letter.is_control() { ' ' } else { letter })
-            .collect();
-        let links: Vec<String> = operations
-            .iter()
-            .map(|operation| format!("[`{0}`](BackendClient::{0})", operation.name))
-            .collect();
-        let _ = writeln!(table, "| {tag} | {} |", links.join(", "));
+        let tag = tag.replace(|letter: char| letter == '|' || letter.is_control(), " ");
+        let links = operations.iter().map(|operation| format!("[`{0}`](BackendClient::{0})", operation.name));
+        let _ = writeln!(table, "| {tag} | {} |", Vec::from_iter(links).join(", "));
     }
     table
 }
 
 fn method(operation: &Operation, components: &Components<'_>, notes: &Notes) -> TokenStream {
     let Operation { name, builder, .. } = operation;
-    let arguments = arguments(operation);
-    let (declared, passed) = (&arguments.declared, &arguments.passed);
+    let (declared, passed) = arguments(operation);
     let docs = doc_attribute(&docs(operation, notes));
     let example = example(operation, components);
     quote! {
@@ -128,11 +124,8 @@ fn docs(operation: &Operation, notes: &Notes) -> String {
     if !operation.summary.is_empty() && !operation.description.is_empty() {
         let _ = write!(docs, "\n\n{}", operation.description);
     }
-    let _ = write!(
-        docs,
-        "\n\nOperation `{}` of the API's document: `{} {}`.",
-        operation.id, operation.method, operation.path
-    );
+    let Operation { id, method, path, .. } = operation;
+    let _ = write!(docs, "\n\nOperation `{id}` of the API's document: `{method} {path}`.");
     let lines: Vec<String> = operation.parameters.iter().map(parameter_line).collect();
     if !lines.is_empty() {
         let _ = write!(docs, "\n\n# Parameters\n{}", lines.join("\n"));
@@ -146,12 +139,8 @@ fn docs(operation: &Operation, notes: &Notes) -> String {
         let _ = write!(docs, "\n\n# Body\n{what}{optional}.");
     }
     let statuses = notes.statuses.get(&operation.id).into_iter().flatten();
-    let statuses: Vec<String> = statuses
-        .map(|(status, description)| match one_line(description) {
-            text if text.is_empty() => format!("- {status}"),
-            text => format!("- {status}: {text}"),
-        })
-        .collect();
+    let statuses: Vec<String> =
+        statuses.map(|(status, text)| described(&format!("- {status}"), text)).collect();
     if !statuses.is_empty() {
         let _ = write!(docs, "\n\n# Statuses\n{}", statuses.join("\n"));
     }
@@ -163,27 +152,25 @@ fn docs(operation: &Operation, notes: &Notes) -> String {
 }
 
 fn parameter_line(parameter: &Parameter) -> String {
-    let required = if parameter.required && parameter.place != "path" { ", required" } else { "" };
-    let description = one_line(&parameter.description);
-    let place = match parameter.place.as_str() {
-        "path" => "argument".to_owned(),
-        other => other.to_owned(),
-    };
-    let mut line = format!("- `{}` (`{}`, {place}{required})", parameter.setter, shown(&parameter.ty));
-    if !description.is_empty() {
-        let _ = write!(line, ": {description}");
+    let required = if parameter.must_be_set() { ", required" } else { "" };
+    let place = if parameter.is_in_path() { "argument" } else { &parameter.place };
+    let line = format!("- `{}` (`{}`, {place}{required})", parameter.setter, shown(&parameter.ty));
+    described(&line, &parameter.description)
+}
+
+/// Adds the description to a line of a list.
+fn described(line: &str, description: &str) -> String {
+    match one_line(description).as_str() {
+        "" => line.to_owned(),
+        description => format!("{line}: {description}"),
     }
-    line
 }
 
 /// Returns a type as a reader of the documentation writes it.
 fn shown(ty: &Type) -> String {
-    let text = ty.to_token_stream().to_string().replace(' ', "");
-    text.replace("::std::string::", "")
-        .replace("::std::vec::", "")
-        .replace("::std::collections::", "")
-        .replace("types::", "")
-        .replace("crate::", "")
+    const PREFIXES: [&str; 5] =
+        ["::std::string::", "::std::vec::", "::std::collections::", "types::", "crate::"];
+    PREFIXES.iter().fold(text_of(ty), |text, prefix| text.replace(prefix, ""))
 }
 
 fn one_line(text: &str) -> String {

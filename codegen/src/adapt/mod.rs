@@ -32,7 +32,8 @@ pub(crate) use methods::is_reserved;
 use crate::generate::Settings;
 use crate::prepare::Notes;
 use components::Components;
-use types::{adapt_types, page_impl};
+use methods::Methods;
+use types::{adapt_types, page_item};
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -49,14 +50,7 @@ struct Context<'a> {
 pub struct Adapted {
     /// Types, builders and the raw client.
     pub raw: File,
-    /// Methods of `BackendClient`.
-    pub methods: File,
-    /// The table of the methods, in Markdown.
-    pub table: String,
-    /// Operations without a method, because its name is reserved.
-    pub reserved: Vec<String>,
-    /// The number of operations.
-    pub operations: usize,
+    pub methods: Methods,
 }
 
 /// Adapts the generated `code`, which the generator made from the prepared `document`. Handwritten methods
@@ -70,11 +64,12 @@ pub fn adapt(
 ) -> Result<Adapted> {
     let mut file: File =
         syn::parse2(code).map_err(|error| format!("the generated code doesn't parse: {error}"))?;
-    let context = Context { notes, requested: builders_in_requests(&file), schemars: settings.schemars };
-    let pages = pages(&file);
-    let operations =
-        operations::read_operations(&take_module(&mut file, "builder")?, document, notes, &pages)?;
-    let types = adapt_types(take_module(&mut file, "types")?, &context)?;
+    let (_, builders) = take_module(&mut file, "builder")?;
+    let (mut types_module, mut types) = take_module(&mut file, "types")?;
+    let requested = builders_in_requests(&builders, &types);
+    let operations = operations::read_operations(&builders, document, notes, &pages(&types))?;
+    adapt_types(&mut types, &Context { notes, requested, schemars: settings.schemars });
+    types_module.content = Some((Default::default(), types));
     let components = Components::of(document);
     let title = document.pointer("/info/title").and_then(Value::as_str).unwrap_or_default();
     let client = builders::emit_client(title, &operations);
@@ -87,69 +82,51 @@ pub fn adapt(
         #builders
     };
     // The types are many: they aren't parsed again.
-    raw.items.insert(1, Item::Mod(types));
+    raw.items.insert(1, Item::Mod(types_module));
     documentation::make_harmless(&mut raw);
     root::set_root(&mut raw, settings.root)?;
-    let methods::Methods { code, table, reserved } =
-        methods::emit_methods(&operations, &components, notes, taken_over);
-    let methods = syn::parse2(code).map_err(|error| format!("the methods don't parse: {error}"))?;
-    Ok(Adapted { raw, methods, table, reserved, operations: operations.len() })
+    Ok(Adapted { raw, methods: methods::emit_methods(&operations, &components, notes, taken_over)? })
 }
 
-/// Takes a module out of the generated code.
-fn take_module(file: &mut File, name: &str) -> Result<ItemMod> {
+/// Takes a module and its items out of the generated code.
+fn take_module(file: &mut File, name: &str) -> Result<(ItemMod, Vec<Item>)> {
     let is_it = |item: &Item| matches!(item, Item::Mod(module) if module.ident == name);
     match file.items.iter().position(is_it).map(|index| file.items.swap_remove(index)) {
-        Some(Item::Mod(module)) => Ok(module),
+        Some(Item::Mod(mut module)) => {
+            let items = module.content.take().map(|(_, items)| items).unwrap_or_default();
+            Ok((module, items))
+        }
         _ => Err(format!("the generated code has no module `{name}`")),
     }
 }
 
 /// Returns the names of the types that are a page of a list.
-fn pages(file: &File) -> BTreeSet<String> {
-    let types = file.items.iter().find_map(|item| match item {
-        Item::Mod(module) if module.ident == "types" => module.content.as_ref(),
-        _ => None,
-    });
-    let structs = types.into_iter().flat_map(|(_, items)| items).filter_map(|item| match item {
-        Item::Struct(structure) if page_impl(structure).is_some() => Some(structure.ident.to_string()),
+fn pages(types: &[Item]) -> BTreeSet<String> {
+    let structs = types.iter().filter_map(|item| match item {
+        Item::Struct(structure) if page_item(structure).is_some() => Some(structure.ident.to_string()),
         _ => None,
     });
     structs.collect()
 }
 
 /// Returns the structs that are part of requests. Only these need a builder.
-fn builders_in_requests(file: &File) -> BTreeSet<String> {
-    let module = |name: &str| {
-        file.items.iter().find_map(|item| match item {
-            Item::Mod(module) if module.ident == name => module.content.as_ref().map(|(_, items)| items),
-            _ => None,
-        })
-    };
-    let mut fields: BTreeMap<String, String> = BTreeMap::new();
-    for item in module("types").into_iter().flatten() {
-        match item {
-            Item::Struct(item) => {
-                fields.insert(item.ident.to_string(), item.fields.to_token_stream().to_string())
-            }
-            Item::Enum(item) => {
-                fields.insert(item.ident.to_string(), item.variants.to_token_stream().to_string())
-            }
-            _ => None,
-        };
-    }
+fn builders_in_requests(builders: &[Item], types: &[Item]) -> BTreeSet<String> {
+    let fields = types.iter().filter_map(|item| match item {
+        Item::Struct(item) => Some((item.ident.to_string(), item.fields.to_token_stream().to_string())),
+        Item::Enum(item) => Some((item.ident.to_string(), item.variants.to_token_stream().to_string())),
+        _ => None,
+    });
+    let fields: BTreeMap<String, String> = fields.collect();
     let types_in = |text: &str| {
         text.split(' ').filter(|word| fields.contains_key(*word)).map(str::to_owned).collect::<Vec<_>>()
     };
-    let mut open: Vec<String> = Vec::new();
-    for item in module("builder").into_iter().flatten() {
-        if let Item::Struct(builder) = item {
-            // The builder of the body, or the body itself if it is a choice or a list.
-            open.extend(
-                builder.fields.iter().flat_map(|field| types_in(&field.ty.to_token_stream().to_string())),
-            );
-        }
-    }
+    // The builder of the body, or the body itself if it is a choice or a list.
+    let structs = builders.iter().filter_map(|item| match item {
+        Item::Struct(builder) => Some(&builder.fields),
+        _ => None,
+    });
+    let types_of_fields = structs.flatten().map(|field| field.ty.to_token_stream().to_string());
+    let mut open: Vec<String> = types_of_fields.flat_map(|text| types_in(&text)).collect();
     let mut requested = BTreeSet::new();
     while let Some(name) = open.pop() {
         if requested.insert(name.clone()) {

@@ -1,15 +1,16 @@
 //! Nullable fields of bodies. In a request, an unset field and a null field differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use quote::{ToTokens, format_ident};
-use syn::{Fields, ImplItem, Item, ItemStruct, Type, parse_quote};
+use quote::format_ident;
+use syn::{ImplItem, Item, ItemStruct, parse_quote};
 
+use super::reading::{option_inner, serde_says};
 use crate::prepare::Notes;
 use crate::prepare::naming::field_name;
 
 /// Whether a field may be omitted, by type and field.
-pub(super) struct Clearable(BTreeMap<(String, String), bool>);
+pub(super) struct Clearable(BTreeMap<String, BTreeMap<String, bool>>);
 
 impl Clearable {
     /// Finds the fields that the document declares nullable, if they are an `Option` in the generated code.
@@ -19,33 +20,23 @@ impl Clearable {
             let Item::Struct(structure) = item else { continue };
             let name = structure.ident.to_string();
             let Some(properties) = notes.clearable.get(&name) else { continue };
-            for field in &structure.fields {
-                let Some(ident) = &field.ident else { continue };
-                let ident = ident.to_string();
-                if is_option(&field.ty) && properties.iter().any(|property| field_name(property) == ident) {
-                    let optional = field
-                        .attrs
-                        .iter()
-                        .any(|a| a.to_token_stream().to_string().contains("skip_serializing_if"));
-                    found.insert((name.clone(), ident), optional);
-                }
-            }
+            let nullable: BTreeSet<String> = properties.iter().map(|property| field_name(property)).collect();
+            let fields = structure.fields.iter().filter(|field| option_inner(&field.ty).is_some());
+            let fields = fields.filter_map(|field| {
+                let name = field.ident.as_ref()?.to_string();
+                Some((name, serde_says(&field.attrs, "skip_serializing_if")))
+            });
+            found.insert(name, fields.filter(|(name, _)| nullable.contains(name)).collect());
         }
         Clearable(found)
     }
 
-    /// Returns whether a field is unset, null or a value.
-    pub(super) fn is_tristate(&self, owner: &str, field: &str) -> bool {
-        self.0.get(&(owner.to_owned(), field.to_owned())) == Some(&true)
-    }
-
     /// Changes `Option<T>` to `Option<Option<T>>`. The outer option states whether the field is set.
     pub(super) fn widen(&self, structure: &mut ItemStruct) {
-        let owner = structure.ident.to_string();
-        let Fields::Named(fields) = &mut structure.fields else { return };
-        for field in &mut fields.named {
+        let Some(found) = self.0.get(&structure.ident.to_string()) else { return };
+        for field in &mut structure.fields {
             let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
-            if self.is_tristate(&owner, &name) {
+            if found.get(&name) == Some(&true) {
                 let inner = &field.ty;
                 field.ty = parse_quote!(::std::option::Option<#inner>);
             }
@@ -54,8 +45,8 @@ impl Clearable {
 
     /// Returns setters such as `description_null()` for `description`.
     pub(super) fn setters(&self, owner: &str, fields: &[&syn::Ident]) -> Vec<ImplItem> {
-        let mut setters = Vec::new();
-        for ((_, field), optional) in self.0.iter().filter(|((of, _), _)| of == owner) {
+        let found = self.0.get(owner).into_iter().flatten();
+        let setters = found.map(|(field, optional)| {
             let ident = format_ident!("{field}");
             let mut name = format!("{}_null", field.trim_end_matches('_'));
             while fields.iter().any(|field| *field == name.as_str()) {
@@ -64,18 +55,14 @@ impl Clearable {
             let name = format_ident!("{name}");
             let docs = format!("Sets `{field}` to null, which clears it. An unset field stays unchanged.");
             let null: syn::Expr = if *optional { parse_quote!(Some(None)) } else { parse_quote!(None) };
-            setters.push(parse_quote! {
+            parse_quote! {
                 #[doc = #docs]
                 pub fn #name(mut self) -> Self {
                     self.#ident = Ok(#null);
                     self
                 }
-            });
-        }
-        setters
+            }
+        });
+        setters.collect()
     }
-}
-
-fn is_option(ty: &Type) -> bool {
-    ty.to_token_stream().to_string().replace(' ', "").starts_with("::std::option::Option<")
 }

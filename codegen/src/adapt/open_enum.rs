@@ -3,7 +3,7 @@
 use quote::quote;
 use syn::{Fields, Item, ItemEnum, parse_quote};
 
-use super::reading::{serde_text, unrecognized};
+use super::reading::{describe, serde_text, unrecognized};
 
 /// Adds a variant for unknown values to an enumeration of texts. Otherwise one new value would fail a whole
 /// page.
@@ -15,17 +15,14 @@ pub(super) fn open_enum(enumeration: &mut ItemEnum, schemars: bool) -> Option<Ve
         }
         let value = serde_text(&variant.attrs, "rename").unwrap_or_else(|| variant.ident.to_string());
         variant.attrs.retain(|attribute| !attribute.path().is_ident("serde"));
-        if !variant.attrs.iter().any(|attribute| attribute.path().is_ident("doc")) {
-            let text = format!("`{value}`");
-            variant.attrs.push(parse_quote!(#[doc = #text]));
-        }
+        describe(&mut variant.attrs, || format!("`{value}`"));
         names.push((variant.ident.clone(), value));
     }
     let ident = enumeration.ident.clone();
     let other = unrecognized(enumeration);
     enumeration
         .attrs
-        .retain(|attribute| !attribute.path().is_ident("derive") && !attribute.path().is_ident("serde"));
+        .retain(|attribute| !["derive", "serde"].iter().any(|name| attribute.path().is_ident(name)));
     enumeration.attrs.push(parse_quote!(#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]));
     enumeration.attrs.push(parse_quote!(#[non_exhaustive]));
     enumeration.variants.push(parse_quote! {

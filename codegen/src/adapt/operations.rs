@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quote::ToTokens;
+use quote::{ToTokens, format_ident};
 use serde_json::Value;
-use syn::{Ident, ImplItem, Item, ItemMod, ItemStruct, ReturnType, Type, parse_quote};
+use syn::ext::IdentExt;
+use syn::{Ident, ImplItem, Item, ItemStruct, ReturnType, Type, parse_quote};
 
 use super::Result;
-use super::reading::{first_argument, name_of, option_inner};
+use super::reading::{argument_of, arguments_of, name_of, option_inner, text_of};
 use crate::prepare::naming::{parameter_name, type_name};
-use crate::prepare::{Notes, operations as operations_of};
+use crate::prepare::{Keywords, Notes, operations as operations_of};
 
 /// An operation of the document.
 pub(super) struct Operation {
@@ -39,6 +40,36 @@ pub(super) struct Operation {
     pub(super) narrower: Vec<String>,
 }
 
+impl Operation {
+    pub(super) fn path_parameters(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().filter(|parameter| parameter.is_in_path())
+    }
+
+    /// A body that every call has.
+    pub(super) fn required_body(&self) -> Option<&Body> {
+        self.body.as_ref().filter(|body| !body.optional)
+    }
+
+    /// Whether all pages can be requested like the first.
+    pub(super) fn is_readable_list(&self) -> bool {
+        self.list.is_some() && self.method == "GET" && self.body.is_none()
+    }
+
+    /// Whether a call can be repeated.
+    pub(super) fn is_clone(&self) -> bool {
+        self.body.as_ref().is_none_or(|body| !body.form && !matches!(body.kind, BodyKind::Raw))
+    }
+
+    /// The first line of the documentation.
+    pub(super) fn heading(&self) -> String {
+        match (self.summary.as_str(), self.description.as_str()) {
+            ("", "") => format!("Sends the operation `{}`.", self.id),
+            ("", description) => description.to_owned(),
+            (summary, _) => summary.to_owned(),
+        }
+    }
+}
+
 /// A parameter of an operation.
 pub(super) struct Parameter {
     pub(super) setter: Ident,
@@ -51,6 +82,17 @@ pub(super) struct Parameter {
     pub(super) description: String,
     /// A value of the document, or null.
     pub(super) example: Value,
+}
+
+impl Parameter {
+    pub(super) fn is_in_path(&self) -> bool {
+        self.place == "path"
+    }
+
+    /// Whether a call needs its setter. The parameters of the path are arguments instead.
+    pub(super) fn must_be_set(&self) -> bool {
+        self.required && !self.is_in_path()
+    }
 }
 
 /// The body of an operation.
@@ -79,12 +121,11 @@ pub(super) enum Output {
 
 /// Reads the operations of a prepared document from it and from the generator's builders.
 pub(super) fn read_operations(
-    module: &ItemMod,
+    items: &[Item],
     document: &Value,
     notes: &Notes,
     pages: &BTreeSet<String>,
 ) -> Result<Vec<Operation>> {
-    let items = module.content.as_ref().map(|(_, items)| items.as_slice()).unwrap_or_default();
     let mut builders: BTreeMap<String, &ItemStruct> = BTreeMap::new();
     let mut outputs: BTreeMap<String, Type> = BTreeMap::new();
     for item in items {
@@ -95,22 +136,21 @@ pub(super) fn read_operations(
                     ImplItem::Fn(method) if method.sig.ident == "send" => success_type(&method.sig.output),
                     _ => None,
                 });
-                if let (Some(owner), Some(output)) = (owner(&block.self_ty), send) {
-                    outputs.insert(owner, output);
-                }
+                let Type::Path(owner) = &*block.self_ty else { continue };
+                let owner = owner.path.segments.last().map(|owner| owner.ident.to_string());
+                outputs.extend(owner.zip(send));
             }
             _ => {}
         }
     }
     let mut operations = Vec::new();
     for (path, method, described) in operations_of(document) {
-        let id = text(described, "operationId");
+        let id = described.string("operationId");
         let of = |what: &str| format!("generated code: {id}: {what}");
         let builder = builders.get(&type_name(&id)).ok_or_else(|| of("there is no builder"))?;
         let output = outputs.get(&type_name(&id)).ok_or_else(|| of("`send` has another return type"))?;
-        operations.push(
-            read_operation((path, method, described), builder, output, notes, pages).map_err(|e| of(&e))?,
-        );
+        let operation = read_operation((path, method, described), builder, output, notes, pages);
+        operations.push(operation.map_err(|error| of(&error))?);
     }
     Ok(operations)
 }
@@ -122,37 +162,33 @@ fn read_operation(
     notes: &Notes,
     pages: &BTreeSet<String>,
 ) -> Result<Operation> {
-    let id = text(described, "operationId");
+    let id = described.string("operationId");
     let mut fields: BTreeMap<String, Type> = BTreeMap::new();
     for field in &builder.fields {
         // The first field is the client, a reference; all others are results.
-        if let (Some(name), Some(ty)) = (&field.ident, result_value(&field.ty)) {
-            fields.insert(name.to_string().trim_start_matches("r#").to_owned(), ty);
+        if let (Some(name), Some(ty)) = (&field.ident, argument_of(&field.ty, "Result")) {
+            fields.insert(name.unraw().to_string(), ty);
         }
     }
     let mut parameters = Vec::new();
-    let documented = described.get("parameters").and_then(Value::as_array).into_iter().flatten();
-    for parameter in documented {
-        let name = text(parameter, "name");
+    for parameter in described.list("parameters") {
+        let name = parameter.string("name");
         let setter = parameter_name(&name);
         let ty = fields.remove(&setter).ok_or_else(|| format!("the builder has no field `{setter}`"))?;
         let renamed = notes.parameters.get(&id).into_iter().flatten().find(|renamed| renamed.from == name);
         let wire = renamed.map_or_else(|| name.clone(), |renamed| renamed.wire.clone());
+        let example = parameter.get("x-example").or_else(|| parameter.pointer("/schema/example"));
         parameters.push(Parameter {
             setter: ident(&setter)?,
             separator: notes.joined.get(&id).and_then(|joined| joined.get(&wire).copied()),
-            place: match parameter.get("x-cookie") {
-                Some(_) => "cookie".to_owned(),
-                None => text(parameter, "in"),
+            place: match parameter.has_any(&["x-cookie"]) {
+                true => "cookie".to_owned(),
+                false => parameter.string("in"),
             },
-            required: parameter.get("required") == Some(&Value::Bool(true)),
+            required: parameter.says("required"),
             ty: option_inner(&ty).unwrap_or(ty),
             description: trimmed(parameter, "description"),
-            example: parameter
-                .get("x-example")
-                .or_else(|| parameter.pointer("/schema/example"))
-                .cloned()
-                .unwrap_or_default(),
+            example: example.cloned().unwrap_or_default(),
             wire,
         });
     }
@@ -202,7 +238,7 @@ fn read_operation(
             }
         },
         list: match &output {
-            Output::Json(ty) if name_of(ty).is_some_and(|name| pages.contains(&name.to_string())) => {
+            Output::Json(ty) if name_of(ty).is_some_and(|name| pages.contains(&name)) => {
                 Some(words(described, "x-identity"))
             }
             _ => None,
@@ -216,20 +252,21 @@ fn read_operation(
 fn read_body(ty: Type, described: &Value, id: &str, notes: &Notes) -> Result<Body> {
     let optional = notes.optional_bodies.contains(id);
     let form = notes.forms.contains(id);
-    if ty.to_token_stream().to_string().replace(' ', "") == "reqwest::Body" {
+    if text_of(&ty) == "reqwest::Body" {
         return Ok(Body { kind: BodyKind::Raw, optional, form: false });
     }
     // `types::builder::Thing` is the builder of `types::Thing`.
     let is_builder =
         matches!(&ty, Type::Path(path) if path.path.segments.iter().any(|part| part.ident == "builder"));
-    let kind = match (is_builder, name_of(&ty)) {
+    let (ty, builder) = match (is_builder, name_of(&ty)) {
         (true, Some(name)) => {
-            BodyKind::Json { ty: Box::new(parse_quote!(types::#name)), builder: Some(Box::new(ty)) }
+            let name = format_ident!("{name}");
+            (parse_quote!(types::#name), Some(Box::new(ty)))
         }
         (true, None) => return Err(format!("the builder of the body is unknown: {described}")),
-        (false, _) => BodyKind::Json { ty: Box::new(ty), builder: None },
+        (false, _) => (ty, None),
     };
-    Ok(Body { kind, optional, form })
+    Ok(Body { kind: BodyKind::Json { ty: Box::new(ty), builder }, optional, form })
 }
 
 /// Returns the texts of a list.
@@ -238,34 +275,18 @@ fn words(described: &Value, key: &str) -> Option<Vec<String>> {
     Some(words.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
-/// Returns a text as it stands in the document: names are compared.
-fn text(value: &Value, key: &str) -> String {
-    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
 fn trimmed(value: &Value, key: &str) -> String {
-    text(value, key).trim().to_owned()
+    value.text(key).unwrap_or_default().trim().to_owned()
 }
 
 fn ident(name: &str) -> Result<Ident> {
     syn::parse_str(name).map_err(|_| format!("`{name}` can't be a name"))
 }
 
-fn owner(ty: &Type) -> Option<String> {
-    let Type::Path(path) = ty else { return None };
-    Some(path.path.segments.last()?.ident.to_string())
-}
-
-/// Returns `T` of `Result<T, String>`.
-fn result_value(ty: &Type) -> Option<Type> {
-    let Type::Path(path) = ty else { return None };
-    let last = path.path.segments.last().filter(|last| last.ident == "Result")?;
-    first_argument(&last.arguments)
-}
-
 /// Returns `T` of `Result<ResponseValue<T>, …>`.
 fn success_type(output: &ReturnType) -> Option<Type> {
     let ReturnType::Type(_, result) = output else { return None };
-    let Type::Path(response) = result_value(result)? else { return None };
-    first_argument(&response.path.segments.last()?.arguments)
+    let Type::Path(response) = argument_of(result, "Result")? else { return None };
+    let last = response.path.segments.last()?.ident.to_string();
+    arguments_of(&response.path, &last).first().map(|value| (*value).clone())
 }

@@ -1,11 +1,10 @@
 //! Recursive types. The generator adds a box, sometimes around the `Option`. This module moves the box into
 //! the option, around the value. Setters then take the value without a box.
 
-use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Field, Item, ItemImpl, Type, parse_quote};
 
-use super::reading::{boxed, first_argument, option_inner, trait_name};
+use super::reading::{arguments_of, boxed, option_inner, text_of};
 
 /// Changes each `Box<Option<T>>` to `Option<Box<T>>`, and converts the value of a variant into its choice.
 pub(super) fn boxes_are_around_values(items: &mut [Item]) {
@@ -26,7 +25,7 @@ impl VisitMut for BoxedOptions {
         if is_repaired {
             // The generator doesn't detect that a boxed option can be omitted from a request.
             for attribute in &mut field.attrs {
-                if attribute.to_token_stream().to_string().replace(' ', "") == "#[serde(default)]" {
+                if text_of(attribute) == "#[serde(default)]" {
                     *attribute =
                         parse_quote!(#[serde(skip_serializing_if = "::std::option::Option::is_none")]);
                 }
@@ -44,13 +43,8 @@ impl VisitMut for BoxedOptions {
 
 /// Changes `From<Box<T>>` to `From<T>`.
 fn from_the_value(block: &mut ItemImpl) {
-    if trait_name(block) != "From" {
-        return;
-    }
     let Some((path, _)) = &block.trait_ else { return };
-    let Some(value) = path.segments.last().and_then(|last| boxed(&first_argument(&last.arguments)?)) else {
-        return;
-    };
+    let Some(value) = arguments_of(path, "From").first().and_then(|value| boxed(value)) else { return };
     let [syn::ImplItem::Fn(from)] = block.items.as_slice() else { return };
     let [syn::Stmt::Expr(syn::Expr::Call(call), None)] = from.block.stmts.as_slice() else { return };
     let (owner, variant) = (&block.self_ty, &call.func);

@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
+use syn::ext::IdentExt;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Fields, Item, ItemStruct, Type, parse_quote};
 
 use super::nullable::Clearable;
-use super::reading::{
-    boxed, docs_of, is_flattened, is_own, list_item, map_value, option_inner, plain_name, serde_says,
-};
+use super::reading::{boxed, doc_text, is_own, list_item, map_value, option_inner, plain_name, serde_says};
 use crate::prepare::naming::field_name;
 use crate::prepare::{Length, Notes};
 
@@ -21,10 +20,7 @@ pub(super) fn emit_type_builders(
     clearable: &Clearable,
     notes: &Notes,
 ) -> Item {
-    let builders = structures.iter().map(|structure| {
-        let name = structure.ident.to_string();
-        emit_builder(structure, types, clearable, notes.lengths.get(&name))
-    });
+    let builders = structures.iter().map(|structure| emit_builder(structure, types, clearable, notes));
     parse_quote! {
         /// Builders of request bodies.
         pub mod builder {
@@ -38,7 +34,7 @@ fn emit_builder(
     structure: &ItemStruct,
     types: &BTreeSet<String>,
     clearable: &Clearable,
-    lengths: Option<&BTreeMap<String, Length>>,
+    notes: &Notes,
 ) -> TokenStream {
     let Fields::Named(fields) = &structure.fields else { return TokenStream::new() };
     let ident = &structure.ident;
@@ -48,17 +44,16 @@ fn emit_builder(
         let Some(name) = &field.ident else { continue };
         let mut ty = field.ty.clone();
         FromParent(types).visit_type_mut(&mut ty);
-        let text = name.to_string().trim_start_matches("r#").to_owned();
-        let may_be_left_out = is_flattened(&field.attrs)
-            || serde_says(&field.attrs, "default")
-            || serde_says(&field.attrs, "skip_serializing_if");
+        let text = name.unraw().to_string();
+        let may_be_left_out =
+            ["flatten", "default", "skip_serializing_if"].iter().any(|key| serde_says(&field.attrs, key));
         initial.push(match may_be_left_out {
             true => quote! { Ok(::std::default::Default::default()) },
             false => quote! { Err(rt::missing(#text)) },
         });
-        let docs = match is_flattened(&field.attrs) {
+        let docs = match serde_says(&field.attrs, "flatten") {
             true => "Sets fields that the document doesn't name.".to_owned(),
-            false => docs_of(&field.attrs),
+            false => Vec::from_iter(field.attrs.iter().filter_map(doc_text)).join("\n"),
         };
         setters.push(setter(name, &text, &ty, &docs));
         held.push(ty);
@@ -66,7 +61,7 @@ fn emit_builder(
     }
     let of_null = clearable.setters(&owner, &names);
     let docs = format!("A builder of [`{owner}`](super::{owner}).");
-    let lengths = length_problems(lengths);
+    let lengths = notes.lengths.get(&owner).map(length_problems);
     quote! {
         #[doc = #docs]
         #[derive(Clone, Debug)]
@@ -113,24 +108,19 @@ fn setter(name: &syn::Ident, text: &str, ty: &Type, docs: &str) -> TokenStream {
         finish = quote! { .map(::std::boxed::Box::new) #finish };
         target = inner;
     }
-    match is_known(&target) {
-        true => quote! {
-            #[doc = #docs]
-            pub fn #name(mut self, value: impl rt::In<#target>) -> Self {
-                self.#name = rt::field::<#target>(#text, value) #finish;
-                self
-            }
-        },
-        false => quote! {
-            #[doc = #docs]
-            pub fn #name(
-                mut self,
-                value: impl ::std::convert::TryInto<#target, Error: ::std::fmt::Display> + ::std::fmt::Debug,
-            ) -> Self {
-                self.#name = rt::other_field::<#target, _>(#text, value) #finish;
-                self
-            }
-        },
+    let (accepted, field) = match is_known(&target) {
+        true => (quote! { rt::In<#target> }, quote! { rt::field::<#target> }),
+        false => (
+            quote! { ::std::convert::TryInto<#target, Error: ::std::fmt::Display> + ::std::fmt::Debug },
+            quote! { rt::other_field::<#target, _> },
+        ),
+    };
+    quote! {
+        #[doc = #docs]
+        pub fn #name(mut self, value: impl #accepted) -> Self {
+            self.#name = #field(#text, value) #finish;
+            self
+        }
     }
 }
 
@@ -142,21 +132,17 @@ fn is_known(ty: &Type) -> bool {
 }
 
 /// The lengths that the document allows for the texts of a body.
-fn length_problems(lengths: Option<&BTreeMap<String, Length>>) -> TokenStream {
-    let compared = lengths.into_iter().flatten().map(|(property, Length { least, most, blank })| {
+fn length_problems(lengths: &BTreeMap<String, Length>) -> TokenStream {
+    let compared = lengths.iter().map(|(property, Length { least, most, blank })| {
         let name = field_name(property);
         let field = format_ident!("{name}");
         let (least, most) = (least.unwrap_or(0), most.unwrap_or(u64::MAX));
         quote! { rt::length_problem(#name, &self.#field, #least, #most, #blank) }
     });
-    let compared: Vec<TokenStream> = compared.collect();
-    match compared.is_empty() {
-        true => TokenStream::new(),
-        false => quote! {
-            fn length_problems(&self) -> ::std::vec::Vec<::std::string::String> {
-                [#(#compared),*].into_iter().flatten().collect()
-            }
-        },
+    quote! {
+        fn length_problems(&self) -> ::std::vec::Vec<::std::string::String> {
+            [#(#compared),*].into_iter().flatten().collect()
+        }
     }
 }
 
@@ -167,8 +153,8 @@ impl VisitMut for FromParent<'_> {
     fn visit_type_path_mut(&mut self, ty: &mut syn::TypePath) {
         visit_mut::visit_type_path_mut(self, ty);
         if ty.path.leading_colon.is_none()
-            && let [only] = ty.path.segments.iter().collect::<Vec<_>>().as_slice()
-            && self.0.contains(&only.ident.to_string())
+            && let Some(only) = ty.path.get_ident()
+            && self.0.contains(&only.to_string())
         {
             let path = &ty.path;
             *ty = parse_quote!(super::#path);

@@ -3,29 +3,34 @@
 use std::collections::BTreeSet;
 
 use quote::{ToTokens, format_ident, quote};
-use syn::{Fields, ImplItem, Item, ItemEnum, ItemMod, ItemStruct, Type, parse_quote};
+use syn::{Field, Fields, File, ImplItem, Item, ItemEnum, ItemStruct, Type, parse_quote};
 
+use super::Context;
 use super::deserialize::unflattened;
 use super::nullable::Clearable;
 use super::open_enum::open_enum;
-use super::reading::{first_argument, is_flattened};
+use super::reading::{describe, list_item, serde_says, text_of};
 use super::recursive::boxes_are_around_values;
 use super::tagged::tagged;
 use super::type_builders::emit_type_builders;
 use super::untagged::{Keys, fitting};
-use super::{Context, Result};
 use crate::prepare::Notes;
 
-pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<ItemMod> {
+/// Adapts the items of the module of the types.
+pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) {
     let requested = &context.requested;
-    let Some((_, items)) = &mut module.content else { return Ok(module) };
     boxes_are_around_values(items);
-    let names = items.iter().filter_map(type_name).collect();
+    let names = items.iter().filter_map(|item| match item {
+        Item::Struct(item) => Some(item.ident.to_string()),
+        Item::Enum(item) => Some(item.ident.to_string()),
+        _ => None,
+    });
+    let names = names.collect();
     let mut built = Vec::new();
     let clearable = Clearable::among(items, context.notes);
     let mut adapted = Vec::new();
     let mut open = BTreeSet::new();
-    let mut keys = Keys::new();
+    let mut keys = Keys::default();
     for item in items.iter_mut() {
         if let Item::Struct(structure) = item {
             on_the_wire(structure, context.notes);
@@ -37,37 +42,37 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
             Item::Struct(structure) => {
                 clearable.widen(structure);
                 let page = adapt_struct(structure);
-                let iterators = if page.is_some() { page_iterators(structure) } else { Vec::new() };
                 let deserialize = unflattened(structure);
                 if requested.contains(&structure.ident.to_string()) {
                     adapted.push(argument(&structure.ident));
                     built.push(structure.clone());
                 }
                 adapted.push(item);
-                adapted.extend(page);
-                adapted.extend(iterators);
+                adapted.extend(page.into_iter().flatten());
                 adapted.extend(deserialize);
                 continue;
             }
             Item::Enum(enumeration) => {
-                if requested.contains(&enumeration.ident.to_string()) {
+                let name = enumeration.ident.to_string();
+                if requested.contains(&name) {
                     adapted.push(argument(&enumeration.ident));
                 }
-                if let Some(more) = open_enum(enumeration, context.schemars) {
-                    open.insert(enumeration.ident.to_string());
-                    adapted.push(item);
-                    adapted.extend(more);
-                    continue;
-                }
-                add_derives(&mut enumeration.attrs);
-                enumeration.attrs.push(parse_quote!(#[non_exhaustive]));
-                let union = context.notes.unions.get(&enumeration.ident.to_string());
-                let deserialize = union.and_then(|union| tagged(enumeration, union));
-                let deserialize = deserialize.or_else(|| fitting(enumeration, &keys));
-                let from_text = from_text(enumeration);
+                let more = match open_enum(enumeration, context.schemars) {
+                    Some(more) => {
+                        open.insert(name);
+                        more
+                    }
+                    None => {
+                        add_derives(&mut enumeration.attrs);
+                        enumeration.attrs.push(parse_quote!(#[non_exhaustive]));
+                        let union = context.notes.unions.get(&name);
+                        let deserialize = union.and_then(|union| tagged(enumeration, union));
+                        let deserialize = deserialize.or_else(|| fitting(enumeration, &keys));
+                        from_text(enumeration).into_iter().chain(deserialize).collect()
+                    }
+                };
                 adapted.push(item);
-                adapted.extend(from_text);
-                adapted.extend(deserialize);
+                adapted.extend(more);
                 continue;
             }
             Item::Impl(block) => {
@@ -75,20 +80,14 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
                 if open.contains(&owner) {
                     continue; // `open_enum` replaced them
                 }
-                // A type that only responses use needs no builder.
-                let builds = block.trait_.is_none()
-                    && matches!(block.items.as_slice(), [ImplItem::Fn(only)] if only.sig.ident == "builder");
-                if builds {
+                if let (None, [ImplItem::Fn(only)]) = (&block.trait_, block.items.as_mut_slice())
+                    && only.sig.ident == "builder"
+                {
+                    // A type that only responses use needs no builder.
                     if !requested.contains(&owner) {
                         continue;
                     }
-                    for item in &mut block.items {
-                        if let ImplItem::Fn(method) = item {
-                            method
-                                .attrs
-                                .push(parse_quote!(#[doc = "Returns a builder without any field set."]));
-                        }
-                    }
+                    only.attrs.push(parse_quote!(#[doc = "Returns a builder without any field set."]));
                 }
             }
             Item::Mod(inner) if inner.ident == "builder" || inner.ident == "defaults" => continue,
@@ -102,7 +101,6 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
     adapted.insert(0, parse_quote! { use super::rt; });
     adapted.push(emit_type_builders(&built, &names, &clearable, context.notes));
     *items = adapted;
-    Ok(module)
 }
 
 /// Lets setters accept what converts into a type.
@@ -127,8 +125,8 @@ fn on_the_wire(structure: &mut ItemStruct, notes: &Notes) {
     }
 }
 
-/// Adds equality and `non_exhaustive`, and returns the `Page` implementation if the type is a page.
-fn adapt_struct(structure: &mut ItemStruct) -> Option<Item> {
+/// Adds equality and `non_exhaustive`, and returns the implementations of a page if the type is one.
+fn adapt_struct(structure: &mut ItemStruct) -> Option<Vec<Item>> {
     add_derives(&mut structure.attrs);
     let Fields::Named(fields) = &mut structure.fields else { return None };
     structure.attrs.push(parse_quote!(#[non_exhaustive]));
@@ -136,44 +134,37 @@ fn adapt_struct(structure: &mut ItemStruct) -> Option<Item> {
         let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
         for attribute in &mut field.attrs {
             // The crate's own types define their own default.
-            if attribute.path().is_ident("serde")
-                && attribute.to_token_stream().to_string().contains("\"defaults::")
-            {
+            if attribute.path().is_ident("serde") && text_of(attribute).contains("\"defaults::") {
                 *attribute = parse_quote!(#[serde(default)]);
             }
         }
-        if !field.attrs.iter().any(|attribute| attribute.path().is_ident("doc")) {
-            let text = if is_flattened(&field.attrs) {
-                "Fields that the document doesn't name, unchanged.".to_owned()
-            } else {
-                format!("`{name}`. The document has no description.")
-            };
-            field.attrs.push(parse_quote!(#[doc = #text]));
-        }
+        let is_extra = serde_says(&field.attrs, "flatten");
+        describe(&mut field.attrs, || match is_extra {
+            true => "Fields that the document doesn't name, unchanged.".to_owned(),
+            false => format!("`{name}`. The document has no description."),
+        });
     }
-    page_impl(structure)
+    page_item(structure).map(|item| page_impls(structure, &item))
 }
 
-/// Returns `impl Page` for a type with a list named `results`, which every page of such a server has.
-pub(super) fn page_impl(structure: &ItemStruct) -> Option<Item> {
-    let field = |name: &str| {
-        structure.fields.iter().find(|field| field.ident.as_ref().is_some_and(|ident| ident == name))
-    };
-    let results = &field("results")?.ty;
-    let Type::Path(path) = results else { return None };
-    let item = path
-        .path
-        .segments
-        .last()
-        .filter(|segment| segment.ident == "Vec")
-        .and_then(|s| first_argument(&s.arguments))?;
+/// Returns the type of a page's items. Every page of such a server has a list named `results`.
+pub(super) fn page_item(structure: &ItemStruct) -> Option<Type> {
+    list_item(&field(structure, "results")?.ty)
+}
+
+fn field<'s>(structure: &'s ItemStruct, name: &str) -> Option<&'s Field> {
+    structure.fields.iter().find(|field| field.ident.as_ref().is_some_and(|ident| ident == name))
+}
+
+/// Returns `impl Page` for a page, and its iterators over the items, by value and by reference.
+fn page_impls(structure: &ItemStruct, item: &Type) -> Vec<Item> {
     let ident = &structure.ident;
-    let count = match field("count").map(|count| count.ty.to_token_stream().to_string().replace(' ', "")) {
+    let count = match field(structure, "count").map(|count| text_of(&count.ty)) {
         Some(ty) if ty.ends_with("Option<i64>") => quote! { self.count },
         Some(ty) if ty == "i64" => quote! { Some(self.count) },
         _ => quote! { None },
     };
-    let link = |name: &str| match field(name).map(|link| link.ty.to_token_stream().to_string()) {
+    let link = |name: &str| match field(structure, name).map(|link| text_of(&link.ty)) {
         Some(ty) if ty.contains("Option") && (ty.contains("String") || ty.contains("FileUrl")) => {
             let ident = format_ident!("{name}");
             quote! { self.#ident.as_deref() }
@@ -181,7 +172,7 @@ pub(super) fn page_impl(structure: &ItemStruct) -> Option<Item> {
         _ => quote! { None },
     };
     let (next, previous) = (link("next"), link("previous"));
-    Some(parse_quote! {
+    let impls: File = parse_quote! {
         impl crate::Page for #ident {
             type Item = #item;
             fn results(&self) -> &[#item] { &self.results }
@@ -190,80 +181,49 @@ pub(super) fn page_impl(structure: &ItemStruct) -> Option<Item> {
             fn next(&self) -> ::std::option::Option<&str> { #next }
             fn previous(&self) -> ::std::option::Option<&str> { #previous }
         }
-    })
-}
-
-/// Pages iterate over their items, by value and by reference.
-fn page_iterators(structure: &ItemStruct) -> Vec<Item> {
-    let ident = &structure.ident;
-    vec![
-        parse_quote! {
-            impl ::std::iter::IntoIterator for #ident {
-                type Item = <Self as crate::Page>::Item;
-                type IntoIter = ::std::vec::IntoIter<Self::Item>;
-                fn into_iter(self) -> Self::IntoIter { self.results.into_iter() }
-            }
-        },
-        parse_quote! {
-            impl<'a> ::std::iter::IntoIterator for &'a #ident {
-                type Item = &'a <#ident as crate::Page>::Item;
-                type IntoIter = ::std::slice::Iter<'a, <#ident as crate::Page>::Item>;
-                fn into_iter(self) -> Self::IntoIter { self.results.iter() }
-            }
-        },
-    ]
+        impl ::std::iter::IntoIterator for #ident {
+            type Item = <Self as crate::Page>::Item;
+            type IntoIter = ::std::vec::IntoIter<Self::Item>;
+            fn into_iter(self) -> Self::IntoIter { self.results.into_iter() }
+        }
+        impl<'a> ::std::iter::IntoIterator for &'a #ident {
+            type Item = &'a <#ident as crate::Page>::Item;
+            type IntoIter = ::std::slice::Iter<'a, <#ident as crate::Page>::Item>;
+            fn into_iter(self) -> Self::IntoIter { self.results.iter() }
+        }
+    };
+    impls.items
 }
 
 /// Returns `From<&str>` for an enumeration that may be a text. The generator implements it only for
 /// numbers.
 fn from_text(enumeration: &mut ItemEnum) -> Vec<Item> {
     for variant in &mut enumeration.variants {
-        if !variant.attrs.iter().any(|attribute| attribute.path().is_ident("doc")) {
-            let text = format!("As `{}`.", variant.ident);
-            variant.attrs.push(parse_quote!(#[doc = #text]));
-        }
+        describe(&mut variant.attrs, || format!("As `{}`.", variant.ident));
     }
-    let text = enumeration.variants.iter().find(|variant| {
-        matches!(&variant.fields, Fields::Unnamed(fields) if fields.unnamed.len() == 1
-            && fields.unnamed[0].ty.to_token_stream().to_string().replace(' ', "") == "::std::string::String")
-    });
+    let text =
+        enumeration.variants.iter().find(|variant| text_of(&variant.fields) == "(::std::string::String)");
     let Some(text) = text.map(|variant| &variant.ident) else { return vec![] };
     let ident = &enumeration.ident;
-    vec![
-        parse_quote! {
-            impl ::std::convert::From<&str> for #ident {
-                fn from(value: &str) -> Self { Self::#text(value.to_owned()) }
-            }
-        },
-        parse_quote! {
-            impl ::std::convert::From<::std::string::String> for #ident {
-                fn from(value: ::std::string::String) -> Self { Self::#text(value) }
-            }
-        },
-        parse_quote! {
-            impl ::std::convert::From<&#ident> for #ident {
-                fn from(value: &#ident) -> Self { value.clone() }
-            }
-        },
-    ]
+    let impls: File = parse_quote! {
+        impl ::std::convert::From<&str> for #ident {
+            fn from(value: &str) -> Self { Self::#text(value.to_owned()) }
+        }
+        impl ::std::convert::From<::std::string::String> for #ident {
+            fn from(value: ::std::string::String) -> Self { Self::#text(value) }
+        }
+        impl ::std::convert::From<&#ident> for #ident {
+            fn from(value: &#ident) -> Self { value.clone() }
+        }
+    };
+    impls.items
 }
 
 fn add_derives(attributes: &mut Vec<syn::Attribute>) {
-    let derived: String = attributes
-        .iter()
-        .filter(|a| a.path().is_ident("derive"))
-        .map(|a| a.to_token_stream().to_string())
-        .collect();
-    if !derived.contains("PartialEq") {
+    let is_derived = |attribute: &syn::Attribute| {
+        attribute.path().is_ident("derive") && text_of(attribute).contains("PartialEq")
+    };
+    if !attributes.iter().any(is_derived) {
         attributes.push(parse_quote!(#[derive(PartialEq)]));
-    }
-}
-
-/// Returns the name of a type.
-fn type_name(item: &Item) -> Option<String> {
-    match item {
-        Item::Struct(item) => Some(item.ident.to_string()),
-        Item::Enum(item) => Some(item.ident.to_string()),
-        _ => None,
     }
 }

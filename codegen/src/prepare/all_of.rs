@@ -7,10 +7,9 @@ use serde_json::{Map, Value};
 use super::components::hoist;
 use super::discriminators::component_of;
 use super::extensions::Extensions;
+use super::keywords::Keywords;
 use super::merge_all_of::AllOfMerger;
-use super::walk::{
-    for_operation_schemas, for_operations, for_schemas, place_of, reference, resolved, schemas_mut,
-};
+use super::walk::{each_schema, for_roots, reference, resolved, schemas_mut};
 use super::{OWN_TYPES, Report};
 
 /// Removes choices that only state which properties are required. No Rust type expresses this, and the
@@ -26,13 +25,11 @@ pub fn drop_required_only_choices(document: &mut Value, report: &mut Report) {
                 && choice.get("type").is_none_or(|kind| kind == "object")
         })
     };
-    for_schemas(document, &mut |place, schema| {
-        let Some(object) = schema.as_object_mut().filter(|object| object.contains_key("properties")) else {
-            return;
-        };
+    each_schema(document, |place, object| {
         for key in ["oneOf", "anyOf", "allOf"] {
-            let choices = object.get(key).and_then(Value::as_array);
-            if choices.is_some_and(|choices| !choices.is_empty() && choices.iter().all(only_required)) {
+            let choices = object.list(key);
+            let says_nothing = !choices.is_empty() && choices.iter().all(only_required);
+            if says_nothing && object.contains_key("properties") {
                 object.remove(key);
                 report.add("drop_required_only_choices", place, format!("left out `{key}`"));
             }
@@ -57,17 +54,14 @@ pub fn merge_shapeless_parts(document: &mut Value, report: &mut Report) {
         "anyOf",
         "additionalProperties",
     ];
-    let has_shape = |part: &Map<String, Value>| SHAPE.iter().any(|key| part.contains_key(*key));
-    for_schemas(document, &mut |place, schema| {
-        let Some(object) = schema.as_object_mut() else { return };
+    let has_shape = |part: &Map<String, Value>| part.has_any(&SHAPE);
+    each_schema(document, |place, object| {
         let Some(Value::Array(parts)) = object.remove("allOf") else { return };
         let mut kept = Vec::new();
         for part in parts {
             match part.as_object().filter(|part| !has_shape(part)) {
                 Some(words) => {
-                    for (key, value) in words {
-                        object.entry(key.clone()).or_insert_with(|| value.clone());
-                    }
+                    object.fill(words);
                     report.add("merge_shapeless_parts", place, "a part");
                 }
                 None => kept.push(part),
@@ -76,14 +70,10 @@ pub fn merge_shapeless_parts(document: &mut Value, report: &mut Report) {
         match kept.as_slice() {
             [] => {}
             [Value::Object(only)] if !only.contains_key("$ref") && !has_shape(object) => {
-                for (key, value) in only {
-                    object.entry(key.clone()).or_insert_with(|| value.clone());
-                }
+                object.fill(only);
                 report.add("merge_shapeless_parts", place, "the only part");
             }
-            _ => {
-                object.insert("allOf".to_owned(), Value::Array(kept));
-            }
+            _ => object.put("allOf", kept),
         }
     });
 }
@@ -98,21 +88,17 @@ pub fn tagged_base_to_one_of(document: &mut Value, report: &mut Report) {
     let Some(known) = whole.pointer("/components/schemas").and_then(Value::as_object) else { return };
     let extensions = Extensions::new(known);
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
-        let Some(mapping) = schema.pointer("/discriminator/mapping").and_then(Value::as_object) else {
-            continue;
-        };
+        let mapping = schema.object("discriminator").and_then(|tag| tag.object("mapping"));
+        let Some(mapping) = mapping else { continue };
         let meant: BTreeSet<&str> = mapping.values().filter_map(component_of).collect();
         let is_leaf = |component: &&str| known[*component].get("discriminator").is_none();
         // One component more than the mapping has is enough to tell that it isn't complete.
         let composed: BTreeSet<&str> = extensions.of(name).take(meant.len() + 1).collect();
         let is_complete = composed == meant;
-        let is_object = ["oneOf", "anyOf", "$ref", "enum"].iter().all(|key| schema.get(*key).is_none());
+        let is_object = !schema.has_any(&["oneOf", "anyOf", "$ref", "enum"]);
         if is_object && is_complete && !composed.is_empty() && composed.iter().all(is_leaf) {
-            report.add(
-                "tagged_base_to_one_of",
-                name,
-                format!("{} components are composed of it", composed.len()),
-            );
+            let what = format!("{} components are composed of it", composed.len());
+            report.add("tagged_base_to_one_of", name, what);
             schema["oneOf"] = composed.into_iter().map(reference).collect();
         }
     }
@@ -126,9 +112,9 @@ pub fn hoist_compositions_with_choices(document: &mut Value, report: &mut Report
     let whole = document.clone();
     let is_choice = |schema: &Value| resolved(&whole, schema).get("oneOf").is_some();
     hoist(document, report, "hoist_compositions_with_choices", &|schema| {
-        let parts = schema.get("allOf").and_then(Value::as_array);
-        parts.is_some_and(|parts| parts.len() > 1 && parts.iter().any(is_choice))
-            || (schema.get("oneOf").is_some() && (parts.is_some() || schema.get("properties").is_some()))
+        let parts = schema.list("allOf");
+        (parts.len() > 1 && parts.iter().any(is_choice))
+            || (schema.has_any(&["oneOf"]) && schema.has_any(&["allOf", "properties"]))
     });
 }
 
@@ -144,27 +130,11 @@ pub fn hoist_compositions_with_choices(document: &mut Value, report: &mut Report
 /// Each merged component has the fields of all that it extends, so a chain of them becomes larger with the
 /// square of its length. A document in which too many extend one another is refused.
 pub fn merge_all_of(document: &mut Value, report: &mut Report) -> Result<(), String> {
-    let whole = document
-        .get("components")
-        .and_then(|components| components.get("schemas"))
-        .cloned()
-        .unwrap_or_default();
-    let Some(known) = whole.as_object() else { return Ok(()) };
-    let mut merger = AllOfMerger::new(known, report);
-    for (name, schema) in
-        schemas_mut(document).into_iter().flatten().filter(|(name, _)| !OWN_TYPES.contains(&name.as_str()))
-    {
-        merger.merge_component(name, schema)?;
-    }
-    for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
-        let mut outcome = Ok(());
-        for_operation_schemas(&place, operation, &mut |place, schema| {
-            if outcome.is_ok() {
-                outcome = merger.merge(place, schema);
-            }
-        });
-        outcome
+    let known = schemas_mut(document).cloned().unwrap_or_default();
+    let mut merger = AllOfMerger::new(&known, report);
+    for_roots(document, &mut |place, is_component, schema| match OWN_TYPES.contains(&place) {
+        true => Ok(()),
+        false => merger.merge(place, is_component, schema),
     })?;
     let made = merger.made;
     if let Some(schemas) = schemas_mut(document) {

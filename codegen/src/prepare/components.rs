@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::keywords::Keywords;
 use super::naming::{Names, field_name, type_name};
 use super::walk::{
-    each_operation, entry, for_schemas, in_content, operations, reach, reference, references, referred,
-    rename_references, schemas, schemas_mut,
+    each_operation, each_schema, in_content, operations, reach, reference, references, referred,
+    rename_references, responses, schemas, schemas_mut,
 };
 use super::{OWN_TYPES, Renamed, Report};
 
@@ -19,16 +20,13 @@ const RESERVED: [&str; 6] = ["Ok", "Err", "Some", "None", "Self_", "Default"];
 /// `Timestamp: {type: object, …}` -> `TimestampSchema: {type: object, …}`
 pub fn rename_own_type_clashes(document: &mut Value, report: &mut Report) {
     let meant = |name: &str, schema: &Value| {
-        let kind = schema.get("type").and_then(Value::as_str);
+        let kind = schema.text("type");
         match name {
             "Timestamp" | "FileUrl" => kind == Some("string") && schema.get("enum").is_none(),
             "StringList" => kind == Some("array"),
-            "Expandable" => schema.get("oneOf").is_some() || schema.get("anyOf").is_some(),
+            "Expandable" => schema.has_any(&["oneOf", "anyOf"]),
             _ => {
-                kind.is_none()
-                    && ["$ref", "allOf", "oneOf", "anyOf", "enum", "properties"]
-                        .iter()
-                        .all(|key| schema.get(*key).is_none())
+                kind.is_none() && !schema.has_any(&["$ref", "allOf", "oneOf", "anyOf", "enum", "properties"])
             }
         }
     };
@@ -48,7 +46,7 @@ pub fn rename_own_type_clashes(document: &mut Value, report: &mut Report) {
 ///
 /// `components: {}` -> `components: {Json: {}, Timestamp: {type: string}, …}`
 pub fn add_own_schemas(document: &mut Value, report: &mut Report) {
-    let Some(schemas) = entry(document, &["components", "schemas"]) else { return };
+    let Some(schemas) = schemas_mut(document) else { return };
     let own = [
         ("Json", json!({})),
         ("Timestamp", json!({"type": "string"})),
@@ -69,9 +67,7 @@ pub fn add_own_schemas(document: &mut Value, report: &mut Report) {
 ///
 /// `components: {Used: …, Unused: …}` -> `components: {Used: …}`
 pub fn drop_unused_schemas(document: &mut Value, report: &mut Report) {
-    let roots: Vec<String> =
-        operations(document).flat_map(|(_, _, operation)| references(operation)).collect();
-    let used = reach(document, roots);
+    let used = reach(document, operations(document).flat_map(|(_, _, operation)| references(operation)));
     let Some(schemas) = schemas_mut(document) else { return };
     schemas.retain(|name, _| {
         let kept = used.contains(name) || OWN_TYPES.contains(&name.as_str());
@@ -117,21 +113,18 @@ fn rename(
         }
     }
     // Discriminator mappings contain names of components, too.
-    fn mappings(value: &mut Value, names: &BTreeMap<String, String>) {
-        if let Some(mapping) = value.pointer_mut("/discriminator/mapping").and_then(Value::as_object_mut) {
-            for target in mapping.values_mut() {
-                let text = target.as_str().unwrap_or_default();
-                let (head, name) = text.rsplit_once('/').map_or(("", text), |(head, name)| (head, name));
-                if let Some(new) = names.get(name) {
-                    *target = json!(if head.is_empty() { new.clone() } else { format!("{head}/{new}") });
-                }
+    each_schema(document, |_, schema| {
+        let mapping = schema.object_mut("discriminator").and_then(|tag| tag.object_mut("mapping"));
+        for target in mapping.into_iter().flat_map(Map::values_mut) {
+            let text = target.as_str().unwrap_or_default();
+            let name = text.rsplit('/').next().unwrap_or_default();
+            if let Some(new) = names.get(name) {
+                *target = json!(format!("{}{new}", &text[..text.len() - name.len()]));
             }
         }
-    }
-    for_schemas(document, &mut |_, schema| mappings(schema, names));
+    });
     rename_references(document, &|name| names.get(name).cloned());
-    let unions = std::mem::take(&mut report.notes.unions);
-    for (name, mut union) in unions {
+    for (name, mut union) in std::mem::take(&mut report.notes.unions) {
         for (_, target) in &mut union.choices {
             if let Some(new) = names.get(target.as_str()) {
                 *target = new.clone();
@@ -170,14 +163,12 @@ pub(super) fn hoist(
         }
     }
     each_operation(document, |_, operation| {
-        let id = type_name(operation.get("operationId").and_then(Value::as_str).unwrap_or_default());
+        let id = type_name(operation.text("operationId").unwrap_or_default());
         if let Some(body) = operation.get_mut("requestBody") {
-            in_content(&format!("{id}Body"), body, &mut |name, schema| hoisting.take(name, schema));
+            in_content(body, &mut |schema| hoisting.take(&format!("{id}Body"), schema));
         }
-        for (_, response) in
-            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
-        {
-            in_content(&format!("{id}Response"), response, &mut |name, schema| hoisting.take(name, schema));
+        for response in responses(operation) {
+            in_content(response, &mut |schema| hoisting.take(&format!("{id}Response"), schema));
         }
     });
     for name in hoisting.found.keys() {
@@ -198,9 +189,7 @@ struct Hoisting<'w> {
 impl Hoisting<'_> {
     /// Searches the component `name` for inline types.
     fn within(&mut self, name: &str, schema: &mut Value) {
-        for (property, child) in
-            schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
-        {
+        for (property, child) in schema.object_mut("properties").into_iter().flatten() {
             self.take(&format!("{name}{}", type_name(property)), child);
         }
         for (key, suffix) in [("items", "Item"), ("additionalProperties", "Value")] {
@@ -208,12 +197,10 @@ impl Hoisting<'_> {
                 self.take(&format!("{name}{suffix}"), child);
             }
         }
-        for (index, choice) in
-            schema.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten().enumerate()
-        {
+        for (index, choice) in schema.list_mut("oneOf").into_iter().flatten().enumerate() {
             self.take(&format!("{name}Variant{index}"), choice);
         }
-        for part in schema.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten() {
+        for part in schema.list_mut("allOf").into_iter().flatten() {
             self.within(name, part);
         }
     }
@@ -228,14 +215,10 @@ impl Hoisting<'_> {
         let mut body = schema.take();
         self.within(&name, &mut body);
         let mut place = json!({"allOf": [reference(&name)]});
-        for key in ["nullable", "readOnly", "writeOnly", "default"] {
-            if let Some(value) = body.as_object_mut().and_then(|body| body.remove(key)) {
-                place[key] = value;
-            }
-        }
-        if let Some(description) = body.get("description") {
-            place["description"] = description.clone();
-        }
+        let of_the_place = ["nullable", "readOnly", "writeOnly", "default"];
+        place.copy(&body, &of_the_place);
+        body.drop_keywords(&of_the_place);
+        place.copy(&body, &["description"]);
         *schema = place;
         self.found.insert(name, body);
     }
@@ -244,10 +227,10 @@ impl Hoisting<'_> {
 /// Returns whether the generator makes a separate type for a schema.
 pub(super) fn needs_a_name(schema: &Value) -> bool {
     let has = |key: &str| schema.get(key).is_some_and(|value| value != &json!({}) && value != &json!([]));
-    let composed = match schema.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
-        None | Some([]) => false,
-        Some([only]) => referred(only).is_none(),
-        Some(_) => true,
+    let composed = match schema.list("allOf") {
+        [] => false,
+        [only] => referred(only).is_none(),
+        _ => true,
     };
     has("properties") || has("enum") || has("oneOf") || composed
 }
@@ -258,7 +241,7 @@ pub(super) fn needs_a_name(schema: &Value) -> bool {
 /// `properties: {is_global: A, isGlobal: B}` -> `properties: {is_global: A, is_global_field: B}`
 pub fn make_property_names_unique(document: &mut Value, report: &mut Report) {
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
-        let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { continue };
+        let Some(properties) = schema.object_mut("properties") else { continue };
         // A property keeps its name if its field has the same name. `extra` holds the unknown fields.
         let kept = properties.keys().filter(|name| field_name(name) == **name).cloned();
         let mut taken: Names = kept.chain(["extra".to_owned()]).collect();
@@ -277,14 +260,10 @@ pub fn make_property_names_unique(document: &mut Value, report: &mut Report) {
             }
             let what = format!("the field `{new}`; `{property}` on the wire");
             report.add("make_property_names_unique", format!("{name}.{property}"), what);
-            report
-                .notes
-                .properties
-                .entry(name.clone())
-                .or_default()
-                .push(Renamed { from: new.clone(), wire: property.clone() });
+            let renamed = Renamed { from: new.clone(), wire: property.clone() };
+            report.notes.properties.entry(name.clone()).or_default().push(renamed);
         }
-        for required in schema.get_mut("required").and_then(Value::as_array_mut).into_iter().flatten() {
+        for required in schema.list_mut("required").into_iter().flatten() {
             if let Some(new) = required.as_str().and_then(|required| here.get(required)) {
                 *required = json!(new);
             }

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::components::hoist;
 use super::enums::ENUMERATED;
+use super::keywords::Keywords;
 use super::naming::{Names, type_name};
-use super::walk::{entry, for_schemas, only_refers, reference, resolved, schemas, schemas_mut};
+use super::walk::{each_schema, only_refers, reference, required, resolved, schemas, schemas_mut};
 use super::{Report, SCHEMAS, Union};
 
 /// Adds the missing entries of a discriminator's mapping: the enumerated tag values of a component, or its
@@ -16,47 +17,33 @@ use super::{Report, SCHEMAS, Union};
 /// `discriminator: {propertyName: kind}` -> `{propertyName: kind, mapping: {cat: Cat, dog: Dog}}`
 pub fn complete_discriminator_mappings(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
-    for_schemas(document, &mut |place, schema| {
-        let Some(property) =
-            schema.pointer("/discriminator/propertyName").and_then(Value::as_str).map(str::to_owned)
-        else {
-            return;
-        };
-        let choices = ["oneOf", "anyOf"]
-            .into_iter()
-            .find_map(|key| schema.get(key)?.as_array())
-            .cloned()
-            .unwrap_or_default();
-        let mut unmapped = Vec::new();
-        let mapping =
-            schema.pointer("/discriminator/mapping").and_then(Value::as_object).cloned().unwrap_or_default();
+    each_schema(document, |place, schema| {
+        let Some(discriminator) = schema.object("discriminator") else { return };
+        let Some(property) = discriminator.text("propertyName") else { return };
+        let choices =
+            ["oneOf", "anyOf"].map(|key| schema.list(key)).into_iter().find(|list| !list.is_empty());
+        let mapping = discriminator.object("mapping").cloned().unwrap_or_default();
         let mapped: BTreeSet<&str> = mapping.values().filter_map(component_of).collect();
-        for choice in &choices {
+        let mut unmapped = Vec::new();
+        for choice in choices.into_iter().flatten() {
             // An inner choice with the same tag has its own mapping.
-            let inner =
-                resolved(&whole, choice).pointer("/discriminator/propertyName").and_then(Value::as_str);
-            if inner == Some(&property) {
+            let inner = resolved(&whole, choice).pointer("/discriminator/propertyName");
+            let name = only_refers(choice).filter(|name| !mapped.contains(name));
+            let Some(name) = name.filter(|_| inner.and_then(Value::as_str) != Some(property)) else {
                 continue;
-            }
-            let Some(name) = only_refers(choice).filter(|name| !mapped.contains(name)) else { continue };
-            let values = tag_values(&whole, choice, &property).unwrap_or_else(|| vec![name.to_owned()]);
-            unmapped.extend(
-                values
-                    .into_iter()
-                    .filter(|value| !mapping.contains_key(value))
-                    .map(|value| (value, name.to_owned())),
-            );
+            };
+            let mut values = tag_values(&whole, choice, property).unwrap_or_else(|| vec![name.to_owned()]);
+            values.retain(|value| !mapping.contains_key(value));
+            unmapped.extend(values.into_iter().map(|value| (value, name.to_owned())));
         }
+        let property = property.to_owned();
         if unmapped.is_empty() {
             return;
         }
-        let Some(mapping) = entry(schema, &["discriminator", "mapping"]) else { return };
+        let Some(mapping) = schema["discriminator"].object_or_new("mapping") else { return };
         for (value, name) in unmapped {
-            report.add(
-                "complete_discriminator_mappings",
-                place,
-                format!("{property:?} {value:?} means `{name}`"),
-            );
+            let what = format!("{property:?} {value:?} means `{name}`");
+            report.add("complete_discriminator_mappings", place, what);
             mapping.insert(value, json!(format!("{SCHEMAS}{name}")));
         }
     });
@@ -68,20 +55,13 @@ pub fn complete_discriminator_mappings(document: &mut Value, report: &mut Report
 /// `shape: {oneOf: [Circle, Square]}` -> `shape: {allOf: [ThingShape]}`, with a component `ThingShape`
 pub fn hoist_unions(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
-    let is_union = |schema: &Value| {
-        let choices = schema.get("oneOf").and_then(Value::as_array);
-        choices.is_some_and(|choices| {
-            choices.len() > 1 && choices.iter().all(|choice| has_properties(&whole, choice))
-        })
+    let has_properties = |choice: &Value| {
+        resolved(&whole, choice).object("properties").is_some_and(|properties| !properties.is_empty())
     };
-    hoist(document, report, "hoist_unions", &is_union);
-}
-
-fn has_properties(document: &Value, schema: &Value) -> bool {
-    resolved(document, schema)
-        .get("properties")
-        .and_then(Value::as_object)
-        .is_some_and(|properties| !properties.is_empty())
+    hoist(document, report, "hoist_unions", &|schema| {
+        let choices = schema.list("oneOf");
+        choices.len() > 1 && choices.iter().all(has_properties)
+    });
 }
 
 /// Notes the tag property of a `oneOf`, and removes the discriminator. The generator ignores it, and
@@ -95,14 +75,16 @@ pub fn record_discriminators(document: &mut Value, report: &mut Report) {
     let mut named: Vec<(String, usize, String)> = Vec::new();
     let mut taken: Names = schemas(document).map(|(name, _)| name.clone()).collect();
     for (name, schema) in schemas(document) {
-        let Some(choices) = schema.get("oneOf").and_then(Value::as_array) else { continue };
-        let stated = schema.pointer("/discriminator/propertyName").and_then(Value::as_str).map(str::to_owned);
-        let Some(property) = stated.clone().or_else(|| tag_that_is_meant(document, choices)) else {
+        let choices = schema.list("oneOf");
+        if choices.is_empty() {
             continue;
-        };
-        let mapping = schema.pointer("/discriminator/mapping").and_then(Value::as_object);
+        }
+        let discriminator = schema.object("discriminator");
+        let stated = discriminator.and_then(|discriminator| discriminator.text("propertyName"));
+        let meant = || tag_that_is_meant(document, choices);
+        let Some(property) = stated.map(str::to_owned).or_else(meant) else { continue };
         let mut mapped: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for (value, target) in mapping.into_iter().flatten() {
+        for (value, target) in discriminator.and_then(|all| all.object("mapping")).into_iter().flatten() {
             if let Some(component) = component_of(target) {
                 mapped.entry(component).or_default().push(value.clone());
             }
@@ -112,8 +94,7 @@ pub fn record_discriminators(document: &mut Value, report: &mut Report) {
         let mut inline = Vec::new();
         for (index, choice) in choices.iter().enumerate() {
             let component = only_refers(choice);
-            let mut values =
-                component.and_then(|component| mapped.get(component).cloned()).unwrap_or_default();
+            let mut values = component.and_then(|name| mapped.get(name).cloned()).unwrap_or_default();
             // Without a mapping, the tag value is the component's name. An enumeration of the tag is more
             // reliable.
             if values.is_empty() {
@@ -144,55 +125,36 @@ pub fn record_discriminators(document: &mut Value, report: &mut Report) {
             tags.entry(component.clone()).or_default().insert(property.clone());
         }
         let how = if stated.is_some() { "" } else { ", of which each has values of its own" };
-        report.add(
-            "record_discriminators",
-            name,
-            format!("by `{property}`{how}: {} choices", union.choices.len()),
-        );
+        let what = format!("by `{property}`{how}: {} choices", union.choices.len());
+        report.add("record_discriminators", name, what);
         unions.insert(name.clone(), union);
         named.append(&mut inline);
     }
     let whole = document.clone();
     if let Some(schemas) = schemas_mut(document) {
         for (union, index, own) in named {
-            let choice = schemas.get_mut(&union).and_then(|schema| schema.get_mut("oneOf")?.get_mut(index));
-            if let Some(choice) = choice {
-                let body = std::mem::replace(choice, reference(&own));
-                schemas.insert(own, body);
-            }
+            let body = std::mem::replace(&mut schemas[&union]["oneOf"][index], reference(&own));
+            schemas.insert(own, body);
         }
         for name in unions.keys() {
-            if let Some(schema) = schemas.get_mut(name).and_then(Value::as_object_mut) {
-                schema.remove("discriminator");
-            }
+            schemas.object_mut(name).and_then(|schema| schema.remove("discriminator"));
         }
         for (component, properties) in tags {
             for property in properties {
-                let tag = schemas
-                    .get_mut(&component)
-                    .and_then(|schema| schema.get_mut("properties")?.get_mut(&property));
-                let Some(tag) = tag else { continue };
+                let properties =
+                    schemas.get_mut(&component).and_then(|schema| schema.object_mut("properties"));
+                let Some(tag) = properties.and_then(|all| all.get_mut(&property)) else { continue };
                 // The generator treats an enumeration with one value as a tag, and rejects all other
                 // values.
-                if resolved(&whole, tag)
-                    .get("enum")
-                    .and_then(Value::as_array)
-                    .is_some_and(|values| values.len() == 1)
-                {
+                if resolved(&whole, tag).list("enum").len() == 1 {
                     let description = tag.get("description").cloned();
                     *tag = json!({"type": "string"});
-                    if let Some(description) = description {
-                        tag["description"] = description;
-                    }
+                    description.into_iter().for_each(|description| tag.put("description", description));
                 }
             }
         }
     }
-    for_schemas(document, &mut |_, schema| {
-        if let Some(schema) = schema.as_object_mut() {
-            schema.remove(ENUMERATED);
-        }
-    });
+    each_schema(document, |_, schema| drop(schema.remove(ENUMERATED)));
     report.notes.unions = unions;
 }
 
@@ -227,28 +189,25 @@ fn enumerated<'d>(
     if seen.len() == MOST_PARTS || !seen.insert(schema) {
         return None;
     }
-    let own = schema.get("properties").and_then(|properties| properties.get(property)).and_then(|own| {
-        let own = resolved(document, own);
+    let own = schema.object("properties").and_then(|properties| {
+        let own = resolved(document, properties.get(property)?);
         own.get("enum").or_else(|| own.get(ENUMERATED))?.as_array()
     });
-    let parts = schema.get("allOf").and_then(Value::as_array).into_iter().flatten().rev();
-    own.or_else(|| parts.filter_map(|part| enumerated(document, part, property, seen)).next())
+    own.or_else(|| {
+        schema.list("allOf").iter().rev().find_map(|part| enumerated(document, part, property, seen))
+    })
 }
 
 /// Returns a property that is required in each choice, and has different values in each.
 fn tag_that_is_meant(document: &Value, choices: &[Value]) -> Option<String> {
-    if choices.len() < 2 {
-        return None;
-    }
-    let first = resolved(document, choices.first()?);
+    let [first, _, ..] = choices else { return None };
     let is_tag = |property: &str| {
         let mut seen = BTreeSet::new();
         choices.iter().all(|choice| {
-            let required = resolved(document, choice).get("required").and_then(Value::as_array);
-            required.is_some_and(|required| required.iter().any(|name| name == property))
+            required(resolved(document, choice)).any(|name| name == property)
                 && tag_values(document, choice, property)
                     .is_some_and(|values| values.into_iter().all(|value| seen.insert(value)))
         })
     };
-    first.get("properties")?.as_object()?.keys().find(|property| is_tag(property)).cloned()
+    resolved(document, first).object("properties")?.keys().find(|property| is_tag(property)).cloned()
 }

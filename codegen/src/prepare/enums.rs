@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Report;
+use super::keywords::Keywords;
 use super::naming::is_nameable;
-use super::walk::for_schemas;
+use super::walk::each_schema;
 
 /// Turns a choice between constants into an enumeration. As a choice between types, the first one would
 /// accept every text. An enumeration beside an `allOf` already lists all values, so the `allOf` is removed.
@@ -26,14 +27,13 @@ pub fn constant_choices_to_enum(document: &mut Value, report: &mut Report) {
         }
         (values.len() > 1).then_some(values)
     }
-    for_schemas(document, &mut |place, schema| {
-        let Some(object) = schema.as_object_mut() else { return };
+    each_schema(document, |place, object| {
         for key in ["oneOf", "anyOf"] {
             if let Some(values) = object.get(key).and_then(constants) {
                 report.add("constant_choices_to_enum", place, format!("{} values", values.len()));
                 object.remove(key);
-                object.insert("type".to_owned(), json!("string"));
-                object.entry("enum").or_insert(Value::Array(values));
+                object.put("type", "string");
+                object.entry("enum").or_insert(values.into());
             }
         }
         if object.contains_key("enum") && object.contains_key("type") && object.remove("allOf").is_some() {
@@ -50,14 +50,12 @@ pub(super) const ENUMERATED: &str = "x-enumerated";
 ///
 /// `{type: integer, enum: [1, 2]}` -> `{type: integer}`
 pub fn drop_non_string_enums(document: &mut Value, report: &mut Report) {
-    for_schemas(document, &mut |place, schema| {
-        let Some(object) = schema.as_object_mut() else { return };
-        let plain = match object.get("type").and_then(Value::as_str) {
-            Some(plain @ ("integer" | "number" | "boolean" | "array")) => plain.to_owned(),
-            _ => return,
-        };
-        if let Some(values) = object.remove("enum") {
-            object.insert(ENUMERATED.to_owned(), values);
+    each_schema(document, |place, object| {
+        let plain = object.string("type");
+        if ["integer", "number", "boolean", "array"].contains(&plain.as_str())
+            && let Some(values) = object.remove("enum")
+        {
+            object.put(ENUMERATED, values);
             report.add("drop_non_string_enums", place, format!("a plain {plain}"));
         }
     });
@@ -67,17 +65,14 @@ pub fn drop_non_string_enums(document: &mut Value, report: &mut Report) {
 ///
 /// `{enum: [a, b, a]}` -> `{enum: [a, b]}`
 pub fn deduplicate_enum_values(document: &mut Value, report: &mut Report) {
-    for_schemas(document, &mut |place, schema| {
-        let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) else { return };
+    each_schema(document, |place, object| {
+        let Some(values) = object.list_mut("enum") else { return };
         let before = values.len();
         let mut seen = HashSet::new();
         values.retain(|value| seen.insert(value.clone()));
         if values.len() < before {
-            report.add(
-                "deduplicate_enum_values",
-                place,
-                format!("left out {} doubled values", before - values.len()),
-            );
+            let what = format!("left out {} doubled values", before - values.len());
+            report.add("deduplicate_enum_values", place, what);
         }
     });
 }
@@ -90,40 +85,26 @@ pub fn deduplicate_enum_values(document: &mut Value, report: &mut Report) {
 /// - `{type: string, enum: [open, "-"]}` -> `{type: string, enum: [open]}`
 /// - `{type: string, enum: [name, "-name"]}` -> `{type: string}`
 pub fn drop_unnameable_enum_values(document: &mut Value, report: &mut Report) {
-    for_schemas(document, &mut |place, schema| {
-        let Some(object) = schema.as_object_mut() else { return };
-        let Some(values) = object.get_mut("enum").and_then(Value::as_array_mut) else { return };
+    each_schema(document, |place, object| {
+        let Some(values) = object.list_mut("enum") else { return };
         // Null isn't a variant.
         let nameless = |value: &Value| value.as_str().is_some_and(|text| !is_nameable(text));
         if values.iter().any(|value| value.is_string() && !nameless(value)) {
-            values.retain(|value| {
-                let kept = !nameless(value);
-                if !kept {
-                    report.add(
-                        "drop_unnameable_enum_values",
-                        place,
-                        format!("left out {value}: it comes to no name"),
-                    );
-                }
-                kept
-            });
+            for value in values.extract_if(.., |value| nameless(value)) {
+                let what = format!("left out {value}: it comes to no name");
+                report.add("drop_unnameable_enum_values", place, what);
+            }
         }
         let mut names = BTreeSet::new();
         let clash = values.iter().filter_map(Value::as_str).find(|value| {
-            let name: String = value
-                .chars()
-                .filter(|character| character.is_alphanumeric())
-                .flat_map(char::to_lowercase)
-                .collect();
+            let letters = value.chars().filter(|character| character.is_alphanumeric());
+            let name: String = letters.flat_map(char::to_lowercase).collect();
             !is_nameable(value) || !names.insert(name)
         });
         if let Some(value) = clash.map(str::to_owned) {
             object.remove("enum");
-            report.add(
-                "drop_unnameable_enum_values",
-                place,
-                format!("a plain string: {value:?} comes to no name of its own"),
-            );
+            let what = format!("a plain string: {value:?} comes to no name of its own");
+            report.add("drop_unnameable_enum_values", place, what);
         }
     });
 }

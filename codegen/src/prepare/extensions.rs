@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use super::keywords::Keywords;
 use super::walk::referred;
 
 /// Which components extend which.
@@ -13,8 +14,7 @@ impl<'d> Extensions<'d> {
     pub(super) fn new(known: &'d Map<String, Value>) -> Self {
         let mut extensions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (name, schema) in known {
-            let parts = schema.get("allOf").and_then(Value::as_array).into_iter().flatten();
-            for base in parts.filter_map(referred) {
+            for base in schema.list("allOf").iter().filter_map(referred) {
                 extensions.entry(base).or_default().push(name);
             }
         }

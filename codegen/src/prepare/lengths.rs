@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::walk::{for_schemas, reachable_from_requests, schemas_mut};
+use super::keywords::Keywords;
+use super::walk::{each_schema, reachable_from, schemas_mut};
 use super::{Length, Report};
 
 /// The keyword that keeps the length limits of an object's texts while other rules rename and copy it.
@@ -18,16 +19,12 @@ const NOT_BLANK: [&str; 4] = [r"[^\s]", r"\S", r".*\S.*", r"^.*\S.*$"];
 ///
 /// `{properties: {name: {maxLength: 3}}}` -> `{properties: …, x-text-lengths: {name: {most: 3, …}}}`
 pub fn save_text_lengths(document: &mut Value) {
-    for_schemas(document, &mut |_, schema| {
-        let Some(object) = schema.as_object_mut() else { return };
-        let properties = object.get("properties").and_then(Value::as_object);
-        let lengths: Map<String, Value> = properties
-            .into_iter()
-            .flatten()
-            .filter_map(|(name, text)| Some((name.clone(), length(text)?)))
-            .collect();
+    each_schema(document, |_, object| {
+        let properties = object.object("properties").into_iter().flatten();
+        let lengths = properties.filter_map(|(name, text)| Some((name.clone(), length(text)?)));
+        let lengths: Map<String, Value> = lengths.collect();
         if !lengths.is_empty() {
-            object.insert(KEPT.to_owned(), Value::Object(lengths));
+            object.put(KEPT, lengths);
         }
     });
 }
@@ -37,33 +34,22 @@ pub fn save_text_lengths(document: &mut Value) {
 ///
 /// `ThingRequest: {properties: P, x-text-lengths: L}` -> `ThingRequest: {properties: P}`, noted: `L`
 pub fn record_text_lengths(document: &mut Value, report: &mut Report) {
-    let sent = reachable_from_requests(document);
+    let sent = reachable_from(document, "requestBody");
     for (component, schema) in schemas_mut(document).into_iter().flatten() {
-        let Some(Value::Object(lengths)) = schema.as_object_mut().and_then(|object| object.remove(KEPT))
-        else {
-            continue;
-        };
+        let kept = schema.as_object_mut().and_then(|object| object.remove(KEPT));
+        let Some(Value::Object(lengths)) = kept else { continue };
         let renamed = report.notes.properties.get(component).into_iter().flatten();
         let renamed: BTreeMap<String, String> =
             renamed.map(|renamed| (renamed.wire.clone(), renamed.from.clone())).collect();
         for (property, length) in lengths.iter().filter(|_| sent.contains(component)) {
             let property = renamed.get(property).unwrap_or(property);
-            let is_text = schema
-                .pointer("/properties")
-                .and_then(|properties| properties.get(property))
-                .is_some_and(is_plain_text);
+            let text = schema.object("properties").and_then(|properties| properties.get(property));
             let number = |key: &str| length.get(key).and_then(Value::as_u64);
-            if is_text {
-                let length = Length {
-                    least: number("least"),
-                    most: number("most"),
-                    blank: length["blank"] == json!(true),
-                };
-                report.add(
-                    "record_text_lengths",
-                    format!("{component}.{property}"),
-                    "can be looked at before it is sent",
-                );
+            if text.is_some_and(is_plain_text) {
+                let (least, most) = (number("least"), number("most"));
+                let length = Length { least, most, blank: length.says("blank") };
+                let place = format!("{component}.{property}");
+                report.add("record_text_lengths", place, "can be looked at before it is sent");
                 report.notes.lengths.entry(component.clone()).or_default().insert(property.clone(), length);
             }
         }
@@ -71,16 +57,13 @@ pub fn record_text_lengths(document: &mut Value, report: &mut Report) {
 }
 
 fn is_plain_text(schema: &Value) -> bool {
-    schema.get("type").and_then(Value::as_str) == Some("string")
-        && schema.get("enum").is_none()
-        && schema.get("format").is_none()
+    schema.text("type") == Some("string") && !schema.has_any(&["enum", "format"])
 }
 
 fn length(schema: &Value) -> Option<Value> {
     let number = |key: &str| schema.get(key).and_then(Value::as_u64);
     let (least, most) = (number("minLength").filter(|least| *least > 0), number("maxLength"));
-    let not_blank =
-        schema.get("pattern").and_then(Value::as_str).is_some_and(|pattern| NOT_BLANK.contains(&pattern));
+    let not_blank = schema.text("pattern").is_some_and(|pattern| NOT_BLANK.contains(&pattern));
     let says = is_plain_text(schema) && (least.is_some() || most.is_some() || not_blank);
     says.then(|| json!({"least": least, "most": most, "blank": !not_blank}))
 }

@@ -6,20 +6,21 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
+use super::discriminators::component_of;
 use super::extensions::Extensions;
+use super::keywords::Keywords;
 use super::naming::{Names, type_name};
-use super::walk::{Copies, for_children, only_refers, reference, referred, size};
+use super::walk::{Copies, Outcome, for_children, only_refers, reference, referred, size};
 use super::{OWN_TYPES, Report};
 
 /// Returns the number of parts of a composition. Its own properties and its own choices count as one part
 /// each. `None` if the schema is only a reference, an object or a choice.
 fn parts(schema: &Value) -> Option<usize> {
-    let all = schema.get("allOf").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let own = ["properties", "oneOf"].into_iter().filter(|key| schema.get(*key).is_some()).count();
-    match (all, own) {
+    match (schema.list("allOf"), own) {
         ([], 0 | 1) => None,
         ([only], 0) if referred(only).is_some() => None,
-        _ => Some(all.len() + own),
+        (all, _) => Some(all.len() + own),
     }
 }
 
@@ -54,7 +55,6 @@ pub(super) struct AllOfMerger<'d> {
 }
 
 /// The components that contributed fields, and how many schemas contain the current one.
-#[derive(Default)]
 struct Within {
     names: BTreeSet<String>,
     depth: usize,
@@ -76,17 +76,12 @@ impl<'d> AllOfMerger<'d> {
         }
     }
 
-    /// Merges the component `name` and its inner schemas.
-    pub(super) fn merge_component(&mut self, name: &str, schema: &mut Value) -> Result<(), String> {
-        let mut within = Within { names: BTreeSet::from([name.to_owned()]), depth: 0 };
-        self.merge_within(name, schema, true, &mut within);
-        self.problem.take().map_or(Ok(()), |problem| Err(format!("components.schemas.{name}: {problem}")))
-    }
-
-    /// Merges a schema of an operation and its inner schemas.
-    pub(super) fn merge(&mut self, place: &str, schema: &mut Value) -> Result<(), String> {
-        self.merge_within(place, schema, false, &mut Within::default());
-        self.problem.take().map_or(Ok(()), |problem| Err(format!("{place}: {problem}")))
+    /// Merges a component or a schema of an operation, and its inner schemas.
+    pub(super) fn merge(&mut self, place: &str, is_component: bool, schema: &mut Value) -> Outcome {
+        let names = is_component.then(|| place.to_owned()).into_iter().collect();
+        self.merge_within(place, schema, is_component, &mut Within { names, depth: 0 });
+        let at = if is_component { "components.schemas." } else { "" };
+        self.problem.take().map_or(Ok(()), |problem| Err(format!("{at}{place}: {problem}")))
     }
 
     /// Merges a schema and then its inner schemas. `within` lists the components that contributed fields,
@@ -106,12 +101,8 @@ impl<'d> AllOfMerger<'d> {
             let taken = !object.is_none && self.problem.is_none();
             if let Some(component) = object.leads_to.take().filter(|_| taken && !is_component) {
                 self.report.add("merge_all_of", place, format!("`{component}`, which it is part of"));
-                if let Some(schema) = schema.as_object_mut() {
-                    schema.retain(|key, _| {
-                        ["description", "nullable", "readOnly", "writeOnly"].contains(&key.as_str())
-                    });
-                    schema.insert("allOf".to_owned(), json!([reference(&component)]));
-                }
+                schema.keep(&["description", "nullable", "readOnly", "writeOnly"]);
+                schema.put("allOf", json!([reference(&component)]));
             } else if taken {
                 self.report.add("merge_all_of", place, format!("{parts} parts"));
                 added.extend(object.from.difference(&within.names).cloned());
@@ -127,17 +118,17 @@ impl<'d> AllOfMerger<'d> {
     }
 
     fn is_within_depth(&mut self, depth: usize) -> bool {
-        if depth > MAX_DEPTH && self.problem.is_none() {
-            self.problem = Some(format!("more than {MAX_DEPTH} schemas extend one another"));
+        if depth > MAX_DEPTH {
+            self.problem.get_or_insert_with(|| format!("more than {MAX_DEPTH} schemas extend one another"));
         }
         self.problem.is_none()
     }
 
     /// Counts values of merged schemas. Returns false if they are too many.
     fn spend(&mut self, values: usize) -> bool {
-        if !self.copies.spend(values) && self.problem.is_none() {
+        if !self.copies.spend(values) {
             let problem = "too many schemas extend large ones: merged, they would be many times the document";
-            self.problem = Some(problem.to_owned());
+            self.problem.get_or_insert_with(|| problem.to_owned());
         }
         self.problem.is_none()
     }
@@ -154,8 +145,8 @@ impl<'d> AllOfMerger<'d> {
         if let Some(known) = self.lists_extensions.get(name) {
             return *known;
         }
-        let choices = self.known.get(name).and_then(|target| target.get("oneOf")?.as_array());
-        let listed: BTreeSet<&str> = choices.into_iter().flatten().filter_map(referred).collect();
+        let choices = self.known.get(name).map_or(&[][..], |target| target.list("oneOf"));
+        let listed: BTreeSet<&str> = choices.iter().filter_map(referred).collect();
         let lists = !listed.is_empty() && self.extensions.of(name).any(|other| listed.contains(other));
         self.lists_extensions.insert(name.to_owned(), lists);
         lists
@@ -178,28 +169,25 @@ impl<'d> AllOfMerger<'d> {
         }
         let is_object = |part: &&Map<String, Value>| {
             part.get("type").is_none_or(|kind| kind == "object")
-                && ["anyOf", "enum", "items", "$ref"].iter().all(|key| !part.contains_key(*key))
+                && !part.has_any(&["anyOf", "enum", "items", "$ref"])
         };
         let Some(part) = part.as_object().filter(is_object) else {
             into.is_none = true;
             return;
         };
-        let list = |key: &str| part.get(key).and_then(Value::as_array).into_iter().flatten();
-        for inner in list("allOf") {
+        for inner in part.list("allOf") {
             self.take(into, inner, false, within);
         }
         if part.contains_key("oneOf") && !as_base {
             self.take_choices(into, part, within);
         }
         let empty = Map::new();
-        let own = part.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+        let own = part.object("properties").unwrap_or(&empty);
         if into.is_none || !self.spend(own.values().map(size).sum()) {
             return;
         }
-        let more = part
-            .get("additionalProperties")
-            .filter(|more| more.as_object().is_some_and(|more| !more.is_empty()));
-        into.add(own, list("required"), more);
+        let more = part.get("additionalProperties").filter(|more| more.is_object() && **more != json!({}));
+        into.add(own, part.list("required"), more);
     }
 
     /// Returns a merged component. It is kept, unless it depends on the schemas that contain it.
@@ -253,7 +241,7 @@ impl<'d> AllOfMerger<'d> {
     /// Adds the choices of a part.
     fn take_choices(&mut self, into: &mut MergedObject, part: &Map<String, Value>, within: &mut Within) {
         let mut choices = Vec::new();
-        for choice in part.get("oneOf").and_then(Value::as_array).into_iter().flatten() {
+        for choice in part.list("oneOf") {
             let mut one = MergedObject::default();
             self.take(&mut one, choice, false, within);
             into.from.append(&mut one.from);
@@ -308,11 +296,8 @@ impl<'d> AllOfMerger<'d> {
         within: &mut Within,
     ) {
         let Some(schema) = schema.as_object_mut() else { return };
-        for key in
-            ["allOf", "oneOf", "properties", "required", "type", "additionalProperties", "discriminator"]
-        {
-            schema.remove(key);
-        }
+        schema.drop_keywords(&["allOf", "oneOf", "properties", "required", "type", "additionalProperties"]);
+        schema.remove("discriminator");
         let Some(choices) = object.choices.take() else {
             schema.extend(object.written());
             return;
@@ -344,17 +329,15 @@ impl<'d> AllOfMerger<'d> {
             self.made.insert(own.clone(), one);
             names.push((name.clone(), own));
         }
-        schema.insert("oneOf".to_owned(), Value::Array(listed));
+        schema.put("oneOf", listed);
         let Some(mut discriminator) = object.discriminator else { return };
-        for (_, target) in
-            discriminator.get_mut("mapping").and_then(Value::as_object_mut).into_iter().flatten()
-        {
-            let old = target.as_str().and_then(|text| text.rsplit('/').next()).unwrap_or_default();
+        for (_, target) in discriminator.object_mut("mapping").into_iter().flatten() {
+            let old = component_of(target).unwrap_or_default();
             if let Some((_, own)) = names.iter().find(|(name, _)| name == old) {
                 *target = json!(own);
             }
         }
-        schema.insert("discriminator".to_owned(), discriminator);
+        schema.put("discriminator", discriminator);
     }
 }
 
@@ -394,8 +377,7 @@ impl MergedObject {
     ) {
         const SHAPE: [&str; 5] = ["type", "$ref", "allOf", "oneOf", "enum"];
         for (name, property) in properties {
-            let has_shape = SHAPE.iter().any(|key| property.get(*key).is_some());
-            if has_shape || !self.properties.contains_key(name) {
+            if property.has_any(&SHAPE) || !self.properties.contains_key(name) {
                 self.values += size(property);
                 if let Some(replaced) = self.properties.insert(name.clone(), property.clone()) {
                     self.values -= size(&replaced);
@@ -421,12 +403,12 @@ impl MergedObject {
         if !self.properties.is_empty() {
             // Named fields of other parts may not match the schema of additional fields. Such an object
             // keeps unknown fields unchanged.
-            object.insert("properties".to_owned(), Value::Object(self.properties));
+            object.put("properties", self.properties);
         } else if let Some(more) = self.more {
-            object.insert("additionalProperties".to_owned(), more);
+            object.put("additionalProperties", more);
         }
         if !self.required.is_empty() {
-            object.insert("required".to_owned(), Value::Array(self.required));
+            object.put("required", self.required);
         }
         object
     }

@@ -7,6 +7,7 @@ mod components;
 mod discriminators;
 mod enums;
 mod extensions;
+mod keywords;
 mod lengths;
 mod merge_all_of;
 #[doc(hidden)]
@@ -28,9 +29,10 @@ use serde_json::Value;
 
 pub(crate) use {
     components::drop_unused_schemas,
+    keywords::Keywords,
     one_line::is_invisible,
     report::ROUTINE,
-    walk::{only_refers, place_of, reach, references, remove_operation, required},
+    walk::{leave_out, only_refers, place_of, reach, references, required, schemas},
 };
 // Used by the maintainers' commands and the tests.
 pub use report::{Change, LeftOut, Length, Notes, Renamed, Report, Union};

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Map, Value, json};
 
+use super::keywords::Keywords;
 use super::naming::{parameter_name, type_name};
 use super::walk::{
-    each_operation, for_operations, only_refers, operations, place_of, remove_operation, resolved, says,
+    component, each_operation, for_operations, leave_out, only_refers, operations, place_of, resolved,
+    responses,
 };
 use super::{LeftOut, Report};
 
@@ -15,7 +17,7 @@ use super::{LeftOut, Report};
 ///
 /// `paths: {api/export: …}` -> `paths: {/api/export: …}`
 pub fn start_paths_with_slash(document: &mut Value, report: &mut Report) {
-    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
+    let Some(paths) = document.object_mut("paths") else { return };
     for (path, item) in std::mem::take(paths) {
         // Extensions are next to the paths.
         if path.starts_with("x-") {
@@ -30,15 +32,12 @@ pub fn start_paths_with_slash(document: &mut Value, report: &mut Report) {
         for (key, value) in operations {
             if slot.get(key).is_some() {
                 if value.get("responses").is_some() {
-                    let operation = place_of(&path, key, value);
-                    report.left_out.push(LeftOut {
-                        operation,
-                        why: "the same method and path stand there already".to_owned(),
-                    });
+                    let why = "the same method and path stand there already".to_owned();
+                    report.left_out.push(LeftOut { operation: place_of(&path, key, value), why });
                 }
-                continue;
+            } else {
+                slot[key] = value.clone();
             }
-            slot[key] = value.clone();
         }
     }
 }
@@ -55,11 +54,9 @@ pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
     let mut builders: BTreeSet<String> = BTreeSet::new();
     // The next number to try. Ids that clash have the same type.
     let mut next: BTreeMap<String, usize> = BTreeMap::new();
-    let _ = for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
+    let _ = for_operations(document, |path, method, place, operation| {
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
-        let given =
-            operation.get("operationId").and_then(Value::as_str).map(str::trim).filter(|id| !id.is_empty());
+        let given = operation.text("operationId").map(str::trim).filter(|id| !id.is_empty());
         let name = given.map_or_else(|| format!("{method}_{}", parameter_name(path)), str::to_owned);
         let mut candidate = name.clone();
         while methods.contains(&parameter_name(&candidate)) || builders.contains(&type_name(&candidate)) {
@@ -71,13 +68,10 @@ pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
         builders.insert(type_name(&candidate));
         if given != Some(candidate.as_str()) {
             let why = if given.is_none() { "it has no `operationId`" } else { "the name is taken" };
-            report.add(
-                "make_operation_ids_unique",
-                place,
-                format!("called `{}`: {why}", parameter_name(&candidate)),
-            );
+            let what = format!("called `{}`: {why}", parameter_name(&candidate));
+            report.add("make_operation_ids_unique", place, what);
         }
-        operation.insert("operationId".to_owned(), json!(candidate));
+        operation.put("operationId", candidate);
         Ok(())
     });
 }
@@ -87,19 +81,10 @@ pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
 ///
 /// `get: {operationId: x}` -> `get: {operationId: x, responses: {}}`
 pub fn add_missing_responses(document: &mut Value, report: &mut Report) -> Result<(), String> {
-    let mut without = Vec::new();
-    for (path, method, operation) in operations(document) {
-        if !operation.is_object() {
-            without.push((path.to_owned(), method.to_owned(), place_of(path, method, operation)));
-        }
-    }
-    for (path, method, operation) in without {
-        remove_operation(document, &path, &method);
-        report.left_out.push(LeftOut { operation, why: "it is no object".to_owned() });
-    }
+    report.left_out.extend(leave_out(document, "it is no object", |_, _, operation| !operation.is_object()));
     each_operation(document, |place, operation| {
-        if !operation.get("responses").is_some_and(Value::is_object) {
-            operation.insert("responses".to_owned(), json!({}));
+        if operation.object("responses").is_none() {
+            operation.put("responses", json!({}));
             report.add("add_missing_responses", place, "`responses` is missing");
         }
     });
@@ -118,26 +103,17 @@ pub fn add_missing_responses(document: &mut Value, report: &mut Report) -> Resul
 pub fn keep_one_success(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     each_operation(document, |place, operation| {
-        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
-        let described =
-            |response: &Value| response["description"].as_str().unwrap_or_default().trim().to_owned();
+        let id = operation.string("operationId");
+        let Some(responses) = operation.object_mut("responses") else { return };
+        let described = |response: &Value| response.text("description").unwrap_or_default().trim().to_owned();
         let statuses = responses.iter().map(|(status, response)| (status.clone(), described(response)));
         report.notes.statuses.insert(id.clone(), statuses.collect());
-        let success = |status: &String| status.starts_with('2');
         let has_body =
             |status: &str| responses[status].get("content").is_some_and(|content| content != &json!({}));
-        let kept = responses
-            .keys()
-            .filter(|status| success(status))
-            .find(|status| has_body(status))
-            .or_else(|| responses.keys().find(|status| success(status)))
-            .cloned();
-        let beside: Vec<String> = responses
-            .keys()
-            .filter(|status| success(status) && Some(*status) != kept.as_ref())
-            .cloned()
-            .collect();
+        let mut beside: Vec<String> =
+            responses.keys().filter(|status| status.starts_with('2')).cloned().collect();
+        let first_with_body = beside.iter().position(|status| has_body(status)).unwrap_or_default();
+        let kept = (!beside.is_empty()).then(|| beside.remove(first_with_body));
         if let Some(kept) = kept.as_ref().filter(|kept| has_body(kept)) {
             let empty = beside.iter().any(|status| !has_body(status));
             let shape = |status: &str| json_schema(&responses[status]).cloned();
@@ -155,17 +131,12 @@ pub fn keep_one_success(document: &mut Value, report: &mut Report) {
                 && let Ok(status) = kept.parse()
             {
                 report.notes.empty_answers.insert(id, status);
-                report.add(
-                    "keep_one_success",
-                    place,
-                    format!("an answer other than {kept} may have no body: an option"),
-                );
+                let what = format!("an answer other than {kept} may have no body: an option");
+                report.add("keep_one_success", place, what);
             }
             if shapes.len() > 1 {
                 report.add("keep_one_success", place, format!("a choice of {} bodies", shapes.len()));
-                for media in
-                    responses[kept]["content"].as_object_mut().into_iter().flatten().map(|(_, media)| media)
-                {
+                for (_, media) in responses[kept].object_mut("content").into_iter().flatten() {
                     media["schema"] = json!({"oneOf": shapes});
                 }
             }
@@ -174,25 +145,33 @@ pub fn keep_one_success(document: &mut Value, report: &mut Report) {
         for status in beside {
             report.add("keep_one_success", place, format!("left out the {status} answer beside another 2xx"));
         }
-        match kept {
-            // The generator accepts any status of a range such as `2XX`.
-            Some(_) => {}
-            None => {
-                responses.insert("200".to_owned(), json!({"description": ""}));
-                report.add(
-                    "keep_one_success",
-                    place,
-                    "no 2xx answer is told: any is taken, its body left alone",
-                );
-            }
+        // The generator accepts any status of a range such as `2XX`.
+        if kept.is_none() {
+            responses.put("200", json!({"description": ""}));
+            report.add("keep_one_success", place, "no 2xx answer is told: any is taken, its body left alone");
         }
     });
 }
 
 /// Returns the schema of a response's JSON body.
 fn json_schema(response: &Value) -> Option<&Value> {
-    let types = response.get("content")?.as_object()?;
-    types.get(&json_of(types)?)?.get("schema")
+    let types = response.object("content")?;
+    types.get(json_of(types)?)?.get("schema")
+}
+
+/// Returns the content of a JSON body. A schema that isn't an object is a free-form value.
+fn json_content(schema: &Value) -> Value {
+    let schema = schema.as_object().cloned().unwrap_or_default();
+    json!({"application/json": {"schema": schema}})
+}
+
+fn raw_content() -> Value {
+    json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}})
+}
+
+/// Lists the other media types.
+fn others(types: &Map<String, Value>, kept: &str) -> String {
+    types.keys().map(String::as_str).filter(|other| *other != kept).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns whether a media type is JSON, by name or suffix: `application/json`, `application/vnd.api+json`,
@@ -203,9 +182,10 @@ fn is_json(media_type: &str) -> bool {
 }
 
 /// Returns the preferred one of the JSON media types.
-fn json_of(types: &Map<String, Value>) -> Option<String> {
-    let plain = |name: &&String| essence(name) == "application/json";
-    types.keys().find(plain).or_else(|| types.keys().find(|name| is_json(name))).cloned()
+fn json_of(types: &Map<String, Value>) -> Option<&str> {
+    let mut names = types.keys().map(String::as_str);
+    let plain = names.clone().find(|name| essence(name) == "application/json");
+    plain.or_else(|| names.find(|name| is_json(name)))
 }
 
 /// Keeps one media type of a request, JSON if it is offered, because the generator supports only one. A
@@ -216,13 +196,10 @@ fn json_of(types: &Map<String, Value>) -> Option<String> {
 /// - `content: {multipart/form-data: A}` -> `content: {application/octet-stream: bytes}`
 pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Result<(), String> {
     let whole = document.clone();
-    for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
-        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let Some(body) = operation.get_mut("requestBody").and_then(Value::as_object_mut) else {
-            return Ok(());
-        };
-        if body.get("required") != Some(&json!(true)) {
+    for_operations(document, |_, _, place, operation| {
+        let id = operation.string("operationId");
+        let Some(body) = operation.object_mut("requestBody") else { return Ok(()) };
+        if !body.says("required") {
             report.notes.optional_bodies.insert(id.clone());
         }
         let types = match body.get("content") {
@@ -230,56 +207,39 @@ pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Resul
             Some(Value::Object(_)) | None => {
                 report.add("keep_one_request_type", place, "a body of no media type: none is sent");
                 report.notes.optional_bodies.remove(&id);
-                if let Some(operation) = operation.as_object_mut() {
-                    operation.remove("requestBody");
-                }
+                operation.drop_keywords(&["requestBody"]);
                 return Ok(());
             }
             Some(_) => return Err(format!("{place}: `requestBody.content` isn't an object")),
         };
         let form = types.keys().any(|name| name.starts_with("multipart/"));
-        let json = json_of(&types).filter(|name| {
-            let schema = types[name].get("schema");
-            !schema.is_some_and(|schema| {
-                holds_a_file(&whole, schema) && (form || is_binary(resolved(&whole, schema)))
-            })
+        let json = json_of(&types).map(|name| (name, &types[name]["schema"])).filter(|(_, schema)| {
+            !(holds_a_file(&whole, schema) && (form || is_binary(resolved(&whole, schema))))
         });
-        let (kept_type, how) = match &json {
-            Some(name) => {
-                let schema = types[name]
-                    .get("schema")
-                    .filter(|schema| schema.is_object())
-                    .cloned()
-                    .unwrap_or_else(|| json!({}));
-                body.insert("content".to_owned(), json!({"application/json": {"schema": schema}}));
-                if form && types[name].get("schema").is_some_and(|schema| may_be_a_file(&whole, schema)) {
+        let (kept_type, how) = match json {
+            Some((name, schema)) => {
+                body.put("content", json_content(schema));
+                if form && may_be_a_file(&whole, schema) {
                     report.notes.forms.insert(id.clone());
                 }
                 if name != "application/json" {
-                    report.notes.request_types.insert(id.clone(), name.clone());
+                    report.notes.request_types.insert(id.clone(), name.to_owned());
                 }
-                (name.as_str(), format!("{name} is sent"))
+                (name, format!("{name} is sent"))
             }
             None => {
-                let raw =
-                    json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}});
-                body.insert("content".to_owned(), raw);
+                body.put("content", raw_content());
                 // If several types are offered, only the caller knows the type of a raw body.
-                if types.len() == 1
-                    && let Some(only) = types
-                        .keys()
-                        .next()
-                        .filter(|only| !only.contains('*') && !only.starts_with("multipart/"))
-                {
+                let only = types.keys().next().filter(|_| types.len() == 1 && !form);
+                if let Some(only) = only.filter(|only| !only.contains('*')) {
                     report.notes.request_types.insert(id, only.clone());
                 }
                 ("application/octet-stream", "a raw body, filled by hand".to_owned())
             }
         };
-        let others: Vec<&str> =
-            types.keys().map(String::as_str).filter(|other| *other != kept_type).collect();
+        let others = others(&types, kept_type);
         if !others.is_empty() {
-            report.add("keep_one_request_type", &place, format!("{how}; left out {}", others.join(", ")));
+            report.add("keep_one_request_type", place, format!("{how}; left out {others}"));
         }
         Ok(())
     })
@@ -293,32 +253,18 @@ pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Resul
 pub fn keep_one_response_type(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     each_operation(document, |place, operation| {
-        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
-        for (_, response) in
-            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
-        {
-            let Some(types) =
-                response.get("content").and_then(Value::as_object).filter(|types| !types.is_empty())
-            else {
-                continue;
-            };
+        let id = operation.string("operationId");
+        for response in responses(operation) {
+            let Some(types) = response.object("content") else { continue };
+            let Some(first) = types.keys().next() else { continue };
             let named = json_of(types).or_else(|| any_of_a_shape(&whole, types));
-            let schema =
-                named.as_ref().and_then(|name| types[name].get("schema")).filter(|schema| schema.is_object());
-            let bytes = schema.is_some_and(|schema| is_binary(resolved(&whole, schema)));
-            let (kept, name) = match (&named, bytes) {
-                (Some(name), false) => {
-                    let schema = schema.cloned().unwrap_or_else(|| json!({}));
-                    (json!({"application/json": {"schema": schema}}), name.clone())
-                }
-                _ => {
-                    let name =
-                        types.keys().find(|name| !is_json(name)).or_else(|| types.keys().next()).cloned();
-                    let raw = json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}});
-                    (raw, name.unwrap_or_default())
-                }
+            let schema = named.map_or(&Value::Null, |name| &types[name]["schema"]);
+            let bytes = is_binary(resolved(&whole, schema));
+            let (kept, name) = match named {
+                Some(name) if !bytes => (json_content(schema), name),
+                _ => (raw_content(), types.keys().find(|name| !is_json(name)).unwrap_or(first).as_str()),
             };
-            let accepted = match (name.as_str(), bytes || named.is_none()) {
+            let accepted = match (name, bytes || named.is_none()) {
                 ("application/json", _) | ("application/octet-stream" | "*/*", true) => None,
                 (any, false) if any.contains('*') => Some("application/json, */*;q=0.1"),
                 (other, _) => Some(other),
@@ -326,16 +272,13 @@ pub fn keep_one_response_type(document: &mut Value, report: &mut Report) {
             if let Some(accepted) = accepted {
                 report.notes.answer_types.insert(id.clone(), accepted.to_owned());
             }
-            let others: Vec<&str> = types.keys().map(String::as_str).filter(|other| *other != name).collect();
+            let others = others(types, name);
             if bytes {
                 report.add("keep_one_response_type", place, format!("{name}: bytes, as they come"));
             }
             if !others.is_empty() {
-                report.add(
-                    "keep_one_response_type",
-                    place,
-                    format!("{name} is asked for; left out {}", others.join(", ")),
-                );
+                let what = format!("{name} is asked for; left out {others}");
+                report.add("keep_one_response_type", place, what);
             }
             response["content"] = kept;
         }
@@ -344,16 +287,14 @@ pub fn keep_one_response_type(document: &mut Value, report: &mut Report) {
 
 /// Returns `*/*` or `application/*` if its schema is an object, a list or a choice. Such a response is
 /// JSON.
-fn any_of_a_shape(document: &Value, types: &Map<String, Value>) -> Option<String> {
+fn any_of_a_shape<'t>(document: &Value, types: &'t Map<String, Value>) -> Option<&'t str> {
     let has_shape = |media: &Value| {
-        let Some(schema) = media.get("schema").map(|schema| resolved(document, schema)) else { return false };
-        matches!(schema.get("type").and_then(Value::as_str), Some("object" | "array"))
-            || ["properties", "items", "oneOf", "anyOf", "allOf"].iter().any(|key| schema.get(*key).is_some())
+        let schema = resolved(document, &media["schema"]);
+        matches!(schema.text("type"), Some("object" | "array"))
+            || schema.has_any(&["properties", "items", "oneOf", "anyOf", "allOf"])
     };
-    let any = types
-        .iter()
-        .find(|(name, media)| matches!(essence(name).as_str(), "*/*" | "application/*") && has_shape(media));
-    any.map(|(name, _)| name.clone())
+    let is_any = |name: &str| matches!(essence(name).as_str(), "*/*" | "application/*");
+    types.iter().find(|(name, media)| is_any(name) && has_shape(media)).map(|(name, _)| name.as_str())
 }
 
 /// Returns a media type without its parameters.
@@ -366,8 +307,7 @@ fn is_binary(schema: &Value) -> bool {
 }
 
 fn is_text_of(schema: &Value, format: &str) -> bool {
-    schema.get("type").and_then(Value::as_str) == Some("string")
-        && schema.get("format").and_then(Value::as_str) == Some(format)
+    schema.text("type") == Some("string") && schema.text("format") == Some(format)
 }
 
 /// Returns whether a body's schema is a file, or has a file among its fields.
@@ -388,9 +328,9 @@ fn has_a_field(document: &Value, schema: &Value, is: &dyn Fn(&Value) -> bool) ->
     for _ in 0..=8 {
         let mut below = Vec::new();
         for schema in open {
-            let target = only_refers(schema)
-                .and_then(|name| Some((name, document.pointer("/components/schemas")?.get(name)?)));
-            if let Some((name, target)) = target {
+            if let Some(name) = only_refers(schema)
+                && let Some(target) = component(document, name)
+            {
                 // A component has the same fields everywhere.
                 if seen.insert(name) {
                     below.push(target);
@@ -398,15 +338,11 @@ fn has_a_field(document: &Value, schema: &Value, is: &dyn Fn(&Value) -> bool) ->
                 continue;
             }
             // A request body has no read-only fields.
-            if is(schema) && !says(schema, "readOnly") {
+            if is(schema) && !schema.says("readOnly") {
                 return true;
             }
-            below.extend(
-                schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::values),
-            );
-            for key in ["allOf", "oneOf", "anyOf"] {
-                below.extend(schema.get(key).and_then(Value::as_array).into_iter().flatten());
-            }
+            below.extend(schema.object("properties").into_iter().flat_map(Map::values));
+            below.extend(["allOf", "oneOf", "anyOf"].into_iter().flat_map(|key| schema.list(key)));
             below.extend(schema.get("items"));
         }
         open = below;

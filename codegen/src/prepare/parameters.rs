@@ -2,11 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::keywords::Keywords;
 use super::naming::{Names, parameter_name};
-use super::walk::{entry, for_operations, only_refers, place_of, reference, resolved};
+use super::walk::{
+    component as component_of, each_operation, for_operations, only_refers, operations, parameters,
+    reference, references, resolved, schemas_mut,
+};
 use super::{Renamed, Report};
+
+/// The headers that the client sets itself.
+const OWN_HEADERS: [&str; 4] = ["accept", "content-type", "authorization", "cookie"];
 
 /// Leaves out parameters that can't be sent, and completes the others. Each parameter is in the path, the
 /// query or a header, has a schema, and occurs once.
@@ -15,38 +22,31 @@ use super::{Renamed, Report};
 /// - `{name: session, in: cookie, …}` -> `{name: session, in: header, x-cookie: true, …}`
 /// - `{name: Accept, in: header, …}` -> left out
 pub fn make_parameters_sendable(document: &mut Value, report: &mut Report) {
-    let _ = for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
+    let _ = for_operations(document, |path, _, place, operation| {
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
         let in_path: Vec<&str> = path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
         let of_path: BTreeSet<&str> = in_path.iter().copied().collect();
         let mut seen = BTreeSet::new();
-        let mut note = |what: String| report.add("make_parameters_sendable", &place, what);
-        if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
+        let mut note = |what: String| report.add("make_parameters_sendable", place, what);
+        if let Some(parameters) = operation.list_mut("parameters") {
             parameters.retain_mut(|parameter| {
                 let Some(parameter) = parameter.as_object_mut() else { return false };
                 // Only this rule writes these.
-                parameter.retain(|key, _| key != "x-cookie" && key != "x-example");
-                let text =
-                    |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-                let (name, holder) = (text("name"), text("in"));
+                parameter.drop_keywords(&["x-cookie", "x-example"]);
+                let (name, holder) = (parameter.string("name"), parameter.string("in"));
+                // Names of headers are case-insensitive (RFC 9110, 5.1).
+                let one = if holder == "header" { name.to_ascii_lowercase() } else { name.clone() };
                 let dropped = match holder.as_str() {
-                    _ if !parameter.get("name").is_some_and(Value::is_string) => Some("it has no name"),
+                    _ if parameter.text("name").is_none() => Some("it has no name"),
                     "path" if !of_path.contains(name.as_str()) => Some("the path has no such part"),
-                    "header"
-                        if ["accept", "content-type", "authorization", "cookie"]
-                            .contains(&name.to_ascii_lowercase().as_str()) =>
-                    {
+                    "header" if OWN_HEADERS.contains(&one.as_str()) => {
                         Some("the client sets this header itself")
                     }
                     "header" if !is_token(&name) => Some("it is no name of a header"),
                     "cookie" if !is_token(&name) => Some("it is no name of a cookie"),
-                    "path" | "query" | "cookie" => {
-                        (!seen.insert((name.clone(), holder.clone()))).then_some("it stands there twice")
+                    "path" | "query" | "cookie" | "header" => {
+                        (!seen.insert((one, holder.clone()))).then_some("it stands there twice")
                     }
-                    // Names of headers are case-insensitive (RFC 9110, 5.1).
-                    "header" => (!seen.insert((name.to_ascii_lowercase(), holder.clone())))
-                        .then_some("it stands there twice"),
                     _ => Some("it is neither in the path nor in the query nor a header nor a cookie"),
                 };
                 if let Some(why) = dropped {
@@ -55,29 +55,25 @@ pub fn make_parameters_sendable(document: &mut Value, report: &mut Report) {
                 }
                 // The generator has no cookies. They are part of a header.
                 if holder == "cookie" {
-                    parameter.insert("in".to_owned(), json!("header"));
-                    parameter.insert("x-cookie".to_owned(), json!(true));
+                    parameter.put("in", "header");
+                    parameter.put("x-cookie", true);
                 }
                 // `content` describes how a parameter is serialized. The caller serializes it.
                 let written = parameter.remove("content").is_some();
-                if !parameter.get("schema").is_some_and(Value::is_object) {
-                    parameter.insert("schema".to_owned(), json!({"type": "string"}));
-                    note(format!(
-                        "`{name}` is text: {}",
-                        if written { "it has a `content`" } else { "it has no schema" }
-                    ));
+                if parameter.object("schema").is_none() {
+                    parameter.put("schema", json!({"type": "string"}));
+                    let why = if written { "it has a `content`" } else { "it has no schema" };
+                    note(format!("`{name}` is text: {why}"));
                 }
-                if holder == "path" && parameter.get("required") != Some(&json!(true)) {
-                    parameter.insert("required".to_owned(), json!(true));
+                if holder == "path" && !parameter.says("required") {
+                    parameter.put("required", true);
                     note(format!("`{name}` is required: it is part of the path"));
                 }
                 // The generator rejects some examples. Documentation needs one.
                 if let Some(example) = parameter.remove("example") {
-                    parameter.insert("x-example".to_owned(), example);
+                    parameter.put("x-example", example);
                 }
-                for key in ["examples", "allowReserved", "allowEmptyValue"] {
-                    parameter.remove(key);
-                }
+                parameter.drop_keywords(&["examples", "allowReserved", "allowEmptyValue"]);
                 true
             });
         }
@@ -86,10 +82,7 @@ pub fn make_parameters_sendable(document: &mut Value, report: &mut Report) {
                 note(format!("`{name}` of the path is text: no parameter tells of it"));
                 let parameter =
                     json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
-                if let Some(list) = operation.entry("parameters").or_insert_with(|| json!([])).as_array_mut()
-                {
-                    list.push(parameter);
-                }
+                operation.list_or_new("parameters").into_iter().for_each(|list| list.push(parameter.clone()));
             }
         }
         Ok(())
@@ -109,40 +102,26 @@ fn is_token(name: &str) -> bool {
 /// `{name: filter, style: deepObject, schema: {properties: {age: A}}}` -> `{name: "filter[age]", schema: A}`
 pub fn split_query_objects(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
-    let _ = for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
-        let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) else {
-            return Ok(());
-        };
+    each_operation(document, |place, operation| {
+        let Some(parameters) = operation.list_mut("parameters") else { return };
         for parameter in std::mem::take(parameters) {
-            let schema = resolved(&whole, &parameter["schema"]);
-            let properties = schema
-                .get("properties")
-                .and_then(Value::as_object)
-                .filter(|properties| !properties.is_empty());
+            let properties = resolved(&whole, &parameter["schema"]).object("properties");
             let explode = parameter.get("explode").and_then(Value::as_bool).unwrap_or(true);
-            let style = parameter.get("style").and_then(Value::as_str).unwrap_or("form").to_owned();
-            let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-            match properties {
-                Some(properties) if parameter["in"] == "query" && (style == "deepObject" || explode) => {
+            let is_deep = parameter.text("style") == Some("deepObject");
+            let is_split = parameter["in"] == "query" && (is_deep || explode);
+            match properties.filter(|properties| is_split && !properties.is_empty()) {
+                Some(properties) => {
+                    let name = parameter.string("name");
                     for (property, schema) in properties {
-                        let full = if style == "deepObject" {
-                            format!("{name}[{property}]")
-                        } else {
-                            property.clone()
-                        };
+                        let full = if is_deep { format!("{name}[{property}]") } else { property.clone() };
                         parameters.push(json!({"name": full, "in": "query", "schema": schema}));
                     }
-                    report.add(
-                        "split_query_objects",
-                        &place,
-                        format!("`{name}` is {} parameters", properties.len()),
-                    );
+                    let what = format!("`{name}` is {} parameters", properties.len());
+                    report.add("split_query_objects", place, what);
                 }
-                _ => parameters.push(parameter),
+                None => parameters.push(parameter),
             }
         }
-        Ok(())
     });
 }
 
@@ -152,20 +131,14 @@ pub fn split_query_objects(document: &mut Value, report: &mut Report) {
 /// `{name: meta, schema: {type: object}}` -> `{name: meta, schema: {type: string}}`
 pub fn simplify_parameters(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
-    let kind = |schema: &Value| -> Option<&'static str> {
+    let kind = |schema: &Value| {
         let target = resolved(&whole, schema);
-        let is = |one: &Value| {
-            matches!(
-                one.get("type").and_then(Value::as_str),
-                Some("string" | "integer" | "number" | "boolean")
-            )
-        };
-        match target.get("type").and_then(Value::as_str) {
+        let is_plain =
+            |one: &Value| matches!(one.text("type"), Some("string" | "integer" | "number" | "boolean"));
+        match target.text("type") {
             // A choice between text and number is written as either.
-            None if target
-                .get("oneOf")
-                .and_then(Value::as_array)
-                .is_some_and(|choices| choices.iter().all(is)) =>
+            None if target.get("oneOf").is_some_and(Value::is_array)
+                && target.list("oneOf").iter().all(is_plain) =>
             {
                 Some("word")
             }
@@ -175,81 +148,67 @@ pub fn simplify_parameters(document: &mut Value, report: &mut Report) {
             _ => None,
         }
     };
+    let texts = json!({"allOf": [reference("StringList")]});
     let mut lists_of_words = false;
-    let _ = for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
-        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
-        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
-            let Some(parameter) = parameter.as_object_mut() else { continue };
-            let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let in_query = parameter.get("in").and_then(Value::as_str) == Some("query");
+    each_operation(document, |place, operation| {
+        let id = operation.string("operationId");
+        for parameter in parameters(operation) {
+            let name = parameter.string("name");
             let style = parameter.remove("style").and_then(|style| style.as_str().map(str::to_owned));
             let style = style.as_deref().unwrap_or("form");
-            let explode =
-                parameter.remove("explode").and_then(|explode| explode.as_bool()).unwrap_or(style == "form");
+            let explode = parameter.remove("explode").and_then(|explode| explode.as_bool());
+            let explode = explode.unwrap_or(style == "form");
             let Some(schema) = parameter.get("schema").cloned() else { continue };
             // Own types serialize themselves.
             if only_refers(&schema).is_some_and(|own| super::OWN_TYPES.contains(&own)) {
                 continue;
             }
             let plain = match kind(&schema) {
-                Some("list") if in_query => {
-                    let items = resolved(&whole, &schema).get("items").cloned().unwrap_or_default();
-                    match kind(&items) {
-                        Some("word") => {
-                            lists_of_words = true;
-                            Some(json!({"allOf": [reference("StringList")]}))
-                        }
+                Some("list") if parameter.text("in") == Some("query") => {
+                    let items = &resolved(&whole, &schema)["items"];
+                    let item = kind(items);
+                    if !matches!(item, Some("word" | "number")) {
+                        report.add("simplify_parameters", place, format!("`{name}` is a list of texts"));
+                    }
+                    match item {
                         Some("number") => {
-                            Some(json!({"type": "array", "items": plain_of(resolved(&whole, &items))}))
+                            let mut number = json!({});
+                            number.copy(resolved(&whole, items), &["type", "format"]);
+                            json!({"type": "array", "items": number})
                         }
                         _ => {
                             lists_of_words = true;
-                            report.add("simplify_parameters", &place, format!("`{name}` is a list of texts"));
-                            Some(json!({"allOf": [reference("StringList")]}))
+                            texts.clone()
                         }
                     }
                 }
-                Some("word" | "number") => None,
+                Some("word" | "number") => {
+                    // An unset parameter isn't sent, so a parameter can't be null.
+                    parameter.object_mut("schema").and_then(|schema| schema.remove("nullable"));
+                    continue;
+                }
                 _ => {
-                    report.add("simplify_parameters", &place, format!("`{name}` is text"));
-                    Some(json!({"type": "string"}))
+                    report.add("simplify_parameters", place, format!("`{name}` is text"));
+                    json!({"type": "string"})
                 }
             };
-            if let Some(plain) = plain {
-                let separator = match style {
-                    "form" | "simple" if !explode => Some(","),
-                    "spaceDelimited" if !explode => Some(" "),
-                    "pipeDelimited" if !explode => Some("|"),
-                    _ => None,
-                };
-                if let (Some(separator), true) = (separator, plain["type"] != "string") {
-                    report.add(
-                        "simplify_parameters",
-                        &place,
-                        format!("`{name}` is one text, joined by {separator:?}"),
-                    );
-                    report.notes.joined.entry(id.clone()).or_default().insert(name, separator);
-                }
-                parameter.insert("schema".to_owned(), plain);
-            } else if let Some(object) = parameter.get_mut("schema").and_then(Value::as_object_mut) {
-                // An unset parameter isn't sent, so a parameter can't be null.
-                object.remove("nullable");
+            let separator = match style {
+                "form" | "simple" => Some(","),
+                "spaceDelimited" => Some(" "),
+                "pipeDelimited" => Some("|"),
+                _ => None,
+            };
+            if let Some(separator) = separator.filter(|_| !explode && plain["type"] != "string") {
+                let what = format!("`{name}` is one text, joined by {separator:?}");
+                report.add("simplify_parameters", place, what);
+                report.notes.joined.entry(id.clone()).or_default().insert(name, separator);
             }
+            parameter.put("schema", plain);
         }
-        Ok(())
     });
-    if lists_of_words && let Some(schemas) = entry(document, &["components", "schemas"]) {
+    if lists_of_words && let Some(schemas) = schemas_mut(document) {
         schemas.entry("StringList").or_insert_with(|| json!({"type": "array", "items": {"type": "string"}}));
     }
-}
-
-fn plain_of(schema: &Value) -> Value {
-    let mut plain = Map::new();
-    for key in ["type", "format"] {
-        plain.extend(schema.get(key).map(|value| (key.to_owned(), value.clone())));
-    }
-    Value::Object(plain)
 }
 
 /// Gives each parameter of an operation a unique setter. Two parameters can have the same Rust name (`id`
@@ -258,53 +217,44 @@ fn plain_of(schema: &Value) -> Value {
 /// `[{name: id, in: path}, {name: id, in: query}]` -> `[{name: id, in: path}, {name: id_query, in: query}]`
 pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
     let mut paths = Vec::new();
-    let _ = for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
-        let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let _ = for_operations(document, |path, method, place, operation| {
+        let id = operation.string("operationId");
         // The generator reserves `new`, `send`, `stream` and the variable that holds the headers.
         let of_body = operation.get("requestBody").map(|_| ["body", "body_map", "body_is_set", "form"]);
         let reserved =
             ["new", "send", "stream", "header_map"].into_iter().chain(of_body.into_iter().flatten());
         let mut taken: Names = reserved.map(str::to_owned).collect();
-        let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) else {
-            return Ok(());
-        };
+        let Some(parameters) = operation.list_mut("parameters") else { return Ok(()) };
         // Path parameters come first, because every call has them.
         parameters.sort_by_key(|parameter| parameter["in"] != "path");
         for parameter in parameters {
-            let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let name = parameter.string("name");
             if taken.take(parameter_name(&name)) {
                 continue;
             }
-            let holder = parameter["in"].as_str().unwrap_or_default().to_owned();
+            let holder = parameter.string("in");
             let candidate = taken.free_after(&parameter_name(&format!("{name}_{holder}")), "_");
-            report.add(
-                "make_parameter_names_unique",
-                &place,
-                format!("`{name}` in the {holder} is set by `{candidate}`"),
-            );
+            let what = format!("`{name}` in the {holder} is set by `{candidate}`");
+            report.add("make_parameter_names_unique", place, what);
             parameter["name"] = json!(candidate);
             match holder.as_str() {
                 "path" => paths.push((path.to_owned(), method.to_owned(), name, candidate)),
-                _ => report
-                    .notes
-                    .parameters
-                    .entry(id.clone())
-                    .or_default()
-                    .push(Renamed { from: candidate, wire: name }),
+                _ => {
+                    let renamed = Renamed { from: candidate, wire: name };
+                    report.notes.parameters.entry(id.clone()).or_default().push(renamed);
+                }
             }
         }
         Ok(())
     });
     // A path parameter is identified by its position, so the template may use any name.
-    let Some(all) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
+    let Some(all) = document.object_mut("paths") else { return };
     // Where an operation is after its earlier parameters were renamed.
     let mut moved: BTreeMap<(String, String), String> = BTreeMap::new();
     for (path, method, name, renamed) in paths {
         let now = moved.get(&(path.clone(), method.clone())).unwrap_or(&path);
-        let Some(operation) = all.get_mut(now).and_then(|item| item.as_object_mut()?.remove(&method)) else {
-            continue;
-        };
+        let operation = all.object_mut(now).and_then(|item| item.remove(&method));
+        let Some(operation) = operation else { continue };
         let other = now.replacen(&format!("{{{name}}}"), &format!("{{{renamed}}}"), 1);
         all.entry(other.clone()).or_insert_with(|| json!({}))[&method] = operation;
         moved.insert((path, method), other);
@@ -316,20 +266,15 @@ pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
 ///
 /// `{name: status, schema: {type: string, enum: [a, b]}}` -> `{name: status, schema: {type: string}}`
 pub fn drop_parameter_enums(document: &mut Value, report: &mut Report) {
-    let _ = for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
-        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
-            let Some(schema) = parameter.get_mut("schema").and_then(Value::as_object_mut) else { continue };
-            let of_items = schema
-                .get_mut("items")
-                .and_then(Value::as_object_mut)
-                .is_some_and(|items| items.remove("enum").is_some());
-            if schema.remove("enum").is_some() || of_items {
-                let name = parameter.get("name").and_then(Value::as_str).unwrap_or_default();
-                report.add("drop_parameter_enums", &place, format!("parameter {name} is plain"));
+    each_operation(document, |place, operation| {
+        for parameter in parameters(operation) {
+            let Some(schema) = parameter.object_mut("schema") else { continue };
+            let of_items = schema.object_mut("items").and_then(|items| items.remove("enum"));
+            if schema.remove("enum").or(of_items).is_some() {
+                let name = parameter.string("name");
+                report.add("drop_parameter_enums", place, format!("parameter {name} is plain"));
             }
         }
-        Ok(())
     });
 }
 
@@ -340,42 +285,30 @@ pub fn drop_parameter_enums(document: &mut Value, report: &mut Report) {
 pub fn mark_expandable_keys(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let mut expandable: Vec<(String, String)> = Vec::new();
-    for (_, _, operation) in super::walk::operations(&whole) {
-        let parameters = operation.get("parameters").and_then(Value::as_array).into_iter().flatten();
-        let named = parameters.filter(|parameter| parameter["name"] == "expand").find_map(|parameter| {
-            let schema = resolved(&whole, &parameter["schema"]);
+    for (_, _, operation) in operations(&whole) {
+        let mut parameters = operation.list("parameters").iter();
+        let named = parameters.find_map(|parameter| {
+            let schema = resolved(&whole, parameter.get("schema").filter(|_| parameter["name"] == "expand")?);
             schema.get("enum").or_else(|| resolved(&whole, schema.get("items")?).get("enum"))?.as_array()
         });
-        let Some(named) = named else { continue };
-        let responses = operation.get("responses").and_then(Value::as_object).into_iter().flatten();
-        let components: Vec<String> = responses
-            .filter(|(status, _)| status.starts_with('2'))
-            .flat_map(|(_, response)| super::walk::references(response))
-            .collect();
-        for component in components {
-            let page = whole.pointer("/components/schemas").and_then(|schemas| schemas.get(&component));
-            let item = page.and_then(|page| page.pointer("/properties/results/items")).and_then(only_refers);
-            let component = item.map_or(component.clone(), str::to_owned);
-            expandable.extend(
-                named.iter().filter_map(Value::as_str).map(|name| (component.clone(), name.to_owned())),
-            );
+        let responses = operation.object("responses").into_iter().flatten();
+        let successes = responses.filter(|(status, _)| status.starts_with('2'));
+        for component in successes.flat_map(|(_, response)| references(response)) {
+            let item = component_of(&whole, &component)
+                .and_then(|page| only_refers(page.pointer("/properties/results/items")?));
+            let component = item.unwrap_or(&component);
+            let names = named.into_iter().flatten().filter_map(Value::as_str);
+            expandable.extend(names.map(|name| (component.to_owned(), name.to_owned())));
         }
     }
-    let Some(schemas) = entry(document, &["components", "schemas"]) else { return };
+    let Some(schemas) = schemas_mut(document) else { return };
     for (component, property) in expandable {
         let place = format!("{component}.{property}");
-        let Some(schema) =
-            schemas.get_mut(&component).and_then(|schema| schema.get_mut("properties")?.get_mut(&property))
-        else {
-            continue;
-        };
-        if matches!(schema.get("type").and_then(Value::as_str), Some("integer" | "string")) {
+        let properties = schemas.get_mut(&component).and_then(|schema| schema.object_mut("properties"));
+        let Some(schema) = properties.and_then(|all| all.get_mut(&property)) else { continue };
+        if matches!(schema.text("type"), Some("integer" | "string")) {
             let mut related = json!({"allOf": [reference("Expandable")]});
-            for key in ["nullable", "readOnly", "description"] {
-                if let Some(value) = schema.get(key) {
-                    related[key] = value.clone();
-                }
-            }
+            related.copy(schema, &["nullable", "readOnly", "description"]);
             *schema = related;
             report.add("mark_expandable_keys", place, "an id, or the object where it is asked for");
         }

@@ -6,10 +6,8 @@ use serde_json::Value;
 
 use super::choices::choices_differ;
 use super::components::needs_a_name;
-use super::walk::{
-    for_children, for_operation_schemas, for_operations, in_order_of_references, only_refers, schemas,
-    schemas_mut, size,
-};
+use super::keywords::Keywords;
+use super::walk::{for_children, for_roots, in_order_of_references, only_refers, schemas, size};
 use super::{OWN_TYPES, Report};
 
 /// How many values a plain type may have that contains others. Named lists may contain each other to any
@@ -25,22 +23,19 @@ pub fn inline_plain_types(document: &mut Value, report: &mut Report) {
         schemas(document).map(|(name, schema)| (name.as_str(), schema)).collect();
     let mut plain = BTreeMap::new();
     let (order, recursive) = in_order_of_references(document);
-    for name in order.iter().filter(|name| !OWN_TYPES.contains(&name.as_str()) && !recursive.contains(*name))
-    {
-        let Some(schema) = by_name.get(name.as_str()).filter(|schema| is_plain(schema)) else { continue };
+    for name in order.iter().filter(|name| !recursive.contains(*name)) {
+        let schema = by_name.get(name.as_str()).filter(|_| !OWN_TYPES.contains(&name.as_str()));
+        let Some(schema) = schema.filter(|schema| is_plain(schema)) else { continue };
         let mut whole = (*schema).clone();
         put_within(&mut whole, &plain);
         if whole == **schema || size(&whole) <= LARGEST {
             plain.insert(name.clone(), whole);
         }
     }
-    for (_, schema) in
-        schemas_mut(document).into_iter().flatten().filter(|(name, _)| !OWN_TYPES.contains(&name.as_str()))
-    {
-        put_within(schema, &plain);
-    }
-    let _ = for_operations(document, |_, _, operation| {
-        for_operation_schemas("", operation, &mut |_, schema| put_within(schema, &plain));
+    let _ = for_roots(document, &mut |place, _, schema| {
+        if !OWN_TYPES.contains(&place) {
+            put_within(schema, &plain);
+        }
         Ok(())
     });
     for name in plain.into_keys() {
@@ -52,19 +47,16 @@ pub fn inline_plain_types(document: &mut Value, report: &mut Report) {
 /// of a component.
 fn is_plain(schema: &Value) -> bool {
     let within = |key: &str| {
-        schema
-            .get(key)
-            .is_none_or(|inner| inner.is_boolean() || only_refers(inner).is_some() || is_plain(inner))
+        let is_simple = |inner: &Value| inner.is_boolean() || only_refers(inner).is_some() || is_plain(inner);
+        schema.get(key).is_none_or(is_simple)
     };
     if needs_a_name(schema) {
         return false;
     }
-    match schema.get("type").and_then(Value::as_str) {
+    match schema.text("type") {
         Some("integer" | "number" | "boolean" | "string") => true,
         Some("array") => within("items"),
-        Some("object") => {
-            schema.get("additionalProperties").is_some_and(Value::is_object) && within("additionalProperties")
-        }
+        Some("object") => schema.object("additionalProperties").is_some() && within("additionalProperties"),
         _ => only_refers(schema).is_some(),
     }
 }
@@ -74,18 +66,12 @@ fn is_plain(schema: &Value) -> bool {
 fn put_within(schema: &mut Value, plain: &BTreeMap<String, Value>) {
     put(schema, plain);
     for_children("", schema, &mut |_, child| put_within(child, plain));
-    if let Some(object) = schema.as_object_mut() {
-        choices_differ(object);
-    }
+    schema.as_object_mut().into_iter().for_each(choices_differ);
 }
 
 /// Replaces a reference by its plain type. Keywords beside the reference stay.
 fn put(schema: &mut Value, plain: &BTreeMap<String, Value>) {
-    let Some(target) = only_refers(schema).and_then(|name| plain.get(name)).cloned() else { return };
-    let (Some(place), Some(target)) = (schema.as_object_mut(), target.as_object()) else { return };
-    place.remove("$ref");
-    place.remove("allOf");
-    for (key, value) in target {
-        place.entry(key.clone()).or_insert_with(|| value.clone());
-    }
+    let Some(target) = only_refers(schema).and_then(|name| plain.get(name)) else { return };
+    schema.drop_keywords(&["$ref", "allOf"]);
+    schema.fill(target);
 }

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde_json::{Map, Value, json};
 
 use super::Report;
+use super::keywords::Keywords;
 use super::naming::{Names, parameter_name, type_name};
 use super::walk::{
-    Copies, SCHEMAS, entry, for_all_children, for_operation_schemas, for_operations, operations, place_of,
-    reference as reference_to, references, schemas, schemas_mut, size,
+    Copies, SCHEMAS, for_all_children, for_operations, for_roots, operations, place_of,
+    reference as reference_to, references, responses, schemas, schemas_mut, size,
 };
 
 /// Copies shared path items, parameters, bodies and responses to the operations that use them, so that a
@@ -23,7 +24,7 @@ pub fn inline_shared_parts(document: &mut Value) -> Result<(), String> {
     // What a reference leads to, after all references in between.
     let mut ends: BTreeMap<String, &Value> = BTreeMap::new();
     let mut resolve = |part: &mut Value, place: &str| -> Result<(), String> {
-        let Some(mut reference) = part.get("$ref").and_then(Value::as_str) else { return Ok(()) };
+        let Some(mut reference) = part.text("$ref") else { return Ok(()) };
         let mut followed = BTreeSet::new();
         let end = loop {
             if let Some(end) = ends.get(reference) {
@@ -34,7 +35,7 @@ pub fn inline_shared_parts(document: &mut Value) -> Result<(), String> {
             }
             let target = pointer(reference).and_then(|at| whole.pointer(&at));
             let target = target.ok_or_else(|| not_found(place, reference))?;
-            match target.get("$ref").and_then(Value::as_str) {
+            match target.text("$ref") {
                 Some(next) => reference = next,
                 None => break target,
             }
@@ -49,7 +50,7 @@ pub fn inline_shared_parts(document: &mut Value) -> Result<(), String> {
         Ok(())
     };
     let mut shared: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for (path, item) in document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten() {
+    for (path, item) in document.object_mut("paths").into_iter().flatten() {
         let place = format!("paths.{path}");
         if path.starts_with("x-") {
             continue;
@@ -59,29 +60,19 @@ pub fn inline_shared_parts(document: &mut Value) -> Result<(), String> {
         let Some(item) = item.as_object_mut() else { continue };
         item.extend(beside.into_iter().flatten().filter(|(key, _)| key != "$ref"));
         if let Some(Value::Array(mut parameters)) = item.remove("parameters") {
-            for parameter in &mut parameters {
-                resolve(parameter, &place)?;
-            }
+            parameters.iter_mut().try_for_each(|parameter| resolve(parameter, &place))?;
             shared.insert(path.clone(), parameters);
         }
     }
-    for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
-        resolve(operation, &place)?;
+    for_operations(document, |path, _, place, operation| {
+        resolve(operation, place)?;
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
-        for (_, response) in
-            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
-        {
-            resolve(response, &place)?;
-        }
-        if let Some(body) = operation.get_mut("requestBody") {
-            resolve(body, &place)?;
-        }
-        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
-            resolve(parameter, &place)?;
-        }
+        responses(operation).try_for_each(|response| resolve(response, place))?;
+        operation.get_mut("requestBody").map_or(Ok(()), |body| resolve(body, place))?;
+        let mut parameters = operation.list_mut("parameters").into_iter().flatten();
+        parameters.try_for_each(|parameter| resolve(parameter, place))?;
         if let Some(above) = shared.get(path)
-            && let Some(own) = operation.entry("parameters").or_insert_with(|| json!([])).as_array_mut()
+            && let Some(own) = operation.list_or_new("parameters")
         {
             let key = |parameter: &Value| ["name", "in"].map(|key| parameter.get(key).cloned());
             let known: HashSet<_> = own.iter().map(key).collect();
@@ -109,22 +100,12 @@ pub fn point_references_to_components(document: &mut Value, report: &mut Report)
         open: Vec::new(),
         report,
     };
-    for (name, schema) in schemas_mut(document).into_iter().flatten() {
-        following.follow(
-            &format!("components.schemas.{name}"),
-            &format!("/components/schemas/{}", escaped(name)),
-            schema,
-        )?;
-    }
-    for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
-        let mut outcome = Ok(());
-        for_operation_schemas(&place, operation, &mut |place, schema| {
-            if outcome.is_ok() {
-                outcome = following.follow(place, "", schema);
-            }
-        });
-        outcome
+    for_roots(document, &mut |place, is_component, schema| match is_component {
+        true => {
+            let root = format!("/components/schemas/{}", escaped(place));
+            following.follow(&format!("components.schemas.{place}"), &root, schema)
+        }
+        false => following.follow(place, "", schema),
     })?;
     let mut components = Map::new();
     while let Some(at) = following.open.pop() {
@@ -139,9 +120,7 @@ pub fn point_references_to_components(document: &mut Value, report: &mut Report)
             *place = reference_to(name);
         }
     }
-    if !components.is_empty()
-        && let Some(schemas) = entry(document, &["components", "schemas"])
-    {
+    if let Some(schemas) = schemas_mut(document) {
         schemas.extend(components);
     }
     Ok(())
@@ -152,15 +131,12 @@ pub fn point_references_to_components(document: &mut Value, report: &mut Report)
 /// `{$ref: "#/components/schemas/Missing"}` -> an error
 pub fn check_references(document: &mut Value) -> Result<(), String> {
     let names: BTreeSet<&String> = schemas(document).map(|(name, _)| name).collect();
-    let missing_in = |value: &Value| references(value).into_iter().find(|name| !names.contains(name));
-    for (path, method, operation) in operations(document) {
-        if let Some(name) = missing_in(operation) {
-            return Err(not_found(&place_of(path, method, operation), &format!("{SCHEMAS}{name}")));
-        }
-    }
-    for (name, schema) in schemas(document) {
-        if let Some(missing) = missing_in(schema) {
-            return Err(not_found(&format!("components.schemas.{name}"), &format!("{SCHEMAS}{missing}")));
+    let of_operations =
+        operations(document).map(|(path, method, value)| (place_of(path, method, value), value));
+    let of_schemas = schemas(document).map(|(name, schema)| (format!("components.schemas.{name}"), schema));
+    for (place, value) in of_operations.chain(of_schemas) {
+        if let Some(missing) = references(value).into_iter().find(|name| !names.contains(name)) {
+            return Err(not_found(&place, &format!("{SCHEMAS}{missing}")));
         }
     }
     Ok(())
@@ -183,7 +159,7 @@ impl Following<'_> {
     /// Resolves the references of a schema. `root` is the schema that contains it: a schema that was
     /// written as a separate document refers to itself.
     fn follow(&mut self, place: &str, root: &str, schema: &mut Value) -> Result<(), String> {
-        if let Some(reference) = schema.get("$ref").and_then(Value::as_str).map(str::to_owned) {
+        if let Some(reference) = schema.text("$ref").map(str::to_owned) {
             if reference.starts_with("http://") || reference.starts_with("https://") {
                 self.note(place, format!("a free-form value: `{reference}` is in another document"));
                 *schema = json!({});
@@ -206,11 +182,8 @@ impl Following<'_> {
     }
 
     fn note(&mut self, place: &str, what: String) {
-        self.report.add(
-            "point_references_to_components",
-            place.trim_start_matches("components.schemas."),
-            what,
-        );
+        let place = place.trim_start_matches("components.schemas.");
+        self.report.add("point_references_to_components", place, what);
     }
 
     /// Returns the reference to the component. A target that isn't a component becomes one.
@@ -233,7 +206,7 @@ impl Following<'_> {
             let places = [at.clone(), format!("{root}{at}")].into_iter().filter(|at| !at.is_empty());
             let found = places.filter_map(|at| self.whole.pointer(&at).map(|target| (at, target))).next();
             let Some((found, target)) = found else { return Err(not_found(place, reference)) };
-            match target.get("$ref").and_then(Value::as_str) {
+            match target.text("$ref") {
                 Some(next) => at = pointer(next).ok_or_else(|| not_found(place, next))?,
                 None => break format!("{SCHEMAS}{}", self.name(found)),
             }
@@ -260,8 +233,8 @@ fn component_name(at: &str, whole: &Value) -> String {
     if let [first, path, method, ..] = steps.as_slice()
         && first == "paths"
     {
-        let id =
-            whole.pointer(&format!("/paths/{}/{method}/operationId", escaped(path))).and_then(Value::as_str);
+        let operation = whole["paths"].get(path).and_then(|item| item.get(method));
+        let id = operation.and_then(|operation| operation.text("operationId"));
         name = id.map_or_else(|| format!("{method}_{}", parameter_name(path)), str::to_owned);
         steps.drain(..3);
     } else if steps.first().is_some_and(|first| first == "components") {
@@ -287,20 +260,12 @@ fn component_name(at: &str, whole: &Value) -> String {
 /// Returns the pointer of a reference within the document (RFC 6901, 6). `None` if the reference isn't one.
 fn pointer(reference: &str) -> Option<String> {
     let fragment = reference.strip_prefix('#')?;
-    let mut bytes = Vec::new();
-    let mut rest = fragment.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..2).filter(|_| first == b'%').and_then(|code| std::str::from_utf8(code).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
+    let mut parts = fragment.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let code = part.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok());
+        bytes.push(code.unwrap_or(b'%'));
+        bytes.extend(part.bytes().skip(if code.is_some() { 2 } else { 0 }));
     }
     String::from_utf8(bytes).ok()
 }

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::Report;
-use super::walk::{each_operation, for_schemas, parameters};
+use super::keywords::Keywords;
+use super::walk::{each_operation, for_schemas, parameters, responses};
 
 /// Repairs values of the wrong type, and removes those that it can't repair. The parser rejects nulls,
 /// texts instead of lists and similar values, and states no place.
@@ -13,51 +14,43 @@ use super::walk::{each_operation, for_schemas, parameters};
 /// - `{description: null, required: name, nullable: "true"}` -> `{required: [name], nullable: true}`
 /// - `{properties: {a: …}}` -> `{type: object, properties: {a: …}}`
 pub fn repair_mistyped_values(document: &mut Value, report: &mut Report) {
-    for (path, item) in document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten() {
+    for (path, item) in document.object_mut("paths").into_iter().flatten() {
         let Some(item) = item.as_object_mut() else { continue };
         // A null operation counts as missing.
         item.retain(|key, value| {
-            let kept = !value.is_null();
-            if !kept {
+            if value.is_null() {
                 note(report, &format!("paths.{path}"), format!("left out `{key}`: null"));
             }
-            kept
+            !value.is_null()
         });
-        for key in ["summary", "description"] {
-            text(&format!("paths.{path}"), item, key, report);
-        }
+        texts(&format!("paths.{path}"), item, &["summary", "description"], report);
     }
     each_operation(document, |place, operation| {
-        for key in ["summary", "description"] {
-            text(place, operation, key, report);
-        }
-        flag(place, operation, "deprecated", report);
+        texts(place, operation, &["summary", "description"], report);
+        flags(place, operation, &["deprecated"], report);
         list_of_words(place, operation, "tags", report);
         keep_if(place, operation, "parameters", Value::is_array, report);
         keep_if(place, operation, "requestBody", Value::is_object, report);
-        if let Some(body) = operation.get_mut("requestBody").and_then(Value::as_object_mut) {
-            text(place, body, "description", report);
-            flag(place, body, "required", report);
+        if let Some(body) = operation.object_mut("requestBody") {
+            texts(place, body, &["description"], report);
+            flags(place, body, &["required"], report);
         }
-        for (_, response) in
-            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
-        {
+        for response in responses(operation) {
             if !response.is_object() {
                 note(report, place, "an answer that is no object: one without a body");
                 *response = json!({});
             }
             let Some(response) = response.as_object_mut() else { continue };
-            text(place, response, "description", report);
+            texts(place, response, &["description"], report);
             if !response.contains_key("$ref") {
                 response.entry("description").or_insert_with(|| json!(""));
             }
             keep_if(place, response, "content", Value::is_object, report);
         }
         for parameter in parameters(operation) {
-            text(place, parameter, "description", report);
-            for key in ["required", "deprecated", "explode", "allowEmptyValue", "allowReserved"] {
-                flag(place, parameter, key, report);
-            }
+            texts(place, parameter, &["description"], report);
+            let keys = ["required", "deprecated", "explode", "allowEmptyValue", "allowReserved"];
+            flags(place, parameter, &keys, report);
             keep_if(place, parameter, "style", Value::is_string, report);
         }
     });
@@ -66,8 +59,7 @@ pub fn repair_mistyped_values(document: &mut Value, report: &mut Report) {
             *schema = json!({});
             note(report, place, "a schema that is none: a free-form value");
         }
-        let Some(schema) = schema.as_object_mut() else { return };
-        schema_of_its_kind(place, schema, report);
+        schema.as_object_mut().into_iter().for_each(|schema| schema_of_its_kind(place, schema, report));
     });
 }
 
@@ -76,10 +68,8 @@ fn note(report: &mut Report, place: &str, what: impl Into<String>) {
 }
 
 fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
-    text(place, schema, "description", report);
-    for key in ["nullable", "readOnly", "writeOnly", "deprecated"] {
-        flag(place, schema, key, report);
-    }
+    texts(place, schema, &["description"], report);
+    flags(place, schema, &["nullable", "readOnly", "writeOnly", "deprecated"], report);
     for key in ["type", "format", "$ref", "pattern", "title"] {
         keep_if(place, schema, key, Value::is_string, report);
     }
@@ -90,12 +80,11 @@ fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut
     keep_if(place, schema, "additionalProperties", |value| value.is_object() || value.is_boolean(), report);
     keep_if(place, schema, "items", Value::is_object, report);
     // An older JSON Schema has `required: true` on properties.
-    match schema.get("required") {
-        None | Some(Value::Array(_)) => {}
-        Some(Value::String(_)) => list_of_words(place, schema, "required", report),
-        Some(_) => keep_if(place, schema, "required", Value::is_array, report),
+    if schema.text("required").is_some() {
+        list_of_words(place, schema, "required", report);
     }
-    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+    keep_if(place, schema, "required", Value::is_array, report);
+    if let Some(required) = schema.list_mut("required") {
         let before = required.len();
         let mut seen = HashSet::new();
         required.retain(|name| name.is_string() && seen.insert(name.clone()));
@@ -103,29 +92,24 @@ fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut
             note(report, place, "`required`: doubled, or no names");
         }
     }
-    if !["type", "$ref", "allOf", "oneOf", "anyOf"].iter().any(|key| schema.contains_key(*key)) {
+    if !schema.has_any(&["type", "$ref", "allOf", "oneOf", "anyOf"]) {
         type_that_is_meant(place, schema, report);
     }
-    let kind = schema.get("type").and_then(Value::as_str).map(str::to_owned);
-    if kind.as_deref() == Some("string") {
-        texts_without_quotes(place, schema, report);
-    }
-    match kind.as_deref() {
-        Some("object" | "string" | "integer" | "number" | "boolean") | None => {}
-        Some("array") => {
-            if !schema.contains_key("items") {
-                schema.insert("items".to_owned(), json!({}));
-                note(report, place, "a list without `items`: of free-form values");
-            }
+    match schema.text("type").map(str::to_owned).as_deref() {
+        Some("string") => texts_without_quotes(place, schema, report),
+        Some("array") if !schema.contains_key("items") => {
+            schema.put("items", json!({}));
+            note(report, place, "a list without `items`: of free-form values");
         }
+        Some("object" | "array" | "integer" | "number" | "boolean") | None => {}
         Some("file") => {
-            schema.insert("type".to_owned(), json!("string"));
-            schema.insert("format".to_owned(), json!("binary"));
+            schema.put("type", "string");
+            schema.put("format", "binary");
             note(report, place, "`type: file`: the bytes of a file");
         }
         Some("null") => {
             schema.remove("type");
-            schema.insert("enum".to_owned(), json!([null]));
+            schema.put("enum", json!([null]));
             note(report, place, "`type: null`");
         }
         Some(other) => {
@@ -140,7 +124,7 @@ fn schema_of_its_kind(place: &str, schema: &mut Map<String, Value>, report: &mut
 
 /// Repairs `enum: [1.0, true]` of texts. YAML reads texts without quotes as another type.
 fn texts_without_quotes(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
-    for value in schema.get_mut("enum").and_then(Value::as_array_mut).into_iter().flatten() {
+    for value in schema.list_mut("enum").into_iter().flatten() {
         if value.is_number() || value.is_boolean() {
             let text = value.to_string();
             note(report, place, format!("`{text}` among texts is meant as one"));
@@ -151,25 +135,25 @@ fn texts_without_quotes(place: &str, schema: &mut Map<String, Value>, report: &m
 
 /// Infers the type of a schema that states none.
 fn type_that_is_meant(place: &str, schema: &mut Map<String, Value>, report: &mut Report) {
-    let values = schema.get("enum").and_then(Value::as_array).cloned().unwrap_or_default();
+    type Kind = (&'static str, fn(&Value) -> bool);
+    const KINDS: [Kind; 4] = [
+        ("string", Value::is_string),
+        ("integer", Value::is_i64),
+        ("number", Value::is_number),
+        ("boolean", Value::is_boolean),
+    ];
+    let values = schema.list("enum");
     let all = |is: fn(&Value) -> bool| {
         values.iter().any(is) && values.iter().all(|value| value.is_null() || is(value))
     };
-    let kind = if schema.contains_key("properties")
-        || schema.get("additionalProperties").is_some_and(Value::is_object)
-    {
-        "object"
+    let kind = if schema.contains_key("properties") || schema.object("additionalProperties").is_some() {
+        Some("object")
     } else if schema.contains_key("items") {
-        "array"
-    } else if all(Value::is_string) {
-        "string"
-    } else if all(Value::is_i64) {
-        "integer"
-    } else if all(Value::is_number) {
-        "number"
-    } else if all(Value::is_boolean) {
-        "boolean"
+        Some("array")
     } else {
+        KINDS.into_iter().find(|(_, is)| all(*is)).map(|(kind, _)| kind)
+    };
+    let Some(kind) = kind else {
         // Values of several types are free-form. A later rule handles an enumeration with only null.
         if values.iter().any(|value| !value.is_null()) {
             schema.remove("enum");
@@ -177,37 +161,33 @@ fn type_that_is_meant(place: &str, schema: &mut Map<String, Value>, report: &mut
         }
         return;
     };
-    schema.insert("type".to_owned(), json!(kind));
+    schema.put("type", kind);
     note(report, place, format!("`type: {kind}` is meant"));
 }
 
-/// Repairs a text. A list of texts becomes one text with several paragraphs.
-fn text(place: &str, holder: &mut Map<String, Value>, key: &str, report: &mut Report) {
-    match holder.get(key) {
-        None | Some(Value::String(_)) => {}
-        Some(Value::Array(parts)) => {
+/// Repairs texts. A list of texts becomes one text with several paragraphs.
+fn texts(place: &str, holder: &mut Map<String, Value>, keys: &[&str], report: &mut Report) {
+    for key in keys {
+        if let Some(Value::Array(parts)) = holder.get(*key) {
             let parts: Vec<&str> = parts.iter().filter_map(Value::as_str).collect();
-            let joined = parts.join("\n\n");
-            holder.insert(key.to_owned(), json!(joined));
+            holder.put(key, parts.join("\n\n"));
             note(report, place, format!("`{key}` was a list"));
         }
-        Some(_) => keep_if(place, holder, key, Value::is_string, report),
+        keep_if(place, holder, key, Value::is_string, report);
     }
 }
 
-/// Repairs a boolean, which may be a text.
-fn flag(place: &str, holder: &mut Map<String, Value>, key: &str, report: &mut Report) {
-    let meant = match holder.get(key) {
-        None | Some(Value::Bool(_)) => return,
-        Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Some(true),
-        Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Some(false),
-        Some(_) => None,
-    };
-    match meant {
-        Some(meant) => holder.insert(key.to_owned(), json!(meant)),
-        None => holder.remove(key),
-    };
-    note(report, place, format!("`{key}` was neither true nor false"));
+/// Repairs booleans, which may be texts.
+fn flags(place: &str, holder: &mut Map<String, Value>, keys: &[&str], report: &mut Report) {
+    for key in keys {
+        match holder.get(*key) {
+            None | Some(Value::Bool(_)) => continue,
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => holder.put(key, true),
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => holder.put(key, false),
+            Some(_) => drop(holder.remove(*key)),
+        }
+        note(report, place, format!("`{key}` was neither true nor false"));
+    }
 }
 
 /// Repairs a list of texts. A single text becomes a list with one item.
@@ -216,7 +196,7 @@ fn list_of_words(place: &str, holder: &mut Map<String, Value>, key: &str, report
         None => {}
         Some(Value::String(only)) => {
             let only = json!([only]);
-            holder.insert(key.to_owned(), only);
+            holder.put(key, only);
             note(report, place, format!("`{key}` was no list"));
         }
         Some(Value::Array(words)) => words.retain(Value::is_string),

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::keywords::Keywords;
 use super::naming::Names;
 use super::walk::{
-    descend, each_operation, reachable_from_answers, reachable_from_requests, references, rename_references,
-    required, resolved, says, schemas, schemas_mut,
+    descend, each_operation, reachable_from, references, rename_references, required, resolved, schemas,
+    schemas_mut,
 };
 use super::{Report, Union};
 
@@ -18,34 +19,30 @@ use super::{Report, Union};
 ///
 /// `Thing: {id (readOnly), name, secret (writeOnly)}` -> `Thing: {id, name}`, `ThingRequest: {name, secret}`
 pub fn split_request_schemas(document: &mut Value, report: &mut Report) {
-    let sent = reachable_from_requests(document);
-    let received = reachable_from_answers(document);
+    let sent = reachable_from(document, "requestBody");
+    let received = reachable_from(document, "responses");
     let both: BTreeSet<String> = sent.intersection(&received).cloned().collect();
     let differs = |schema: &Value| {
         let required: BTreeSet<&str> = required(schema).collect();
-        schema.get("properties").and_then(Value::as_object).into_iter().flatten().any(|(name, property)| {
-            let is = |key: &str| says(property, key);
+        schema.object("properties").into_iter().flatten().any(|(name, property)| {
+            let is = |key: &str| property.says(key);
             let can_be_cleared = is("nullable") || is_collection(resolved(document, property));
             is("readOnly") || is("writeOnly") || (can_be_cleared && !required.contains(name.as_str()))
         })
     };
-    let mut split: BTreeSet<String> = schemas(document)
-        .filter(|(name, schema)| both.contains(*name) && differs(schema))
-        .map(|(name, _)| name.clone())
-        .collect();
     // A component that refers to a split one is split, too.
     let mut referring: BTreeMap<String, Vec<&String>> = BTreeMap::new();
+    let mut open: Vec<&String> = Vec::new();
     for (name, schema) in schemas(document).filter(|(name, _)| both.contains(*name)) {
+        open.extend(differs(schema).then_some(name));
         for other in references(schema) {
             referring.entry(other).or_default().push(name);
         }
     }
-    let mut open: Vec<String> = split.iter().cloned().collect();
-    while let Some(other) = open.pop() {
-        for name in referring.remove(&other).into_iter().flatten() {
-            if split.insert(name.clone()) {
-                open.push(name.clone());
-            }
+    let mut split: BTreeSet<String> = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        if split.insert(name.clone()) {
+            open.extend(referring.remove(name).into_iter().flatten());
         }
     }
     let mut taken: Names = schemas(document).map(|(name, _)| name.clone()).collect();
@@ -64,7 +61,7 @@ pub fn split_request_schemas(document: &mut Value, report: &mut Report) {
         }
         // A component that is only sent refers to the request variants.
         for (_, schema) in
-            schemas.iter_mut().filter(|(name, _)| sent.contains(*name) && !received.contains(*name))
+            schemas.iter_mut().filter(|(name, _)| sent.contains(*name) && !both.contains(*name))
         {
             rename_references(schema, &renamed);
         }
@@ -76,11 +73,9 @@ pub fn split_request_schemas(document: &mut Value, report: &mut Report) {
     });
     for (name, body) in &names {
         if let Some(union) = report.notes.unions.get(name).cloned() {
-            let choices = union
-                .choices
-                .into_iter()
-                .map(|(value, target)| (value, renamed(&target).unwrap_or(target)))
-                .collect();
+            let choices = union.choices.into_iter();
+            let choices =
+                choices.map(|(value, target)| (value, renamed(&target).unwrap_or(target))).collect();
             report.notes.unions.insert(body.clone(), Union { tag: union.tag, choices });
         }
     }
@@ -89,16 +84,15 @@ pub fn split_request_schemas(document: &mut Value, report: &mut Report) {
 
 /// Returns whether a schema is a list or a map.
 fn is_collection(schema: &Value) -> bool {
-    let has_properties =
-        schema.get("properties").and_then(Value::as_object).is_some_and(|properties| !properties.is_empty());
-    let is_map = schema.get("additionalProperties").is_some_and(Value::is_object) && !has_properties;
-    schema.get("type").and_then(Value::as_str) == Some("array") || is_map
+    let has_properties = schema.object("properties").is_some_and(|properties| !properties.is_empty());
+    let is_map = schema.object("additionalProperties").is_some() && !has_properties;
+    schema.text("type") == Some("array") || is_map
 }
 
 /// Removes `readOnly` fields from bodies and `writeOnly` fields from responses.
 fn one_direction_each(document: &mut Value, report: &mut Report) {
-    let sent = reachable_from_requests(document);
-    let received = reachable_from_answers(document);
+    let sent = reachable_from(document, "requestBody");
+    let received = reachable_from(document, "responses");
     let Some(schemas) = schemas_mut(document) else { return };
     for (name, schema) in schemas {
         let (key, why) = match (sent.contains(name), received.contains(name)) {
@@ -108,20 +102,12 @@ fn one_direction_each(document: &mut Value, report: &mut Report) {
         };
         let mut gone = Vec::new();
         descend(name, schema, &mut |place, schema| {
-            let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
-                return;
-            };
-            let mut here = BTreeSet::new();
-            properties.retain(|property, value| {
-                let kept = !says(value, key);
-                if !kept {
-                    here.insert(property.clone());
-                }
-                kept
-            });
-            if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
-                required
-                    .retain(|property| !property.as_str().is_some_and(|property| here.contains(property)));
+            let Some(properties) = schema.object_mut("properties") else { return };
+            let here = properties.iter().filter(|(_, value)| value.says(key));
+            let here: BTreeSet<String> = here.map(|(property, _)| property.clone()).collect();
+            properties.retain(|property, _| !here.contains(property));
+            if let Some(required) = schema.list_mut("required") {
+                required.retain(|property| !property.as_str().is_some_and(|name| here.contains(name)));
             }
             gone.extend(here.into_iter().map(|property| format!("{place}.{property}")));
         });
@@ -136,28 +122,20 @@ fn one_direction_each(document: &mut Value, report: &mut Report) {
 ///
 /// `ThingRequest: {tags: {type: array, …}}` -> `ThingRequest: {tags: {type: array, nullable: true, …}}`
 pub fn allow_clearing_fields(document: &mut Value, report: &mut Report) {
-    let sent = reachable_from_requests(document);
-    let received = reachable_from_answers(document);
+    let sent = reachable_from(document, "requestBody");
+    let received = reachable_from(document, "responses");
     let whole = document.clone();
     let Some(schemas) = schemas_mut(document) else { return };
     for (name, schema) in
         schemas.iter_mut().filter(|(name, _)| sent.contains(*name) && !received.contains(*name))
     {
-        let required: BTreeSet<String> = schema
-            .get("required")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(|name| name.as_str().map(str::to_owned))
-            .collect();
-        for (property, value) in
-            schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
-        {
+        let required: BTreeSet<String> = required(schema).map(str::to_owned).collect();
+        for (property, value) in schema.object_mut("properties").into_iter().flatten() {
             let collection = is_collection(resolved(&whole, value));
-            if says(value, "nullable") {
+            if value.says("nullable") {
                 report.notes.clearable.entry(name.clone()).or_default().insert(property.clone());
             } else if collection && !required.contains(property) && value.get("$ref").is_none() {
-                value["nullable"] = json!(true);
+                value.put("nullable", true);
                 report.add("allow_clearing_fields", format!("{name}.{property}"), "an empty one is sent");
             }
         }

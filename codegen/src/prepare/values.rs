@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::Report;
-use super::walk::{for_schemas, only_refers, reachable_from_requests, reference, schemas_mut};
+use super::keywords::Keywords;
+use super::walk::{each_schema, only_refers, reachable_from, reference, schemas_mut};
 
 /// Own types that can hold null, so that a field of a response needs no `Option`.
 pub const HOLD_NULL: [&str; 2] = ["Json", "Expandable"];
@@ -16,21 +17,16 @@ pub const HOLD_NULL: [&str; 2] = ["Json", "Expandable"];
 ///
 /// `{type: object}` -> `{allOf: [Json]}`
 pub fn free_form_to_json(document: &mut Value, report: &mut Report) {
-    for_schemas(document, &mut |place, schema| {
-        if place == "Json" {
-            return;
-        }
-        let Some(object) = schema.as_object_mut() else { return };
-        let shapeless_object = object.get("type").and_then(Value::as_str) == Some("object")
-            && object.get("properties").and_then(Value::as_object).is_none_or(Map::is_empty)
+    each_schema(document, |place, object| {
+        let shapeless_object = object.text("type") == Some("object")
+            && object.object("properties").is_none_or(Map::is_empty)
             && object.get("additionalProperties").is_none_or(|more| more == &json!({}) || more.is_boolean());
-        let shapeless =
-            !["type", "$ref", "allOf", "oneOf", "anyOf", "enum"].iter().any(|key| object.contains_key(*key));
-        let combined = ["allOf", "oneOf", "anyOf", "$ref"].iter().any(|key| object.contains_key(*key));
-        if shapeless || (shapeless_object && !combined) {
+        let shapeless = !object.has_any(&["type", "$ref", "allOf", "oneOf", "anyOf", "enum"]);
+        let combined = object.has_any(&["allOf", "oneOf", "anyOf", "$ref"]);
+        if place != "Json" && (shapeless || (shapeless_object && !combined)) {
             // `Json` can hold null.
-            object.retain(|key, _| ["description", "readOnly", "writeOnly"].contains(&key.as_str()));
-            object.insert("allOf".to_owned(), json!([reference("Json")]));
+            object.keep(&["description", "readOnly", "writeOnly"]);
+            object.put("allOf", json!([reference("Json")]));
             report.add("free_form_to_json", place, "a free-form value: `Json`");
         }
     });
@@ -40,18 +36,16 @@ pub fn free_form_to_json(document: &mut Value, report: &mut Report) {
 ///
 /// `{results: …, next: {type: string}}` -> `{results: …, next: {allOf: [FileUrl]}}`
 pub fn page_links_to_file_url(document: &mut Value, report: &mut Report) {
-    for_schemas(document, &mut |place, schema| {
-        let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    each_schema(document, |place, object| {
+        let Some(properties) = object.object_mut("properties") else { return };
         if !properties.contains_key("results") {
             return;
         }
         for link in ["next", "previous"] {
-            let Some(property) = properties.get_mut(link).and_then(Value::as_object_mut) else { continue };
-            if property.get("type").and_then(Value::as_str) == Some("string") {
-                for key in ["type", "format"] {
-                    property.remove(key);
-                }
-                property.insert("allOf".to_owned(), json!([reference("FileUrl")]));
+            let Some(property) = properties.object_mut(link) else { continue };
+            if property.text("type") == Some("string") {
+                property.drop_keywords(&["type", "format"]);
+                property.put("allOf", json!([reference("FileUrl")]));
                 report.add("page_links_to_file_url", format!("{place}.{link}"), "shown without its query");
             }
         }
@@ -62,18 +56,13 @@ pub fn page_links_to_file_url(document: &mut Value, report: &mut Report) {
 ///
 /// `{type: string, format: uri}` -> `{allOf: [FileUrl]}`
 pub fn links_to_file_url(document: &mut Value, report: &mut Report) {
-    for_schemas(document, &mut |place, schema| {
-        let Some(object) = schema.as_object_mut() else { return };
-        let text =
-            object.get("type").and_then(Value::as_str) == Some("string") && object.get("enum").is_none();
-        let link =
-            matches!(object.get("format").and_then(Value::as_str), Some("uri" | "url" | "uri-reference"));
+    each_schema(document, |place, object| {
+        let text = object.text("type") == Some("string") && object.get("enum").is_none();
+        let link = matches!(object.text("format"), Some("uri" | "url" | "uri-reference"));
         // A parameter accepts any text.
         if text && link && !place.contains(' ') && place != "FileUrl" {
-            for key in ["type", "format", "example"] {
-                object.remove(key);
-            }
-            object.insert("allOf".to_owned(), json!([reference("FileUrl")]));
+            object.drop_keywords(&["type", "format", "example"]);
+            object.put("allOf", json!([reference("FileUrl")]));
             report.add("links_to_file_url", place, "shown without its query");
         }
     });
@@ -83,18 +72,13 @@ pub fn links_to_file_url(document: &mut Value, report: &mut Report) {
 ///
 /// `{properties: P}` -> `{properties: P, additionalProperties: Json}`
 pub fn keep_unknown_fields(document: &mut Value, report: &mut Report) {
-    for_schemas(document, &mut |place, schema| {
-        let Some(object) = schema.as_object_mut() else { return };
-        if !object.get("properties").is_some_and(Value::is_object) {
-            return;
-        }
+    each_schema(document, |place, object| {
         let open = match object.get("additionalProperties") {
             None | Some(Value::Bool(_)) => true,
-            Some(Value::Object(more)) => more.is_empty(),
-            Some(_) => false,
+            Some(more) => *more == json!({}),
         };
-        if open && !object.contains_key("allOf") {
-            object.insert("additionalProperties".to_owned(), reference("Json"));
+        if open && object.object("properties").is_some() && !object.contains_key("allOf") {
+            object.put("additionalProperties", reference("Json"));
             report.add("keep_unknown_fields", place, "unknown fields are kept");
         }
     });
@@ -106,17 +90,14 @@ pub fn keep_unknown_fields(document: &mut Value, report: &mut Report) {
 /// - `{type: string, format: date-time}` -> `{allOf: [Timestamp]}`
 /// - `{type: string, format: uuid}` -> `{type: string}`
 pub fn keep_times_as_text(document: &mut Value, report: &mut Report) {
-    for_schemas(document, &mut |place, schema| {
-        let Some(object) = schema.as_object_mut() else { return };
-        if place == "Timestamp" || object.get("type").and_then(Value::as_str) != Some("string") {
+    each_schema(document, |place, object| {
+        if place == "Timestamp" || object.text("type") != Some("string") {
             return;
         }
-        match object.get("format").and_then(Value::as_str) {
+        match object.text("format") {
             Some("date-time") => {
-                for key in ["type", "format", "example"] {
-                    object.remove(key);
-                }
-                object.insert("allOf".to_owned(), json!([reference("Timestamp")]));
+                object.drop_keywords(&["type", "format", "example"]);
+                object.put("allOf", json!([reference("Timestamp")]));
                 report.add("keep_times_as_text", place, "a time, kept as text until asked for");
             }
             Some("binary") | None => {}
@@ -133,26 +114,19 @@ pub fn keep_times_as_text(document: &mut Value, report: &mut Report) {
 ///
 /// `{required: [a, b], properties: {a: A}}` -> `{required: [a], properties: {a: A}}`
 pub fn drop_undescribed_required(document: &mut Value, report: &mut Report) {
-    for_schemas(document, &mut |place, schema| {
-        let Some(object) = schema.as_object_mut() else { return };
-        let Some(properties) = object.get("properties").and_then(Value::as_object) else { return };
+    each_schema(document, |place, object| {
+        let Some(properties) = object.object("properties") else { return };
         let known: BTreeSet<String> = properties.keys().cloned().collect();
         // In a composition, another part may describe it.
         if object.contains_key("allOf") {
             return;
         }
-        let Some(required) = object.get_mut("required").and_then(Value::as_array_mut) else { return };
-        required.retain(|name| {
-            let kept = name.as_str().is_some_and(|name| known.contains(name));
-            if !kept {
-                report.add(
-                    "drop_undescribed_required",
-                    place,
-                    format!("`{}` is required and no property", name.as_str().unwrap_or_default()),
-                );
-            }
-            kept
-        });
+        let Some(required) = object.list_mut("required") else { return };
+        let is_known = |name: &Value| name.as_str().is_some_and(|name| known.contains(name));
+        for name in required.extract_if(.., |name| !is_known(name)) {
+            let what = format!("`{}` is required and no property", name.as_str().unwrap_or_default());
+            report.add("drop_undescribed_required", place, what);
+        }
     });
 }
 
@@ -161,16 +135,13 @@ pub fn drop_undescribed_required(document: &mut Value, report: &mut Report) {
 ///
 /// `{type: integer, format: int32}` -> `{type: integer}`
 pub fn widen_numbers(document: &mut Value, report: &mut Report) {
-    for_schemas(document, &mut |place, schema| {
-        let Some(object) = schema.as_object_mut() else { return };
-        let kept = match object.get("type").and_then(Value::as_str) {
+    each_schema(document, |place, object| {
+        let kept = match object.text("type") {
             Some("integer") => ["int64", "uint64"],
             Some("number") => ["double", "double"],
             _ => return,
         };
-        if let Some(format) =
-            object.get("format").and_then(Value::as_str).filter(|format| !kept.contains(format))
-        {
+        if let Some(format) = object.text("format").filter(|format| !kept.contains(format)) {
             report.add("widen_numbers", place, format!("left out `format: {format}`"));
             object.remove("format");
         }
@@ -181,9 +152,8 @@ pub fn widen_numbers(document: &mut Value, report: &mut Report) {
 ///
 /// `{type: boolean, format: x}` -> `{type: boolean}`
 pub fn drop_inapplicable_formats(document: &mut Value, report: &mut Report) {
-    for_schemas(document, &mut |place, schema| {
-        let Some(object) = schema.as_object_mut() else { return };
-        if matches!(object.get("type").and_then(Value::as_str), Some("string" | "integer" | "number")) {
+    each_schema(document, |place, object| {
+        if matches!(object.text("type"), Some("string" | "integer" | "number")) {
             return;
         }
         if let Some(Value::String(format)) = object.remove("format") {
@@ -215,8 +185,7 @@ pub const CONSTRAINTS: [&str; 13] = [
 ///
 /// `{type: string, title: Name, maxLength: 3, pattern: x}` -> `{type: string}`
 pub fn drop_constraints(document: &mut Value, report: &mut Report) {
-    for_schemas(document, &mut |place, schema| {
-        let Some(object) = schema.as_object_mut() else { return };
+    each_schema(document, |place, object| {
         for constraint in CONSTRAINTS.into_iter().chain(["title"]) {
             if object.remove(constraint).is_some() {
                 report.add("drop_constraints", place, format!("left out `{constraint}`"));
@@ -230,8 +199,8 @@ pub fn drop_constraints(document: &mut Value, report: &mut Report) {
 ///
 /// `{type: boolean, default: false}` -> `{type: boolean}`
 pub fn drop_defaults(document: &mut Value, report: &mut Report) {
-    for_schemas(document, &mut |place, schema| {
-        if schema.as_object_mut().is_some_and(|object| object.remove("default").is_some()) {
+    each_schema(document, |place, object| {
+        if object.remove("default").is_some() {
             report.add("drop_defaults", place, "left out `default`");
         }
     });
@@ -243,24 +212,16 @@ pub fn drop_defaults(document: &mut Value, report: &mut Report) {
 ///
 /// `metrics: {allOf: [Json], nullable: true}` -> `metrics: {allOf: [Json], default: {}}`
 pub fn default_own_types_to_null(document: &mut Value, report: &mut Report) {
-    let requested = reachable_from_requests(document);
-    for (name, schema) in
-        schemas_mut(document).into_iter().flatten().filter(|(name, _)| !requested.contains(*name))
-    {
-        for (property, value) in
-            schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
-        {
+    let requested = reachable_from(document, "requestBody");
+    let schemas = schemas_mut(document).into_iter().flatten();
+    for (name, schema) in schemas.filter(|(name, _)| !requested.contains(*name)) {
+        for (property, value) in schema.object_mut("properties").into_iter().flatten() {
             let Some(own) = only_refers(value).filter(|own| HOLD_NULL.contains(own)) else { continue };
             let mut holder = json!({"allOf": [reference(own)], "default": {}});
-            if let Some(description) = value.get("description") {
-                holder["description"] = description.clone();
-            }
+            holder.copy(value, &["description"]);
             *value = holder;
-            report.add(
-                "default_own_types_to_null",
-                format!("{name}.{property}"),
-                "always there, null where the server gives none",
-            );
+            let what = "always there, null where the server gives none";
+            report.add("default_own_types_to_null", format!("{name}.{property}"), what);
         }
     }
 }

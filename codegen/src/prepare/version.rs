@@ -3,9 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::Report;
-use super::walk::{
-    each_operation, for_all_children, for_operation_schemas, for_operations, place_of, schemas_mut,
-};
+use super::keywords::Keywords;
+use super::walk::{each_operation, for_all_children, for_roots, responses};
 
 /// Keywords of 3.1 (JSON Schema 2020-12) that 3.0 doesn't have, and that have no effect on types.
 const WITHOUT_A_TYPE: [&str; 17] = [
@@ -34,26 +33,14 @@ const WITHOUT_A_TYPE: [&str; 17] = [
 /// - `{type: [string, "null"]}` -> `{type: string, nullable: true}`
 /// - `{const: a}` -> `{enum: [a]}`
 pub fn convert_to_3_0(document: &mut Value, report: &mut Report) {
-    let mut visit = |place: &str, schema: &mut Value| rewrite(place, schema, report);
-    if let Some(schemas) = schemas_mut(document) {
-        for (name, schema) in schemas {
-            visit(name, schema);
-        }
-    }
-    let _ = for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
-        for_operation_schemas(&place, operation, &mut visit);
+    let _ = for_roots(document, &mut |place, _, schema| {
+        rewrite(place, schema, report);
         Ok(())
     });
-    if let Some(webhooks) =
-        document.get("webhooks").and_then(Value::as_object).filter(|webhooks| !webhooks.is_empty())
-    {
+    if let Some(webhooks) = document.object("webhooks").filter(|webhooks| !webhooks.is_empty()) {
         let names: Vec<&str> = webhooks.keys().map(String::as_str).collect();
-        report.add(
-            "convert_to_3_0",
-            "webhooks",
-            format!("left out {}: the server calls them", names.join(", ")),
-        );
+        let what = format!("left out {}: the server calls them", names.join(", "));
+        report.add("convert_to_3_0", "webhooks", what);
     }
     document["openapi"] = json!("3.0.3");
 }
@@ -63,9 +50,7 @@ fn rewrite(place: &str, schema: &mut Value, report: &mut Report) {
         report.add("convert_to_3_0", place, format!("the schema `{anything}` is a free-form value"));
         *schema = json!({});
     }
-    if let Some(object) = schema.as_object_mut() {
-        rewrite_object(place, object, report);
-    }
+    schema.as_object_mut().into_iter().for_each(|object| rewrite_object(place, object, report));
     // Parents come first, so that the choices made of a list of types are visited, too.
     for_all_children(place, schema, &mut |place, child| rewrite(place, child, report));
 }
@@ -82,20 +67,17 @@ fn rewrite_object(place: &str, schema: &mut Map<String, Value>, report: &mut Rep
     }
     if let Some(only) = schema.remove("const") {
         note("`const` is an enumeration of one value".to_owned());
-        schema.insert("enum".to_owned(), json!([only]));
+        schema.put("enum", json!([only]));
     }
     if let Some(places) = schema.remove("prefixItems") {
-        let kind =
-            |place: &Value| Some((place.get("type")?.as_str()?.to_owned(), place.get("format").cloned()));
+        let kind = |place: &Value| (place.text("type").map(str::to_owned), place.get("format").cloned());
         let mut kinds: Vec<_> = places.as_array().into_iter().flatten().map(kind).collect();
         kinds.dedup();
         let items = match kinds.as_slice() {
-            [Some((kind, format))] if !matches!(kind.as_str(), "object" | "array") => {
+            [(Some(kind), format)] if !matches!(kind.as_str(), "object" | "array") => {
                 note(format!("`prefixItems`: a list of {kind}s"));
                 let mut items = json!({"type": kind});
-                if let Some(format) = format {
-                    items["format"] = format.clone();
-                }
+                format.iter().for_each(|format| items.put("format", format.clone()));
                 items
             }
             _ => {
@@ -103,15 +85,13 @@ fn rewrite_object(place: &str, schema: &mut Map<String, Value>, report: &mut Rep
                 json!({})
             }
         };
-        schema.insert("items".to_owned(), items);
+        schema.put("items", items);
     }
     if let Some(patterns) = schema.remove("patternProperties") {
         note("`patternProperties` are `additionalProperties`".to_owned());
-        let only = patterns
-            .as_object()
-            .filter(|patterns| patterns.len() == 1)
-            .and_then(|patterns| patterns.values().next());
-        schema.entry("additionalProperties").or_insert_with(|| only.cloned().unwrap_or_else(|| json!({})));
+        let only = patterns.as_object().filter(|patterns| patterns.len() == 1);
+        let only = only.and_then(|patterns| patterns.values().next()).cloned();
+        schema.entry("additionalProperties").or_insert_with(|| only.unwrap_or_else(|| json!({})));
     }
     let media = schema.remove("contentMediaType");
     let encoding = schema.remove("contentEncoding");
@@ -121,7 +101,7 @@ fn rewrite_object(place: &str, schema: &mut Map<String, Value>, report: &mut Rep
     {
         note("`contentMediaType`: the bytes of a file".to_owned());
         schema.entry("type").or_insert_with(|| json!("string"));
-        schema.insert("format".to_owned(), json!("binary"));
+        schema.put("format", "binary");
     }
     types_in_a_list(schema, &mut note);
     siblings_of_a_reference(schema, &mut note);
@@ -136,19 +116,15 @@ fn types_in_a_list(schema: &mut Map<String, Value>, note: &mut dyn FnMut(String)
     note(format!("a list of types: {}", Value::Array(types.clone())));
     schema.remove("type");
     if nullable {
-        schema.insert("nullable".to_owned(), json!(true));
+        schema.put("nullable", true);
     }
     match kinds.as_slice() {
-        [] => {
-            schema.insert("enum".to_owned(), json!([null]));
-        }
-        [only] => {
-            schema.insert("type".to_owned(), only.clone());
-        }
+        [] => schema.put("enum", json!([null])),
+        [only] => schema.put("type", only.clone()),
         several => {
             let mut choices = Vec::new();
             for kind in several {
-                let mut choice = Map::from_iter([("type".to_owned(), kind.clone())]);
+                let mut choice = json!({"type": kind});
                 // A keyword for one type belongs to the choice of that type.
                 let own: &[&str] = match kind.as_str() {
                     Some("array") => &["items"],
@@ -156,15 +132,18 @@ fn types_in_a_list(schema: &mut Map<String, Value>, note: &mut dyn FnMut(String)
                     Some("string") => &["format"],
                     _ => &[],
                 };
-                for key in own {
-                    choice.extend(schema.get(*key).map(|value| ((*key).to_owned(), value.clone())));
-                }
-                choices.push(Value::Object(choice));
+                choice.copy(schema, own);
+                choices.push(choice);
             }
-            for key in ["items", "properties", "required", "additionalProperties", "format", "enum"] {
-                schema.remove(key);
-            }
-            schema.insert("oneOf".to_owned(), Value::Array(choices));
+            schema.drop_keywords(&[
+                "items",
+                "properties",
+                "required",
+                "additionalProperties",
+                "format",
+                "enum",
+            ]);
+            schema.put("oneOf", choices);
         }
     }
 }
@@ -177,16 +156,11 @@ fn siblings_of_a_reference(schema: &mut Map<String, Value>, note: &mut dyn FnMut
     let Some(reference) = schema.remove("$ref") else { return };
     let siblings: Vec<&str> = schema.keys().map(String::as_str).collect();
     note(format!("beside `$ref` stand {}", siblings.join(", ")));
-    let mut parts = match schema.remove("allOf") {
-        Some(Value::Array(parts)) => parts,
-        _ => Vec::new(),
-    };
-    parts.insert(0, json!({"$ref": reference}));
+    let parts: Vec<Value> =
+        [json!({"$ref": reference})].into_iter().chain(schema.list("allOf").iter().cloned()).collect();
     // A type beside the reference repeats that of the component.
-    for key in ["type", "format", "enum"] {
-        schema.remove(key);
-    }
-    schema.insert("allOf".to_owned(), Value::Array(parts));
+    schema.drop_keywords(&["type", "format", "enum"]);
+    schema.put("allOf", parts);
 }
 
 /// Removes everything except requests and responses: servers, callbacks, security, examples.
@@ -211,31 +185,16 @@ pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
             "responses",
             "deprecated",
         ];
-        operation.retain(|key, _| KEPT.contains(&key.as_str()));
-        for (_, response) in
-            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten()
-        {
-            if let Some(response) = response.as_object_mut() {
-                response.retain(|key, _| ["description", "content"].contains(&key.as_str()));
-            }
-        }
-        if let Some(body) = operation.get_mut("requestBody").and_then(Value::as_object_mut) {
-            body.retain(|key, _| ["description", "content", "required"].contains(&key.as_str()));
-        }
+        operation.keep(&KEPT);
+        responses(operation).for_each(|response| response.keep(&["description", "content"]));
+        let body = operation.get_mut("requestBody");
+        body.into_iter().for_each(|body| body.keep(&["description", "content", "required"]));
     });
-    let Some(document) = document.as_object_mut() else { return };
-    document.retain(|key, _| ["openapi", "info", "paths", "components"].contains(&key.as_str()));
-    if let Some(components) = document.get_mut("components").and_then(Value::as_object_mut) {
-        components.retain(|key, _| key == "schemas");
-    }
-    let text = |info: Option<&Value>, key: &str| info?.get(key)?.as_str().map(str::to_owned);
-    let info = document.get("info");
-    let mut kept = json!({
-        "title": text(info, "title").unwrap_or_else(|| "an API".to_owned()),
-        "version": text(info, "version").unwrap_or_default(),
-    });
-    if let Some(description) = text(info, "description") {
-        kept["description"] = json!(description);
-    }
-    document.insert("info".to_owned(), kept);
+    document.keep(&["openapi", "info", "paths", "components"]);
+    document.get_mut("components").into_iter().for_each(|components| components.keep(&["schemas"]));
+    let info = &document["info"];
+    let (title, version) = (info.text("title").unwrap_or("an API"), info.string("version"));
+    let mut kept = json!({"title": title, "version": version});
+    info.text("description").into_iter().for_each(|description| kept.put("description", description));
+    document.put("info", kept);
 }

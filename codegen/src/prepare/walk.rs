@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::OWN_TYPES;
+use super::keywords::Keywords;
+use super::{LeftOut, OWN_TYPES};
+
+/// The outcome of a rule that can fail. The error is one line with place and reason.
+pub type Outcome = Result<(), String>;
 
 /// The prefix of references to components.
 pub const SCHEMAS: &str = "#/components/schemas/";
@@ -13,150 +17,161 @@ const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "
 
 /// Returns every operation, as path, method and object.
 pub fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
-    let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
+    let paths = document.object("paths").into_iter().flatten();
     // Extensions are next to the paths.
     paths.filter(|(path, _)| !path.starts_with("x-")).flat_map(|(path, item)| {
-        item.as_object()
-            .into_iter()
-            .flatten()
+        let methods = item.as_object().into_iter().flatten();
+        methods
             .filter(|(method, _)| METHODS.contains(&method.as_str()))
             .map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
     })
 }
 
-/// Visits every operation to change it. Stops at the first error.
+/// Visits every operation to change it, with its path, method and place. Stops at the first error.
 pub fn for_operations(
     document: &mut Value,
-    mut visit: impl FnMut(&str, &str, &mut Value) -> Result<(), String>,
-) -> Result<(), String> {
-    for (path, item) in document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten() {
+    mut visit: impl FnMut(&str, &str, &str, &mut Value) -> Outcome,
+) -> Outcome {
+    for (path, item) in document.object_mut("paths").into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             if METHODS.contains(&method.as_str()) {
-                visit(path, method, operation)?;
+                visit(path, method, &place_of(path, method, operation), operation)?;
             }
         }
     }
     Ok(())
 }
 
-/// Visits every operation with a visitor that can't fail.
+/// Visits every operation that is an object, with its place. The visitor can't fail.
 pub fn each_operation(document: &mut Value, mut visit: impl FnMut(&str, &mut Map<String, Value>)) {
-    let _ = for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
-        if let Some(operation) = operation.as_object_mut() {
-            visit(&place, operation);
-        }
+    let _ = for_operations(document, |_, _, place, operation| {
+        operation.as_object_mut().into_iter().for_each(|operation| visit(place, operation));
         Ok(())
     });
 }
 
-/// Removes an operation, and its path if that has no other.
-pub fn remove_operation(document: &mut Value, path: &str, method: &str) {
-    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
-    let Some(item) = paths.get_mut(path).and_then(Value::as_object_mut) else { return };
-    item.remove(method);
-    if !item.keys().any(|key| METHODS.contains(&key.as_str())) {
-        paths.remove(path);
-    }
+/// Removes operations, and paths without another one. Returns them, each with the reason `why`.
+pub fn leave_out(
+    document: &mut Value,
+    why: &str,
+    unwanted: impl Fn(&str, &str, &Value) -> bool,
+) -> Vec<LeftOut> {
+    let mut left_out = Vec::new();
+    document.object_mut("paths").into_iter().for_each(|paths| {
+        paths.retain(|path, item| {
+            let Some(item) = item.as_object_mut().filter(|_| !path.starts_with("x-")) else { return true };
+            let before = left_out.len();
+            item.retain(|method, operation| {
+                let gone = METHODS.contains(&method.as_str()) && unwanted(path, method, operation);
+                if gone {
+                    let operation = place_of(path, method, operation);
+                    left_out.push(LeftOut { operation, why: why.to_owned() });
+                }
+                !gone
+            });
+            left_out.len() == before || item.keys().any(|key| METHODS.contains(&key.as_str()))
+        });
+    });
+    left_out
 }
 
 /// Returns a place such as `GET /models/ (list_models)`.
 pub fn place_of(path: &str, method: &str, operation: &Value) -> String {
-    let id = operation.get("operationId").and_then(Value::as_str).unwrap_or("no operationId");
+    let id = operation.text("operationId").unwrap_or("no operationId");
     format!("{} {path} ({id})", method.to_uppercase())
 }
 
 /// Returns the parameters of an operation.
 pub fn parameters(operation: &mut Map<String, Value>) -> impl Iterator<Item = &mut Map<String, Value>> {
-    operation
-        .get_mut("parameters")
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_object_mut)
+    operation.list_mut("parameters").into_iter().flatten().filter_map(Value::as_object_mut)
+}
+
+/// Returns the responses of an operation.
+pub fn responses(operation: &mut Map<String, Value>) -> impl Iterator<Item = &mut Value> {
+    operation.object_mut("responses").into_iter().flat_map(Map::values_mut)
 }
 
 pub fn schemas(document: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    document.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten()
+    document.get("components").and_then(|all| all.object("schemas")).into_iter().flatten()
 }
 
 pub fn schemas_mut(document: &mut Value) -> Option<&mut Map<String, Value>> {
-    entry(document, &["components", "schemas"])
+    document.object_or_new("components")?.object_or_new("schemas")
+}
+
+/// Returns a component of the document.
+pub fn component<'d>(document: &'d Value, name: &str) -> Option<&'d Value> {
+    document.pointer("/components/schemas")?.get(name)
 }
 
 /// Visits every schema of the document, children before parents, with a readable place.
 pub fn for_schemas(document: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
-    if let Some(schemas) = schemas_mut(document) {
-        for (name, schema) in schemas.iter_mut().filter(|(name, _)| !OWN_TYPES.contains(&name.as_str())) {
-            descend(name, schema, visit);
+    let _ = for_roots(document, &mut |place, _, schema| {
+        if !OWN_TYPES.contains(&place) {
+            descend(place, schema, visit);
         }
-    }
-    let _ = for_operations(document, |path, method, operation| {
-        let place = place_of(path, method, operation);
-        for_operation_schemas(&place, operation, &mut |place, schema| descend(place, schema, visit));
         Ok(())
     });
 }
 
-/// Visits the schemas that an operation contains directly, without their inner schemas.
-pub fn for_operation_schemas(place: &str, operation: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
-    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
-        if let Some(schema) = parameter.get_mut("schema") {
-            visit(place, schema);
+/// Visits every schema that is an object, like [`for_schemas`].
+pub fn each_schema(document: &mut Value, mut visit: impl FnMut(&str, &mut Map<String, Value>)) {
+    for_schemas(document, &mut |place, schema| {
+        schema.as_object_mut().into_iter().for_each(|schema| visit(place, schema));
+    });
+}
+
+/// Visits the schemas that no other schema contains: the components, and those that an operation contains
+/// directly. The visitor gets the place, and whether it is a component. Stops at the first error.
+pub fn for_roots(document: &mut Value, visit: &mut dyn FnMut(&str, bool, &mut Value) -> Outcome) -> Outcome {
+    for (name, schema) in schemas_mut(document).into_iter().flatten() {
+        visit(name, true, schema)?;
+    }
+    for_operations(document, |_, _, place, operation| {
+        let mut outcome = Ok(());
+        let mut visit = |schema: &mut Value| {
+            if outcome.is_ok() {
+                outcome = visit(place, false, schema);
+            }
+        };
+        for parameter in operation.list_mut("parameters").into_iter().flatten() {
+            parameter.get_mut("schema").into_iter().for_each(&mut visit);
         }
-    }
-    if let Some(body) = operation.get_mut("requestBody") {
-        in_content(place, body, visit);
-    }
-    for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
-        in_content(place, response, visit);
-    }
+        operation.get_mut("requestBody").into_iter().for_each(|body| in_content(body, &mut visit));
+        for (_, response) in operation.object_mut("responses").into_iter().flatten() {
+            in_content(response, &mut visit);
+        }
+        outcome
+    })
 }
 
 /// Visits the schema of each media type of a body or a response.
-pub fn in_content(place: &str, holder: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
-    for (_, media) in holder.get_mut("content").and_then(Value::as_object_mut).into_iter().flatten() {
-        if let Some(schema) = media.get_mut("schema") {
-            visit(place, schema);
-        }
+pub fn in_content(holder: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
+    for (_, media) in holder.object_mut("content").into_iter().flatten() {
+        media.get_mut("schema").into_iter().for_each(&mut *visit);
     }
 }
 
 /// Visits the direct children of a schema.
 pub fn for_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
-    for (name, child) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
-        visit(&format!("{place}.{name}"), child);
-    }
+    for_named_children("properties", place, schema, visit);
     for key in ["items", "not"] {
         if let Some(child) = schema.get_mut(key).filter(|child| child.is_object()) {
             visit(&format!("{place}[]"), child);
         }
     }
     // An empty `additionalProperties` allows more fields, but isn't a free-form value.
-    if let Some(child) = schema
-        .get_mut("additionalProperties")
-        .filter(|child| child.as_object().is_some_and(|c| !c.is_empty()))
-    {
-        visit(&format!("{place}.*"), child);
+    if schema.object("additionalProperties").is_some_and(|more| !more.is_empty()) {
+        visit(&format!("{place}.*"), &mut schema["additionalProperties"]);
     }
-    for key in ["allOf", "oneOf", "anyOf"] {
-        for child in schema.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten() {
-            visit(place, child);
-        }
-    }
+    for_parts(place, schema, visit);
 }
 
 /// Visits the direct children of a schema, including those that are `true` or `false`.
 pub fn for_all_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
-    for (name, child) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
-        visit(&format!("{place}.{name}"), child);
-    }
-    for (name, child) in
-        schema.get_mut("patternProperties").and_then(Value::as_object_mut).into_iter().flatten()
-    {
-        visit(&format!("{place}.{name}"), child);
-    }
-    for child in schema.get_mut("prefixItems").and_then(Value::as_array_mut).into_iter().flatten() {
+    for_named_children("properties", place, schema, visit);
+    for_named_children("patternProperties", place, schema, visit);
+    for child in schema.list_mut("prefixItems").into_iter().flatten() {
         visit(&format!("{place}[]"), child);
     }
     if let Some(child) = schema.get_mut("items") {
@@ -165,8 +180,19 @@ pub fn for_all_children(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&
     if let Some(child) = schema.get_mut("additionalProperties").filter(|child| child.is_object()) {
         visit(&format!("{place}.*"), child);
     }
+    for_parts(place, schema, visit);
+}
+
+fn for_named_children(key: &str, place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
+    for (name, child) in schema.object_mut(key).into_iter().flatten() {
+        visit(&format!("{place}.{name}"), child);
+    }
+}
+
+/// Visits the parts and the choices of a schema.
+fn for_parts(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str, &mut Value)) {
     for key in ["allOf", "oneOf", "anyOf"] {
-        for child in schema.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten() {
+        for child in schema.list_mut(key).into_iter().flatten() {
             visit(place, child);
         }
     }
@@ -178,15 +204,6 @@ pub fn descend(place: &str, schema: &mut Value, visit: &mut dyn FnMut(&str, &mut
     visit(place, schema);
 }
 
-/// Returns the object at a path of keys, and creates it if it is missing. `None` if another type is there.
-pub fn entry<'a>(document: &'a mut Value, keys: &[&str]) -> Option<&'a mut Map<String, Value>> {
-    let mut current = document;
-    for key in keys {
-        current = current.as_object_mut()?.entry(*key).or_insert_with(|| json!({}));
-    }
-    current.as_object_mut()
-}
-
 /// Returns the name of the component that a reference points to.
 pub fn referred(schema: &Value) -> Option<&str> {
     schema.get("$ref")?.as_str()?.strip_prefix(SCHEMAS)
@@ -194,20 +211,15 @@ pub fn referred(schema: &Value) -> Option<&str> {
 
 /// Returns the component's name if a schema is only a reference, plain or as the only part of an `allOf`.
 pub fn only_refers(schema: &Value) -> Option<&str> {
-    referred(schema).or_else(|| match schema.get("allOf")?.as_array()?.as_slice() {
+    referred(schema).or_else(|| match schema.list("allOf") {
         [only] => referred(only),
         _ => None,
     })
 }
 
-/// Returns whether a boolean keyword of a schema is true: `nullable`, `readOnly`, `writeOnly`.
-pub fn says(schema: &Value, key: &str) -> bool {
-    schema.get(key).and_then(Value::as_bool) == Some(true)
-}
-
 /// Returns the names of the required properties of a schema.
 pub fn required(schema: &Value) -> impl Iterator<Item = &str> {
-    schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    schema.list("required").iter().filter_map(Value::as_str)
 }
 
 /// Returns a reference to a component.
@@ -220,7 +232,7 @@ pub fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     let mut current = schema;
     // References may form a cycle.
     for _ in 0..16 {
-        match only_refers(current).and_then(|name| document.pointer("/components/schemas")?.get(name)) {
+        match only_refers(current).and_then(|name| component(document, name)) {
             Some(next) => current = next,
             None => break,
         }
@@ -275,9 +287,7 @@ pub fn rename_references(value: &mut Value, rename: &dyn Fn(&str) -> Option<Stri
 
 /// How many values a rule may copy: a constant, and a multiple of the document's values. A small document
 /// can refer to a large part very often.
-pub struct Copies {
-    left: usize,
-}
+pub struct Copies(usize);
 
 impl Copies {
     const CONSTANT: usize = 500_000;
@@ -285,13 +295,13 @@ impl Copies {
 
     /// Returns what a rule may copy of a document with this many values.
     pub fn of(values: usize) -> Self {
-        Copies { left: Self::CONSTANT + Self::MULTIPLE * values }
+        Copies(Self::CONSTANT + Self::MULTIPLE * values)
     }
 
     /// Counts copied values. Returns false if they are too many.
     pub fn spend(&mut self, values: usize) -> bool {
-        let left = self.left.checked_sub(values);
-        self.left = left.unwrap_or_default();
+        let left = self.0.checked_sub(values);
+        self.0 = left.unwrap_or_default();
         left.is_some()
     }
 }
@@ -310,11 +320,8 @@ pub fn reach(document: &Value, roots: impl IntoIterator<Item = String>) -> BTree
     let mut found = BTreeSet::new();
     let mut open: Vec<String> = roots.into_iter().collect();
     while let Some(name) = open.pop() {
-        if !found.insert(name.clone()) {
-            continue;
-        }
-        if let Some(schema) = document.pointer("/components/schemas").and_then(|schemas| schemas.get(&name)) {
-            open.extend(references(schema));
+        if found.insert(name.clone()) {
+            open.extend(component(document, &name).into_iter().flat_map(references));
         }
     }
     found
@@ -331,10 +338,8 @@ pub fn in_order_of_references(document: &Value) -> (Vec<String>, BTreeSet<String
             if is_left {
                 order.push(name);
             } else if seen.insert(name.clone()) {
-                let next = graph.get(&name).into_iter().flatten().map(|next| (next.clone(), false));
-                let next: Vec<_> = next.collect();
-                open.push((name, true));
-                open.extend(next);
+                open.push((name.clone(), true));
+                open.extend(graph.get(&name).into_iter().flatten().map(|next| (next.clone(), false)));
             }
         }
     }
@@ -363,20 +368,9 @@ pub fn in_order_of_references(document: &Value) -> (Vec<String>, BTreeSet<String
     (order, recursive)
 }
 
-/// Returns the names of the schemas that are reachable from request bodies.
-pub fn reachable_from_requests(document: &Value) -> BTreeSet<String> {
-    reach(
-        document,
-        operations(document)
-            .filter_map(|(_, _, operation)| operation.get("requestBody"))
-            .flat_map(references),
-    )
-}
-
-/// Returns the names of the schemas that are reachable from responses.
-pub fn reachable_from_answers(document: &Value) -> BTreeSet<String> {
-    reach(
-        document,
-        operations(document).filter_map(|(_, _, operation)| operation.get("responses")).flat_map(references),
-    )
+/// Returns the names of the schemas that are reachable from a part of the operations: `requestBody` or
+/// `responses`.
+pub fn reachable_from(document: &Value, key: &str) -> BTreeSet<String> {
+    let parts = operations(document).filter_map(|(_, _, operation)| operation.get(key));
+    reach(document, parts.flat_map(references))
 }

@@ -18,7 +18,7 @@ macro_rules! sending_setters {
             K: TryInto<http::HeaderName, Error: Into<http::Error>> + std::fmt::Debug,
             V: TryInto<http::HeaderValue, Error: Into<http::Error>>,
         {
-            let shown = $crate::error::redact::excerpt(&format!("{name:?}"), 100);
+            let shown = $crate::error::redact::excerpt(format!("{name:?}").trim_matches('"'), 100);
             let (name, value) = (name.try_into().map_err(Into::into), value.try_into().map_err(Into::into));
             $crate::call::options::HasOptions::options_mut(&mut self).set_header(&shown, name, value);
             self

@@ -78,13 +78,13 @@ impl CallOptions {
     ) {
         match (name, value) {
             (Ok(name), _) if is_transport_header(&name) => {
-                self.problems.push(format!("header {shown}: the client sets it itself"));
+                self.problems.push(format!("header `{shown}`: the client sets it itself"));
             }
             (Ok(name), Ok(value)) => self.headers.push((name, value)),
-            (Err(_), _) => self.problems.push(format!("header {shown}: it is not a valid header name")),
+            (Err(_), _) => self.problems.push(format!("header `{shown}`: it is not a valid header name")),
             (Ok(_), Err(_)) => self
                 .problems
-                .push(format!("header {shown}: its value contains a character not allowed in headers")),
+                .push(format!("header `{shown}`: its value contains a character not allowed in headers")),
         }
     }
 

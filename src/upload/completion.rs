@@ -7,6 +7,7 @@ use reqwest::Url;
 use super::engine::UploadEngine;
 use super::progress::UploadPhase;
 use super::protocol::{AfterCompletion, after_completion, is_complete, is_lost, of_another, same_id};
+use super::state::Step;
 use crate::error::json_text::decode::decode;
 use crate::error::redact::excerpt;
 use crate::error::{Error, ErrorKind, Result};
@@ -27,29 +28,29 @@ fn is_incomplete(body: &[u8]) -> bool {
 }
 
 impl UploadEngine<'_> {
-    /// Completes the upload. `None` if it must be sent again.
-    pub(super) async fn complete(&mut self) -> Result<Option<ChunkedUpload>> {
-        self.progress.enter(UploadPhase::Completing, self.size);
-        let md5 = within(self.deadline, "hashing the file", self.digest.md5_hex(self.size)).await??;
-        within(self.deadline, "reading the source to its end", self.chunk_source.end()).await??;
-        if let Some(opened) = self.opened.clone() {
+    /// Completes the upload.
+    pub(super) async fn complete(&mut self) -> Result<Step> {
+        self.progress.enter(UploadPhase::Completing, self.state.size);
+        let md5 = within(self.calls.deadline, "hashing the file", self.file.digest.md5_hex(self.state.size))
+            .await??;
+        within(self.calls.deadline, "reading the source to its end", self.file.source.end()).await??;
+        if let Some(opened) = self.file.opened.clone() {
             let unchanged =
-                within(self.deadline, "checking the file", blocking(move || opened.unchanged())).await??;
+                within(self.calls.deadline, "checking the file", blocking(move || opened.unchanged()))
+                    .await??;
             unchanged.map_err(|error| self.mark_unrecoverable(error))?;
         }
-        let Some(remote) = &self.remote else { return Ok(None) };
+        let Some(remote) = &self.remote else { return Ok(Step::Restart) };
         let failure = match self.post(remote.url.clone(), &md5).await {
-            Ok(response) => return self.checked(response, &md5).map(Some),
+            Ok(response) => return self.checked(response, &md5),
             Err(failure) => failure,
         };
         let after = after_completion(&failure);
         let error = failure.error;
         match after {
             AfterCompletion::GiveUp => Err(error),
-            AfterCompletion::Again => self.fail(error).map(|_| None),
-            AfterCompletion::Restart => {
-                self.restart(error).map(|()| self.progress.enter(UploadPhase::Sending, 0)).map(|()| None)
-            }
+            AfterCompletion::Again => self.fail(error).map(|_| Step::Continue),
+            AfterCompletion::Restart => self.send_again(error),
             AfterCompletion::DigestMismatch => {
                 let error = self.digest_mismatch(error, &md5).await;
                 Err(self.mark_unrecoverable(error))
@@ -67,14 +68,17 @@ impl UploadEngine<'_> {
         let Some(remote) = &self.remote else {
             return Err(Error::new(ErrorKind::Upload, "there is no upload").into());
         };
-        let call = self.client.call(|raw| raw.complete_chunked_upload(&remote.id, |body| body.md5(md5)));
-        let mut call = call.with_options(self.requests.clone()).read_timeout(self.options.completion_timeout);
-        if let Some(timeout) = self.time_left(self.client.settings().timeout) {
+        let call =
+            self.calls.client.call(|raw| raw.complete_chunked_upload(&remote.id, |body| body.md5(md5)));
+        let mut call = call
+            .with_options(self.calls.requests.clone())
+            .read_timeout(self.calls.options.completion_timeout);
+        if let Some(timeout) = self.time_left(self.calls.client.settings().timeout) {
             call = call.timeout(timeout);
         }
         let mut request = call.prepare()?;
         *request.request.url_mut() = url;
-        let transport = self.client.transport().clone();
+        let transport = self.calls.client.transport().clone();
         let info = transport.info(&request);
         let read = |body: &bytes::Bytes| {
             let response = decode::<ChunkedUpload>(body)?;
@@ -93,27 +97,23 @@ impl UploadEngine<'_> {
     }
 
     /// Polls until the server says that the upload is complete: it may still be assembling the file.
-    async fn poll_completion(&mut self, error: Error, md5: &str) -> Result<Option<ChunkedUpload>> {
-        let transport = self.client.transport();
+    async fn poll_completion(&mut self, error: Error, md5: &str) -> Result<Step> {
+        let transport = self.calls.client.transport();
         let Some(remote) = &self.remote else { return Err(error) };
         let began = transport.clock.now();
         let mut is_incomplete = false;
         for attempt in 0.. {
             match self.fetch_upload(&remote.id).await {
-                Ok(response) if is_complete(&response) => return self.checked(response, md5).map(Some),
+                Ok(response) if is_complete(&response) => return self.checked(response, md5),
                 // The server has lost the upload.
-                Err(error) if is_lost(&error) => {
-                    self.restart(error)?;
-                    self.progress.enter(UploadPhase::Sending, 0);
-                    return Ok(None);
-                }
+                Err(error) if is_lost(&error) => return self.send_again(error),
                 // Without permission, asking again doesn't help.
                 Err(refused) if refused.is_unauthorized() || refused.is_forbidden() => break,
                 response => is_incomplete = response.is_ok(),
             }
             let wait = self.retries.backoff(attempt).max(MIN_POLL_INTERVAL);
             let spent = transport.clock.now().duration_since(began);
-            if spent.saturating_add(wait) > self.options.completion_timeout
+            if spent.saturating_add(wait) > self.calls.options.completion_timeout
                 || self.time_left(None).is_some_and(|left| left <= wait)
             {
                 break;
@@ -133,6 +133,12 @@ impl UploadEngine<'_> {
         Err(error.during(what).with_upload_id(&remote.id))
     }
 
+    fn send_again(&mut self, error: Error) -> Result<Step> {
+        self.restart(error)?;
+        self.progress.enter(UploadPhase::Sending, 0);
+        Ok(Step::Restart)
+    }
+
     /// Adds both digests to the error, if the server reports its own.
     async fn digest_mismatch(&self, error: Error, md5: &str) -> Error {
         let theirs = match &self.remote {
@@ -143,20 +149,20 @@ impl UploadEngine<'_> {
     }
 
     /// Checks a response: one with another digest or size isn't a success, whatever its status.
-    pub(super) fn checked(&mut self, response: ChunkedUpload, md5: &str) -> Result<ChunkedUpload> {
+    pub(super) fn checked(&mut self, response: ChunkedUpload, md5: &str) -> Result<Step> {
         let theirs = response.checksum.as_deref().filter(|theirs| is_md5(theirs));
         if let Some(theirs) = theirs.filter(|theirs| !theirs.eq_ignore_ascii_case(md5)) {
             let error = Error::new(ErrorKind::Upload, digest_mismatch(md5, Some(theirs)));
             return Err(self.mark_unrecoverable(error));
         }
-        if let Some(size) = response.size.filter(|size| u64::try_from(*size) != Ok(self.size)) {
+        if let Some(size) = response.size.filter(|size| u64::try_from(*size) != Ok(self.state.size)) {
             let message = format!(
                 "the server's file has {size} bytes, but this one has {}: start a new upload",
-                self.size
+                self.state.size
             );
             return Err(self.mark_unrecoverable(Error::new(ErrorKind::Upload, message)));
         }
-        Ok(response)
+        Ok(Step::Completed(Box::new(response)))
     }
 }
 

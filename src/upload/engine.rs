@@ -12,9 +12,10 @@ use super::md5_worker::Md5Worker;
 use super::options::UploadOptions;
 use super::preflight::{CheckedSource, Preflight, Resumed};
 use super::progress::{ProgressReporter, UploadPhase};
-use super::protocol::{AfterChunk, after_chunk, is_complete, next_offset, of_another, offset_of, same_id};
+use super::protocol::{AfterChunk, after_chunk, is_complete, is_lost, of_another, same_id};
 use super::read_ahead::OpenSource;
 use super::session_offer::forget_session;
+use super::state::{Advance, Next, Step, UploadState};
 use crate::call::{Call, CallOptions};
 use crate::client::BackendClient;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,9 +33,6 @@ const ONE_SHOT_CHUNK_SIZE: u64 = 8 << 20;
 /// Default chunk size in bytes, the same as in the platform's own client.
 const CHUNK_SIZE: u64 = 50 << 20;
 
-/// This many bytes always count as progress, whatever the chunk's size.
-const PROGRESS_BYTES: u64 = 64 << 10;
-
 /// The likely cause if the server doesn't know an upload that it has just started.
 const LOST_TWICE: &str = "the server lost the upload twice: if it runs several instances without shared storage, they need sticky \
                           sessions, and the client needs a cookie store (set one with `.http(…)`)";
@@ -47,36 +45,37 @@ pub(super) struct Remote {
 
 /// An upload in progress.
 pub(super) struct UploadEngine<'a> {
+    pub(super) calls: Calls<'a>,
+    pub(super) retries: Retries<'a>,
+    pub(super) file: SourceFile<'a>,
+    pub(super) progress: ProgressReporter,
+    pub(super) remote: Option<Remote>,
+    /// The digest from the session that is being resumed.
+    pub(super) session_digest: Option<PrefixDigest>,
+    pub(super) state: UploadState,
+    /// The last chunk's connection was lost, so the next chunk uses a new one.
+    new_connection: bool,
+    /// The redirect that the next chunk follows, once.
+    redirect: Option<Box<Url>>,
+}
+
+/// What the upload's requests are made of.
+pub(super) struct Calls<'a> {
     pub(super) client: &'a BackendClient,
     pub(super) options: &'a UploadOptions,
     /// The options of each request.
     pub(super) requests: CallOptions,
     /// The deadline of the whole upload.
     pub(super) deadline: Option<Instant>,
-    pub(super) retries: Retries<'a>,
-    file_name: &'a str,
-    pub(super) chunk_size: u64,
-    pub(super) size: u64,
+}
+
+/// The source, and what reads and hashes it.
+pub(super) struct SourceFile<'a> {
+    name: &'a str,
     /// `None` for a one-shot source.
     pub(super) opened: Option<OpenSource>,
-    pub(super) chunk_source: ChunkSource,
+    pub(super) source: ChunkSource,
     pub(super) digest: Md5Worker,
-    pub(super) progress: ProgressReporter,
-    pub(super) remote: Option<Remote>,
-    /// The digest from the session that is being resumed.
-    pub(super) session_digest: Option<PrefixDigest>,
-    /// The byte that the server expects next.
-    pub(super) offset: u64,
-    /// The value of `offset` when the upload last made progress.
-    pub(super) progress_offset: u64,
-    /// The last chunk's connection was lost, so the next chunk uses a new one.
-    new_connection: bool,
-    /// Failures since the upload last made progress.
-    restarted: bool,
-    /// The redirect that the next chunk follows, once.
-    redirect: Option<Box<Url>>,
-    /// What the server has can't be used any more.
-    lost: bool,
 }
 
 /// Uploads a checked source by `deadline`. The session's file stays: it refers to the complete upload.
@@ -113,34 +112,24 @@ pub(crate) async fn upload(
     // A chunk may take longer than a retry policy allows: only the number of failures limits it.
     let policy = RetryPolicy { max_elapsed: Duration::MAX, ..policy };
     let retries = Retries::new(client.transport(), policy, deadline);
+    let name = options.file_name.as_deref().unwrap_or(&file_name);
     let mut engine = UploadEngine {
-        client,
-        options,
-        requests: requests.of_each_request(),
-        deadline,
+        calls: Calls { client, options, requests: requests.of_each_request(), deadline },
         retries,
-        file_name: options.file_name.as_deref().unwrap_or(&file_name),
-        chunk_size: options.chunk_size.unwrap_or(default_size),
-        size,
-        opened,
-        chunk_source,
-        digest,
+        file: SourceFile { name, opened, source: chunk_source, digest },
         progress: ProgressReporter::new(size, options.on_progress.clone()),
         remote: None,
         session_digest: None,
-        offset: 0,
-        progress_offset: 0,
+        state: UploadState::new(size, options.chunk_size.unwrap_or(default_size)),
         new_connection: false,
-        restarted: false,
         redirect: None,
-        lost: false,
     };
     match engine.upload(resumed).await {
         Ok(complete) => {
             engine.progress.enter(UploadPhase::Complete, size);
             Ok(complete)
         }
-        Err(error) if engine.lost => {
+        Err(error) if engine.state.is_lost => {
             // Resuming it would fail again.
             forget_session(options, deadline).await;
             Err(error.hiding(client.transport().credentials.known()))
@@ -158,55 +147,33 @@ pub(crate) async fn upload(
 impl<'a> UploadEngine<'a> {
     async fn upload(&mut self, resumed: Option<Resumed>) -> Result<ChunkedUpload> {
         if let Some(resumed) = resumed
-            && let Some(complete) = self.resume(resumed).await?
+            && let Step::Completed(complete) = self.resume(resumed).await?
         {
-            return Ok(complete);
+            return Ok(*complete);
         }
         loop {
-            while self.offset < self.size {
-                self.chunk().await?;
-            }
-            if let Some(complete) = self.complete().await? {
-                return Ok(complete);
+            match self.state.next() {
+                Next::Chunk(range) => self.chunk(range).await?,
+                Next::Completion => {
+                    if let Step::Completed(complete) = self.complete().await? {
+                        return Ok(*complete);
+                    }
+                }
             }
         }
     }
 
     /// Sends the next chunk, once.
-    async fn chunk(&mut self) -> Result<()> {
-        let range = self.offset..self.size.min(self.offset.saturating_add(self.chunk_size));
+    async fn chunk(&mut self, range: Range<u64>) -> Result<()> {
         self.progress.at(range.start);
         let failure = match self.send(range.clone()).await {
             Ok(response) if self.remote.as_ref().is_some_and(|remote| !same_id(&remote.id, &response.id)) => {
                 Error::new(ErrorKind::Decode, of_another(&response)).into()
             }
-            // The server may have responded before the whole chunk was sent.
-            Ok(response) => match next_offset(
-                &(range.start..self.chunk_source.given().clamp(range.start, range.end)),
-                response.offset,
-            ) {
-                Ok(offset) => {
-                    if self.remote.is_none() {
-                        self.remote = Some(self.remote_of(&response)?);
-                    }
-                    self.new_connection = false;
-                    if offset < range.end.min(range.start.saturating_add(self.min_progress())) {
-                        let problem = match offset - range.start {
-                            0 => "the server took no bytes of the chunk".to_owned(),
-                            taken => {
-                                format!("the server took only {taken} bytes of the chunk")
-                            }
-                        };
-                        self.fail(Error::new(ErrorKind::Upload, problem))?;
-                    }
-                    self.advance(offset);
-                    return self.offer_session().await;
-                }
-                Err(problem) => return Err(self.mark_unrecoverable(Error::new(ErrorKind::Upload, problem))),
-            },
+            Ok(response) => return self.accepted(&range, &response).await,
             Err(failure) => failure,
         };
-        if let Some(error) = self.chunk_source.failure() {
+        if let Some(error) = self.file.source.failure() {
             return Err(error);
         }
         self.new_connection = failure.lost_connection();
@@ -238,10 +205,31 @@ impl<'a> UploadEngine<'a> {
         }
     }
 
+    /// Processes the answer to a chunk.
+    async fn accepted(&mut self, range: &Range<u64>, response: &ChunkedUpload) -> Result<()> {
+        let advance = self.state.accept(range, self.file.source.given(), response.offset);
+        let Advance { stalled_at, is_progress } = advance.map_err(|problem| self.inconsistent(problem))?;
+        if self.remote.is_none() {
+            self.remote = Some(self.remote_of(response)?);
+        }
+        self.new_connection = false;
+        if let Some(taken) = stalled_at {
+            let problem = match taken {
+                0 => "the server took no bytes of the chunk".to_owned(),
+                taken => format!("the server took only {taken} bytes of the chunk"),
+            };
+            self.fail(Error::new(ErrorKind::Upload, problem))?;
+        }
+        if is_progress {
+            self.retries.restart();
+        }
+        self.offer_session().await
+    }
+
     async fn send(&mut self, range: Range<u64>) -> Result<ChunkedUpload, Failure> {
         // Once the chunk before is hashed, its buffers can be reused, and a session can contain its digest.
-        within(self.deadline, "hashing the file", self.digest.wait_for(range.start)).await??;
-        let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, self.size);
+        within(self.calls.deadline, "hashing the file", self.file.digest.wait_for(range.start)).await??;
+        let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, self.state.size);
         let mut outgoing = match &self.remote {
             None => {
                 self.call_upload(|raw| raw.start_chunked_upload("").content_range(content_range)).prepare()?
@@ -258,9 +246,9 @@ impl<'a> UploadEngine<'a> {
             *outgoing.request.url_mut() = *target;
         }
         let activity = Activity::new();
-        let lease = self.chunk_source.lease(range.start)?;
+        let lease = self.file.source.lease(range.start)?;
         let length = range.end - range.start;
-        let form = ChunkBody::new(lease, length, self.file_name, activity.clone(), self.progress.clone());
+        let form = ChunkBody::new(lease, length, self.file.name, activity.clone(), self.progress.clone());
         let too_long = || {
             Error::invalid_input(format!(
                 "chunk_size: {length} bytes are too many for one request: set a smaller one"
@@ -272,13 +260,13 @@ impl<'a> UploadEngine<'a> {
         *outgoing.request.body_mut() = None;
         outgoing.streamed = Some(StreamedBody { body: Body::wrap(body), activity: Some(activity) });
         outgoing.new_connection = self.new_connection;
-        self.client.transport().clone().fetch(outgoing, IncomingResponse::json).await
+        self.calls.client.transport().clone().fetch(outgoing, IncomingResponse::json).await
     }
 
     /// Returns a call with the time-outs of a chunk.
     fn call_upload<B: Operation>(&self, operation: impl FnOnce(&raw::Client) -> B) -> Call<B> {
-        let call = self.client.call(operation).with_options(self.requests.clone());
-        match self.time_left(self.options.chunk_timeout.or(self.client.settings().timeout)) {
+        let call = self.calls.client.call(operation).with_options(self.calls.requests.clone());
+        match self.time_left(self.calls.options.chunk_timeout.or(self.calls.client.settings().timeout)) {
             Some(timeout) => call.timeout(timeout),
             None => call,
         }
@@ -286,7 +274,7 @@ impl<'a> UploadEngine<'a> {
 
     /// Returns how long a request may take: the time that is left until the deadline, but at most `limit`.
     pub(super) fn time_left(&self, limit: Option<Duration>) -> Option<Duration> {
-        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = self.calls.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         // If no time is left, the request times out: a zero time-out would be an invalid setting.
         limit.into_iter().chain(left).min().map(|left| left.max(Duration::from_nanos(1)))
     }
@@ -309,7 +297,7 @@ impl<'a> UploadEngine<'a> {
         }
         let expected = self.expected_url(&response.id)?;
         let url = match &response.url {
-            Some(url) => self.client.transport().origin.follow(url, &expected)?,
+            Some(url) => self.calls.client.transport().origin.follow(url, &expected)?,
             None => expected,
         };
         Ok(Remote { id: response.id.clone(), url })
@@ -319,43 +307,42 @@ impl<'a> UploadEngine<'a> {
     async fn resync(&mut self, error: Error) -> Result<()> {
         if self.remote.is_none() {
             // An upload may have been started, but its id isn't known.
-            self.offset = 0;
+            self.state.offset = 0;
             return Ok(());
         }
-        let synced = self.sync_offset(self.chunk_source.given()).await;
-        let response = synced
+        let synced = self.sync_offset(self.file.source.given(), false).await;
+        let step = synced
             .map_err(|failed| failed.during(format!("asking for the upload's offset, after: {error}")))?;
-        match response.is_some_and(|response| is_complete(&response)) {
+        match step {
             // Its completion was never requested: the server's upload must be a different one.
-            true => self.restart(
+            Step::Completed(_) => self.restart(
                 error.during("sending a chunk of an upload that the server reports as complete too early"),
             ),
-            false => Ok(()),
+            Step::Continue | Step::Restart => Ok(()),
         }
     }
 
     /// Asks the server, which was sent at most `sent` bytes, for the upload's offset, and continues there. If
-    /// the upload is gone, it restarts, and there is no response.
-    pub(super) async fn sync_offset(&mut self, sent: u64) -> Result<Option<ChunkedUpload>> {
-        let Some(remote) = &self.remote else { return Ok(None) };
+    /// the upload is gone, it restarts. With `relocate`, further chunks are sent to the URL in the response.
+    pub(super) async fn sync_offset(&mut self, sent: u64, relocate: bool) -> Result<Step> {
+        let Some(remote) = &self.remote else { return Ok(Step::Restart) };
         let response = match self.fetch_upload(&remote.id).await {
             Ok(response) => response,
-            Err(error) => {
-                let failure = Failure::from(error);
-                return match after_chunk(&failure, true) {
-                    AfterChunk::Restart => self.restart(failure.error).map(|()| None),
-                    _ => Err(failure.error),
-                };
-            }
+            Err(error) if is_lost(&error) => return self.restart(error).map(|()| Step::Restart),
+            Err(error) => return Err(error),
         };
         if is_complete(&response) {
-            return Ok(Some(response));
+            return Ok(Step::Completed(Box::new(response)));
         }
-        match offset_of(response.offset, sent) {
-            Ok(offset) => self.advance(offset),
-            Err(problem) => return Err(self.mark_unrecoverable(Error::new(ErrorKind::Upload, problem))),
+        match self.state.sync(response.offset, sent) {
+            Ok(true) => self.retries.restart(),
+            Ok(false) => {}
+            Err(problem) => return Err(self.inconsistent(problem)),
         }
-        Ok(Some(response))
+        if relocate {
+            self.remote = Some(self.remote_of(&response)?);
+        }
+        Ok(Step::Continue)
     }
 
     /// Requests an upload's state from the server.
@@ -368,44 +355,32 @@ impl<'a> UploadEngine<'a> {
         }
     }
 
-    fn advance(&mut self, offset: u64) {
-        // A server that takes one byte at a time would need one request per byte: that isn't progress.
-        if offset >= self.progress_offset.saturating_add(self.min_progress())
-            || (offset == self.size && offset > self.progress_offset)
-        {
-            self.progress_offset = offset;
-            self.retries.restart();
-        }
-        self.offset = offset;
-    }
-
-    /// Returns how many bytes the server must take for the upload to make progress.
-    fn min_progress(&self) -> u64 {
-        (self.chunk_size / 16).clamp(1, PROGRESS_BYTES)
-    }
-
     /// Restarts an upload that the server has lost. This happens only once.
     pub(super) fn restart(&mut self, error: Error) -> Result<()> {
-        if std::mem::replace(&mut self.restarted, true) {
+        if !self.state.restart() {
             let error = match error.is_not_found() {
                 true => error.during(LOST_TWICE),
                 false => error,
             };
             return Err(self.mark_unrecoverable(error));
         }
-        if let Err(gone) = self.chunk_source.lease(0) {
+        if let Err(gone) = self.file.source.lease(0) {
             return Err(self.mark_unrecoverable(error.during(gone.to_string())));
         }
-        self.chunk_source.was_sent(0);
+        self.file.source.was_sent(0);
         self.remote = None;
-        (self.offset, self.progress_offset) = (0, 0);
         Ok(())
     }
 
     /// Records that the upload can't be resumed, and returns the error.
     pub(super) fn mark_unrecoverable(&mut self, error: Error) -> Error {
-        self.lost = true;
+        self.state.is_lost = true;
         error
+    }
+
+    /// Returns the error of an answer that contradicts what was sent.
+    fn inconsistent(&mut self, problem: String) -> Error {
+        self.mark_unrecoverable(Error::new(ErrorKind::Upload, problem))
     }
 
     /// Counts a failure, and returns it. Too many failures in a row end the upload.
@@ -422,6 +397,6 @@ impl<'a> UploadEngine<'a> {
 
 impl Drop for UploadEngine<'_> {
     fn drop(&mut self) {
-        self.chunk_source.stop();
+        self.file.source.stop();
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod session;
 mod session_file;
 mod session_offer;
 mod source;
+mod state;
 #[cfg(test)]
 mod tests;
 

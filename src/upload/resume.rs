@@ -6,7 +6,7 @@ use tracing::{debug, warn};
 use super::engine::{Remote, UploadEngine};
 use super::preflight::Resumed;
 use super::progress::UploadPhase;
-use super::protocol::is_complete;
+use super::state::Step;
 use crate::error::{Error, Result};
 use crate::generated::raw::types::ChunkedUpload;
 use crate::runtime::deadline::within;
@@ -16,7 +16,7 @@ impl UploadEngine<'_> {
     /// Resumes an upload: compares the source with the session's digest, asks the server for the upload's
     /// offset, and reads what the server has to compute the digest of the whole file. Returns the upload if
     /// it is already complete and proven to be of this source.
-    pub(super) async fn resume(&mut self, resumed: Resumed) -> Result<Option<ChunkedUpload>> {
+    pub(super) async fn resume(&mut self, resumed: Resumed) -> Result<Step> {
         let Resumed { session, kept } = resumed;
         let url = self.url_of(&session)?;
         let is_certain = url.is_some();
@@ -25,44 +25,43 @@ impl UploadEngine<'_> {
             None => self.expected_url(&session.id)?,
         };
         self.remote = Some(Remote { id: session.id.clone(), url });
-        self.offset = session.offset;
+        self.state.offset = session.offset;
         self.session_digest = session.digest.clone();
         let mut hashed = 0;
         if let Some(digest) = &session.digest {
             // More may have been read than was sent; the progress only includes what was sent.
             hashed = self.hash(0, digest.length, session.offset).await?;
             let md5_hex =
-                within(self.deadline, "hashing the file", self.digest.md5_at_mark(digest.length)).await??;
+                within(self.calls.deadline, "hashing the file", self.file.digest.md5_at_mark(digest.length))
+                    .await??;
             if !md5_hex.is_some_and(|md5_hex| md5_hex.eq_ignore_ascii_case(&digest.md5)) {
-                return self.is_of_another(digest.length, kept).map(|()| None);
+                return self.is_of_another(digest.length, kept);
             }
-            if self.opened.as_ref().is_some_and(|opened| opened.modified != session.modified) {
+            if self.file.opened.as_ref().is_some_and(|opened| opened.modified != session.modified) {
                 debug!(
                     "the file's modification time differs, but its bytes are the same: resuming its upload"
                 );
             }
         }
         // The process that created the session may have sent more than the session says.
-        let Some(response) = self.sync_offset(self.size).await? else { return Ok(None) };
-        if is_complete(&response) {
-            return self.reuse(response, &session, hashed, kept).await;
+        match self.sync_offset(self.state.size, !is_certain).await? {
+            Step::Continue => {}
+            Step::Restart => return Ok(Step::Restart),
+            Step::Completed(response) => return self.reuse(*response, &session, hashed, kept).await,
         }
-        if !is_certain {
-            self.remote = Some(self.remote_of(&response)?);
+        if hashed < self.state.offset {
+            self.hash(hashed, self.state.offset, self.state.offset).await?;
         }
-        if hashed < self.offset {
-            self.hash(hashed, self.offset, self.offset).await?;
-        }
-        self.chunk_source.was_sent(self.offset);
-        self.progress.enter(UploadPhase::Sending, self.offset);
-        Ok(None)
+        self.file.source.was_sent(self.state.offset);
+        self.progress.enter(UploadPhase::Sending, self.state.offset);
+        Ok(Step::Continue)
     }
 
     /// Returns the URL for a session's chunks if the session's URL is that of its upload; `None` if only the
     /// server knows the URL. Otherwise a crafted session could have the token and the file sent to any path
     /// of the host.
     fn url_of(&self, session: &UploadSession) -> Result<Option<Url>> {
-        let origin = &self.client.transport().origin;
+        let origin = &self.calls.client.transport().origin;
         let Some(url) = Url::parse(&session.url).ok().filter(|url| origin.owns(url)) else {
             let base = origin.base();
             let message = format!(
@@ -80,14 +79,14 @@ impl UploadEngine<'_> {
     /// reported up to `progress`. Returns `end`.
     async fn hash(&mut self, mut position: u64, end: u64, progress: u64) -> Result<u64> {
         self.progress.enter(UploadPhase::Hashing, position.min(progress));
-        let read = self.chunk_source.lease(position)?;
+        let read = self.file.source.lease(position)?;
         while position < end {
             let block = std::future::poll_fn(|context| read.poll_block(context, end - position));
-            match within(self.deadline, "reading the file", block).await? {
+            match within(self.calls.deadline, "reading the file", block).await? {
                 Ok(block) => position += block.len() as u64,
-                Err(error) => return Err(self.chunk_source.failure().unwrap_or(error)),
+                Err(error) => return Err(self.file.source.failure().unwrap_or(error)),
             }
-            within(self.deadline, "hashing the file", self.digest.wait_for(position)).await??;
+            within(self.calls.deadline, "hashing the file", self.file.digest.wait_for(position)).await??;
             self.progress.at(position.min(progress));
         }
         Ok(end)
@@ -101,22 +100,24 @@ impl UploadEngine<'_> {
         session: &UploadSession,
         hashed: u64,
         kept: bool,
-    ) -> Result<Option<ChunkedUpload>> {
-        if let Some(whole) = session.digest.as_ref().filter(|digest| digest.length == self.size) {
-            return self.checked(response, &whole.md5).map(Some);
+    ) -> Result<Step> {
+        if let Some(whole) = session.digest.as_ref().filter(|digest| digest.length == self.state.size) {
+            return self.checked(response, &whole.md5);
         }
         let Some(theirs) = response.checksum.clone().filter(|md5_hex| is_md5(md5_hex)) else {
             warn!(
                 "the upload is complete, but nothing proves that it is this file: uploading the file from the beginning"
             );
             self.begin_again();
-            return Ok(None);
+            return Ok(Step::Restart);
         };
-        self.hash(hashed, self.size, self.size).await?;
-        let md5_hex = within(self.deadline, "hashing the file", self.digest.md5_hex(self.size)).await??;
+        self.hash(hashed, self.state.size, self.state.size).await?;
+        let md5_hex =
+            within(self.calls.deadline, "hashing the file", self.file.digest.md5_hex(self.state.size))
+                .await??;
         match md5_hex.eq_ignore_ascii_case(&theirs) {
-            true => self.checked(response, &md5_hex).map(Some),
-            false => self.is_of_another(self.size, kept).map(|()| None),
+            true => self.checked(response, &md5_hex),
+            false => self.is_of_another(self.state.size, kept),
         }
     }
 
@@ -125,7 +126,7 @@ impl UploadEngine<'_> {
     ///
     /// # Errors
     /// Returns an error if the caller provided the session.
-    fn is_of_another(&mut self, length: u64, kept: bool) -> Result<()> {
+    fn is_of_another(&mut self, length: u64, kept: bool) -> Result<Step> {
         let message = format!(
             "the source isn't the file that the upload began with: the MD5 of its first {length} bytes differs"
         );
@@ -134,14 +135,14 @@ impl UploadEngine<'_> {
             return Err(Error::invalid_input(format!("session: {message}: start a new upload")));
         }
         warn!("the saved session can't be used ({message}): uploading the file from the beginning");
-        Ok(())
+        Ok(Step::Restart)
     }
 
     /// Begins as if there were no session.
     fn begin_again(&mut self) {
         (self.remote, self.session_digest) = (None, None);
-        (self.offset, self.progress_offset) = (0, 0);
-        self.chunk_source.was_sent(0);
+        self.state.begin();
+        self.file.source.was_sent(0);
         self.progress.enter(UploadPhase::Sending, 0);
     }
 }

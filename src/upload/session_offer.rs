@@ -14,33 +14,35 @@ use crate::runtime::deadline::within;
 
 impl UploadEngine<'_> {
     pub(super) fn session(&self) -> Option<UploadSession> {
-        let (opened, remote) = (self.opened.as_ref()?, self.remote.as_ref()?);
+        let (opened, remote) = (self.file.opened.as_ref()?, self.remote.as_ref()?);
         // A resumed upload may not yet be hashed as far as its session was.
-        let digests = [self.digest.so_far(), self.session_digest.clone()].into_iter().flatten();
+        let digests = [self.file.digest.so_far(), self.session_digest.clone()].into_iter().flatten();
         Some(UploadSession {
             version: VERSION,
             id: remote.id.clone(),
             url: remote.url.as_str().into(),
-            offset: self.offset,
-            size: self.size,
+            offset: self.state.offset,
+            size: self.state.size,
             modified: opened.modified,
-            chunk_size: self.chunk_size,
+            chunk_size: self.state.chunk_size,
             digest: digests.max_by_key(|digest| digest.length),
         })
     }
 
     pub(super) async fn offer_session(&self) -> Result<()> {
-        if self.options.on_session.is_none() && self.options.session_file.is_none() {
+        if self.calls.options.on_session.is_none() && self.calls.options.session_file.is_none() {
             return Ok(());
         }
-        within(self.deadline, "hashing the file", self.digest.wait_for(self.offset)).await??;
+        within(self.calls.deadline, "hashing the file", self.file.digest.wait_for(self.state.offset))
+            .await??;
         let Some(session) = self.session() else { return Ok(()) };
-        if let Some(on_session) = &self.options.on_session {
+        if let Some(on_session) = &self.calls.options.on_session {
             on_session(&session);
         }
-        match self.options.session_file.clone().map(SessionFile) {
+        match self.calls.options.session_file.clone().map(SessionFile) {
             Some(file) => {
-                within(self.deadline, "saving the session", blocking(move || file.save(&session))).await??
+                within(self.calls.deadline, "saving the session", blocking(move || file.save(&session)))
+                    .await??
             }
             None => Ok(()),
         }

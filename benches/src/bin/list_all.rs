@@ -7,6 +7,8 @@
 //! - (b) bare reqwest that fetches the same pages at the same concurrency, without decoding
 //! - decoding alone, of pages in memory
 //!
+//! It also compares the CPU seconds of the client's process with the sum of the latter two, which do the same work.
+//!
 //! Finally measures the peak memory (VmHWM of a separate process) for lists of several lengths.
 //!
 //! ```text
@@ -23,8 +25,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use child::{Server, peak};
+use child::{Server, median, peak};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike as _};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -88,7 +92,7 @@ fn main() {
         let server = Server::start(&["serve", &events.to_string(), &latency.to_string()]);
         let pages = runtime.block_on(fetch(&server.url, events, 8));
         for what in [As::Typed, As::Own, As::Raw] {
-            for concurrency in [1, 8] {
+            for concurrency in [1, 4, 8] {
                 compare(&runtime, &server.url, &pages, what, concurrency, events, rounds, latency);
             }
         }
@@ -125,11 +129,18 @@ fn compare(
         As::Raw => "raw",
     };
     let mut times = [const { Vec::new() }; 4];
+    let mut cpu = [const { Vec::new() }; 4];
     for _ in 0..rounds {
-        times[0].push(timed(|| runtime.block_on(list_all(url, what, concurrency))));
-        times[1].push(timed(|| runtime.block_on(sequential(url, what, events))));
-        times[2].push(timed(|| drop(runtime.block_on(fetch(url, events, concurrency)))));
-        times[3].push(timed(|| decode_all(pages, what)));
+        let mut measure = |kind: usize, work: &mut dyn FnMut()| {
+            let (began, before) = (Instant::now(), cpu_seconds());
+            work();
+            times[kind].push(began.elapsed());
+            cpu[kind].push(cpu_seconds() - before);
+        };
+        measure(0, &mut || runtime.block_on(list_all(url, what, concurrency)));
+        measure(1, &mut || runtime.block_on(sequential(url, what, events)));
+        measure(2, &mut || drop(runtime.block_on(fetch(url, events, concurrency))));
+        measure(3, &mut || decode_all(pages, what));
     }
     let rate = |times: &mut Vec<Duration>| {
         times.sort();
@@ -142,12 +153,18 @@ fn compare(
          decoded {decoding:>6.1}   relative to the slower {:.3}",
         client / slower
     );
+    let [client, _, fetched, decoded] = cpu.map(median);
+    println!(
+        "        CPU seconds: list_all {client:.2}, fetched {fetched:.2}, decoded {decoded:.2}, relative to their sum {:.2}",
+        client / (fetched + decoded)
+    );
 }
 
-fn timed(work: impl FnOnce()) -> Duration {
-    let began = Instant::now();
-    work();
-    began.elapsed()
+/// Returns the CPU seconds of this process.
+fn cpu_seconds() -> f64 {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
+    let seconds = |time: TimeVal| time.num_microseconds() as f64 / 1e6;
+    seconds(usage.user_time()) + seconds(usage.system_time())
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -28,7 +28,7 @@ fn requests_match_document_on_the_wire() {
             "GET /api/pets/?id__in=",
             "GET /api/pairs/1,2/?near=0.5",
             "pairs_get: `ids` is empty: it is part of the path; `near`: NaN is not a JSON number",
-            "pets_search: a list is read by GET requests without a body, not by POST: send the pages one by one",
+            "pets_search: a list is read by GET requests without a body, not by POST with a body: send the pages one by one",
             "patch: nothing ",
             "patch: application/json {}",
             r#"patch: application/json {"age":null,"isGlobal":true,"status":null,"tags":[]}"#,

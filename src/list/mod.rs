@@ -157,12 +157,19 @@ where
 
 /// Returns the first page's call, if the other pages can be requested like it.
 fn readable(prepared: Prepared) -> Result<Prepared> {
-    match *prepared.request.method() == Method::GET && prepared.request.body().is_none() {
-        true => Ok(prepared),
-        false => Err(Error::invalid_input(format!(
-            "{}: a list is read by GET requests without a body, not by {}: send the pages one by one",
-            prepared.operation,
-            prepared.request.method()
-        ))),
+    let request = &prepared.request;
+    match unreadable(request.method(), request.body().is_some()) {
+        None => Ok(prepared),
+        Some(problem) => Err(Error::invalid_input(format!("{}: {problem}", prepared.operation))),
     }
+}
+
+/// Returns why the pages of a list can't be requested like a first page with this method.
+pub(crate) fn unreadable(method: &Method, has_body: bool) -> Option<String> {
+    let with_body = if has_body { " with a body" } else { "" };
+    (*method != Method::GET || has_body).then(|| {
+        format!(
+            "a list is read by GET requests without a body, not by {method}{with_body}: send the pages one by one"
+        )
+    })
 }

@@ -318,6 +318,8 @@ impl<B: Operation> Call<B> {
         query::set(request.url_mut(), &params);
         if request.method() == Method::GET
             && let Some(host) = &settings.url_host
+            // Without values, it is removed.
+            && !params.iter().any(|(name, _)| name == "url_host")
             && !request.url().query_pairs().any(|(name, _)| name == "url_host")
         {
             request.url_mut().query_pairs_mut().append_pair("url_host", host);

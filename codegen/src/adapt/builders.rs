@@ -8,7 +8,8 @@ use syn::{Index, Type};
 
 use super::lists;
 use super::operations::{Body, BodyKind, Operation, Output, Parameter};
-use super::reading::{is_own, list_item, plain_name};
+use super::reading::{is_own, plain_name};
+use super::type_builders::is_known;
 
 /// The client's type and its methods, for documents with this title.
 pub(super) fn emit_client(title: &str, operations: &[Operation]) -> TokenStream {
@@ -235,9 +236,9 @@ impl Body {
         match &self.kind {
             BodyKind::Raw => quote! { impl Into<rt::RawBody> },
             BodyKind::Json { builder: Some(builder), .. } => quote! { impl FnOnce(#builder) -> #builder },
-            BodyKind::Json { ty, builder: None } => match list_item(ty) {
-                Some(_) => quote! { impl rt::In<#ty> },
-                None => quote! { impl Into<#ty> },
+            BodyKind::Json { ty, builder: None } => match is_known(ty) {
+                true => quote! { impl rt::In<#ty> },
+                false => quote! { impl Into<#ty> },
             },
         }
     }
@@ -248,9 +249,9 @@ impl Body {
             (_, true) => quote! { None },
             (BodyKind::Raw, _) => quote! { body.into() },
             (BodyKind::Json { builder: Some(_), .. }, _) => quote! { rt::JsonBody::built(body) },
-            (BodyKind::Json { ty, builder: None }, _) => match list_item(ty) {
-                Some(_) => quote! { rt::JsonBody::converted(body) },
-                None => quote! { rt::JsonBody::new(body.into()) },
+            (BodyKind::Json { ty, builder: None }, _) => match is_known(ty) {
+                true => quote! { rt::JsonBody::converted(body) },
+                false => quote! { rt::JsonBody::new(body.into()) },
             },
         };
         match self.form {
@@ -305,13 +306,21 @@ impl Body {
                     self
                 }
             },
-            BodyKind::Json { ty, builder: None } => quote! {
-                /// Sets the body.
-                pub fn body(mut self, value: impl rt::In<#ty>) -> Self {
-                    #place = Some(rt::JsonBody::converted(value));
-                    self
+            BodyKind::Json { ty, builder: None } => {
+                let (accepted, body) = match is_known(ty) {
+                    true => (quote! { rt::In<#ty> }, quote! { rt::JsonBody::converted(value) }),
+                    false => {
+                        (quote! { ::std::convert::Into<#ty> }, quote! { rt::JsonBody::new(value.into()) })
+                    }
+                };
+                quote! {
+                    /// Sets the body.
+                    pub fn body(mut self, value: impl #accepted) -> Self {
+                        #place = Some(#body);
+                        self
+                    }
                 }
-            },
+            }
         });
         let form = self.form.then(|| {
             quote! {

@@ -40,7 +40,7 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
                 let iterators = if page.is_some() { page_iterators(structure) } else { Vec::new() };
                 let deserialize = unflattened(structure);
                 if requested.contains(&structure.ident.to_string()) {
-                    adapted.push(argument(&structure.ident));
+                    adapted.push(argument(&structure.ident, true));
                     built.push(structure.clone());
                 }
                 adapted.push(item);
@@ -51,7 +51,7 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
             }
             Item::Enum(enumeration) => {
                 if requested.contains(&enumeration.ident.to_string()) {
-                    adapted.push(argument(&enumeration.ident));
+                    adapted.push(argument(&enumeration.ident, false));
                 }
                 if let Some(more) = open_enum(enumeration, context.schemars) {
                     open.insert(enumeration.ident.to_string());
@@ -106,11 +106,13 @@ pub(super) fn adapt_types(mut module: ItemMod, context: &Context<'_>) -> Result<
 }
 
 /// Lets setters accept what converts into a type.
-fn argument(ident: &syn::Ident) -> Item {
+fn argument(ident: &syn::Ident, built: bool) -> Item {
     let expected = format!("`{ident}`");
+    let built = built.then(|| quote! { const BUILT: bool = true; });
     parse_quote! {
         impl rt::Argument for #ident {
             const EXPECTED: &'static str = #expected;
+            #built
         }
     }
 }

@@ -10,7 +10,6 @@ use crate::generated::description::Pagination;
 use crate::generated::operation::{Operation, ResponseDecoder, Sealed};
 use crate::generated::raw_body::RawBody;
 use crate::generated::request::{Base, Invalid, json_body};
-use crate::list::unreadable;
 use crate::transport::IncomingResponse;
 use crate::values::json::Json;
 
@@ -154,4 +153,14 @@ impl Operation for CustomList {
             }
         }
     }
+}
+
+/// Returns why the pages of a list can't be requested like a first page with this method.
+pub(crate) fn unreadable(method: &Method, has_body: bool) -> Option<String> {
+    let with_body = if has_body { " with a body" } else { "" };
+    (*method != Method::GET || has_body).then(|| {
+        format!(
+            "a list is read by GET requests without a body, not by {method}{with_body}: send the pages one by one"
+        )
+    })
 }

@@ -35,12 +35,11 @@ pub use partitions::ListPart;
 pub use raw_item::RawItem;
 pub use report::{ListPolicy, ListReport, PageFailure};
 
-use reqwest::Method;
 use serde::de::DeserializeOwned;
 
 use page::Decoder;
 
-use crate::call::custom_request::{CustomList, CustomRequest};
+use crate::call::custom_request::{CustomList, CustomRequest, unreadable};
 use crate::call::run_time_list::RunTimeList;
 use crate::call::{Call, Prepared};
 use crate::client::BackendClient;
@@ -162,14 +161,4 @@ fn readable(prepared: Prepared) -> Result<Prepared> {
         None => Ok(prepared),
         Some(problem) => Err(Error::invalid_input(format!("{}: {problem}", prepared.operation))),
     }
-}
-
-/// Returns why the pages of a list can't be requested like a first page with this method.
-pub(crate) fn unreadable(method: &Method, has_body: bool) -> Option<String> {
-    let with_body = if has_body { " with a body" } else { "" };
-    (*method != Method::GET || has_body).then(|| {
-        format!(
-            "a list is read by GET requests without a body, not by {method}{with_body}: send the pages one by one"
-        )
-    })
 }

@@ -35,12 +35,11 @@ pub use partitions::ListPart;
 pub use raw_item::RawItem;
 pub use report::{ListPolicy, ListReport, PageFailure};
 
-use reqwest::Method;
 use serde::de::DeserializeOwned;
 
 use page::Decoder;
 
-use crate::call::custom_request::{CustomList, CustomRequest};
+use crate::call::custom_request::{CustomList, CustomRequest, unreadable};
 use crate::call::run_time_list::RunTimeList;
 use crate::call::{Call, Prepared};
 use crate::client::BackendClient;
@@ -157,12 +156,9 @@ where
 
 /// Returns the first page's call, if the other pages can be requested like it.
 fn readable(prepared: Prepared) -> Result<Prepared> {
-    match *prepared.request.method() == Method::GET && prepared.request.body().is_none() {
-        true => Ok(prepared),
-        false => Err(Error::invalid_input(format!(
-            "{}: a list is read by GET requests without a body, not by {}: send the pages one by one",
-            prepared.operation,
-            prepared.request.method()
-        ))),
+    let request = &prepared.request;
+    match unreadable(request.method(), request.body().is_some()) {
+        None => Ok(prepared),
+        Some(problem) => Err(Error::invalid_input(format!("{}: {problem}", prepared.operation))),
     }
 }

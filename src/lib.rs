@@ -114,7 +114,8 @@ pub mod __generated {
     #[cfg(feature = "schemars")]
     pub use crate::generated::support::open_enum_schema;
     pub use crate::generated::support::{
-        Key, Lengths, all_valid, field, length_problem, missing, open_enum, other_field, required,
+        Key, Lengths, Shown, all_valid, field, length_problem, missing, open_enum, other_field, required,
+        show,
     };
     pub use crate::transport::ByteStream;
 }

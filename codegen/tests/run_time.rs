@@ -28,7 +28,7 @@ fn requests_match_document_on_the_wire() {
             "GET /api/pets/?id__in=",
             "GET /api/pairs/1,2/?near=0.5",
             "pairs_get: `ids` is empty: it is part of the path; `near`: NaN is not a JSON number",
-            "pets_search: a list is read by GET requests without a body, not by POST: send the pages one by one",
+            "pets_search: a list is read by GET requests without a body, not by POST with a body: send the pages one by one",
             "patch: nothing ",
             "patch: application/json {}",
             r#"patch: application/json {"age":null,"isGlobal":true,"status":null,"tags":[]}"#,
@@ -39,6 +39,13 @@ fn requests_match_document_on_the_wire() {
             r#"patch: application/json {"age":null,"name":"n"}"#,
             r#"patch: application/json {"home":{"guest":{"mate":null,"name":"m"},"owner":null},"mate":null}"#,
             r#"patch: application/json {"mate":{"home":{"size":2}}}"#,
+            "5",
+            "count_set: `body`: 18446744073709551615 is not a 64-bit integer: out of range integral type conversion attempted",
+            "[0.5,null]",
+            "[1.0,2.0]",
+            "login: `login.age` is missing: it is required; `login.user` is missing: it is required",
+            r#"Login { age: 3, password: "…", user: "u", extra: {} }"#,
+            r#"{"login":{"age":3,"password":"hunter2","user":"u"},"next":"https://zoo.example/x?sig=hunter2","scores":[1.0,null]}"#,
             "GET /api/pets/5/photo.jpg",
             "GET /api/export text/csv, */*;q=0.1",
             "multipart/form-data",
@@ -63,7 +70,7 @@ fn requests_match_document_on_the_wire() {
     // The build reports the changes, one line per rule, and the parts of the layer that the document
     // doesn't support.
     for message in [
-        "zoo.yaml: 20 operations, ",
+        "zoo.yaml: 23 operations, ",
         "start_paths_with_slash (1), such as api/export: /api/export is sent",
         "keep_one_success (4), such as POST /api/pets/ (pets_create): an answer other than 201 may have no body: an option",
         "handwritten part `models` is left out: it needs the operation `create_model` and the schemas",

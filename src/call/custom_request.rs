@@ -34,8 +34,7 @@ impl CustomRequest {
         self
     }
 
-    /// Sets a body that isn't JSON: a file, a form, a text. It also replaces the JSON body of an operation
-    /// that accepts a file.
+    /// Sets a body that isn't JSON: a file, a form, a text. It replaces a body that was set before.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -76,36 +75,48 @@ impl Operation for CustomRequest {
     const PAGINATION: Option<Pagination> = None;
 
     fn into_request(self, base: &Base) -> Result<Request, Invalid> {
-        if !self.path.starts_with('/') {
-            return Err(Invalid::from(format!("`path`: {:?} doesn't start with `/`", self.path)));
-        }
-        if self.path.contains(['?', '#', '\\']) {
-            return Err(Invalid::from(
-                "`path` contains a `?`, `#` or backslash: set parameters with `param`".to_owned(),
-            ));
-        }
-        // The URL parser removes these characters, which would change the path.
-        if self.path.contains(char::is_control) || self.path.ends_with(' ') {
-            return Err(Invalid::from(format!(
-                "`path`: {:?} contains a control character or ends with a space",
-                self.path
-            )));
-        }
-        // The URL parser resolves these segments, which would change the path.
-        let folded =
-            |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
-        if self.path.split('/').any(folded) {
-            return Err(Invalid::from(format!("`path`: {:?} contains a `.` or `..` segment", self.path)));
-        }
-        let url = Url::parse(&format!("{}{}", base.url(), self.path))
-            .map_err(|error| Invalid::from(format!("`path`: {:?}: {error}", self.path)))?;
+        let url = url_of(&self.path, base);
+        let body = self.body.transpose();
+        let (url, body) = match (url, body) {
+            (Ok(url), Ok(body)) => (url, body),
+            (url, body) => {
+                let problems = [url.err(), body.err()].into_iter().flatten();
+                return Err(Invalid { problems: problems.flat_map(|invalid| invalid.problems).collect() });
+            }
+        };
         let mut request = Request::new(self.method, url);
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        match self.body {
-            Some(body) => body?.put(request, "application/octet-stream", base.client()),
+        match body {
+            Some(body) => body.put(request, "application/octet-stream", base.client()),
             None => Ok(request),
         }
     }
+}
+
+/// Returns the URL of a path of the backend, or all that is wrong with the path.
+fn url_of(path: &str, base: &Base) -> Result<Url, Invalid> {
+    let mut problems = Vec::new();
+    if !path.starts_with('/') {
+        problems.push(format!("`path`: {path:?} doesn't start with `/`"));
+    }
+    if path.contains(['?', '#', '\\']) {
+        problems.push("`path` contains a `?`, `#` or backslash: set parameters with `param`".to_owned());
+    }
+    // The URL parser removes these characters, which would change the path.
+    if path.contains(char::is_control) || path.ends_with(' ') {
+        problems.push(format!("`path`: {path:?} contains a control character or ends with a space"));
+    }
+    // The URL parser resolves these segments, which would change the path.
+    let folded =
+        |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    if path.split('/').any(folded) {
+        problems.push(format!("`path`: {path:?} contains a `.` or `..` segment"));
+    }
+    if !problems.is_empty() {
+        return Err(Invalid { problems });
+    }
+    Url::parse(&format!("{}{path}", base.url()))
+        .map_err(|error| Invalid::from(format!("`path`: {path:?}: {error}")))
 }
 
 /// A custom request whose response is a page of a list. It has no body.
@@ -132,12 +143,23 @@ impl Operation for CustomList {
     const PAGINATION: Option<Pagination> = Some(Pagination::new());
 
     fn into_request(self, base: &Base) -> Result<Request, Invalid> {
-        if self.method != Method::GET {
-            return Err(Invalid::from(format!("`method`: a list is read by GET, not by {}", self.method)));
+        let unreadable = unreadable(&self.method, self.has_body);
+        match (CustomRequest::new(self.method, self.path).into_request(base), unreadable) {
+            (request, None) => request,
+            (request, Some(problem)) => {
+                let more = request.err().unwrap_or_default().problems;
+                Err(Invalid { problems: std::iter::once(problem).chain(more).collect() })
+            }
         }
-        if self.has_body {
-            return Err(Invalid::from("`body`: the pages of a list are requested without a body".to_owned()));
-        }
-        CustomRequest::new(self.method, self.path).into_request(base)
     }
+}
+
+/// Returns why the pages of a list can't be requested like a first page with this method.
+pub(crate) fn unreadable(method: &Method, has_body: bool) -> Option<String> {
+    let with_body = if has_body { " with a body" } else { "" };
+    (*method != Method::GET || has_body).then(|| {
+        format!(
+            "a list is read by GET requests without a body, not by {method}{with_body}: send the pages one by one"
+        )
+    })
 }

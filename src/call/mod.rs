@@ -30,7 +30,9 @@ use crate::transport::{Failure, IncomingResponse, Retry, TransportRequest};
 
 /// One call of an operation: await it, or [`send`](Call::send) it.
 ///
-/// Setters inside [`params`](Call::params) set query parameters or body fields that the API's document names.
+/// Setters inside [`params`](Call::params) set query, header and cookie parameters that the API's document names.
+/// A required JSON body is a closure that the operation's method takes. An optional one, as of most PATCH
+/// operations, is set inside `params`: `.params(|p| p.body_map(|b| b.name("…")))`.
 /// Setters outside are options of this call: time-outs, retries, headers, conversions.
 /// [`param`](Call::param) sets a query parameter, also one that the document doesn't name.
 ///
@@ -173,6 +175,8 @@ impl<B: Operation> Call<B> {
         query::set(request.url_mut(), &options.params);
         if request.method() == Method::GET
             && let Some(host) = &settings.url_host
+            // Without values, it is removed.
+            && !options.params.iter().any(|(name, _)| name == "url_host")
             && !request.url().query_pairs().any(|(name, _)| name == "url_host")
         {
             request.url_mut().query_pairs_mut().append_pair("url_host", host);

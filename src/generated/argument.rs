@@ -11,7 +11,8 @@ use crate::values::json::unwritable;
 /// A value that a setter of type `T` accepts: a `T`, or what converts into one.
 ///
 /// Integers accept every integer type, also those that may not fit: such a value is an error when the call is
-/// sent. Other numbers accept the types that they can hold exactly. A list accepts everything that can be iterated. A `bool` is no number:
+/// sent. Other numbers accept integers, too: one that they can't hold exactly is such an error. A list accepts
+/// everything that can be iterated. A `bool` is no number:
 ///
 /// ```compile_fail
 /// # fn example(client: synapse_backend_client::BackendClient) {
@@ -27,24 +28,44 @@ pub trait In<T> {
 }
 
 /// What is wrong with a value that a setter was given: each problem with its place in the value, such as `[1]`.
+/// The problem's text follows the place: `: -1 is not …`, ` is missing`.
 #[derive(Debug)]
 pub struct Problems(Vec<(String, String)>);
 
 impl From<String> for Problems {
     /// Makes a problem of the value as a whole.
     fn from(problem: String) -> Self {
-        Problems(vec![(String::new(), problem)])
+        Problems(vec![(String::new(), format!(": {problem}"))])
     }
 }
 
 impl Problems {
     fn new<E: Display>(value: &impl Debug, expected: &str, error: E) -> Self {
-        Problems(vec![(String::new(), format!("{} is not {expected}: {error}", shown(value)))])
+        Problems::from(format!("{} is not {expected}: {error}", shown(value)))
+    }
+
+    /// Returns the problems of a builder, one for each line: its fields are places in the value.
+    fn of_builder(error: &str) -> Self {
+        let problem = |line: &str| match line.strip_prefix('`').and_then(|rest| rest.split_once('`')) {
+            Some((field, text)) => (format!(".{field}"), text.to_owned()),
+            None => (String::new(), format!(": {line}")),
+        };
+        Problems(error.lines().map(problem).collect())
+    }
+
+    /// Adds the problems of a part of the value.
+    fn add(&mut self, part: &str, problems: Problems) {
+        self.0.extend(problems.0.into_iter().map(|(place, text)| (format!("{part}{place}"), text)));
+    }
+
+    /// Returns `value` if there is no problem.
+    fn or<T>(self, value: T) -> Result<T, Problems> {
+        if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
 
     /// Returns the messages; `field` is the name of the parameter or the body's field.
     pub(crate) fn of(self, field: &str) -> Vec<String> {
-        self.0.into_iter().map(|(place, problem)| format!("`{field}{place}`: {problem}")).collect()
+        self.0.into_iter().map(|(place, text)| format!("`{field}{place}`{text}")).collect()
     }
 }
 
@@ -53,6 +74,8 @@ impl Problems {
 pub trait Argument {
     /// What a setter expects, for messages.
     const EXPECTED: &'static str;
+    /// Whether a builder makes the value: its errors name its fields.
+    const BUILT: bool = false;
 }
 
 impl<T: Argument, V> In<T> for V
@@ -61,7 +84,11 @@ where
     V::Error: Display,
 {
     fn convert(self) -> Result<T, Problems> {
-        convert::<T, V>(self, T::EXPECTED)
+        match T::BUILT {
+            // The builder may hold a secret, so it isn't shown.
+            true => self.try_into().map_err(|error: V::Error| Problems::of_builder(&error.to_string())),
+            false => convert::<T, V>(self, T::EXPECTED),
+        }
     }
 }
 
@@ -74,7 +101,7 @@ where
     // An uninhabited error type has size zero: then no text is needed for the message.
     let fallible = size_of::<Result<(), V::Error>>() > 0;
     let shown = if fallible { shown(&value) } else { String::new() };
-    let problem = |error| Problems(vec![(String::new(), format!("{shown} is not {expected}: {error}"))]);
+    let problem = |error| Problems::from(format!("{shown} is not {expected}: {error}"));
     value.try_into().map_err(problem)
 }
 
@@ -138,44 +165,90 @@ numbers! {
     "a number": f32 => i8 i16 u8 u16 f32;
 }
 
+macro_rules! exact_numbers {
+    ($($target:ty => $($from:ty)*;)*) => {
+        $($(impl In<$target> for $from {
+            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "compared")]
+            fn convert(self) -> Result<$target, Problems> {
+                let number = self as $target;
+                match number as i128 == self as i128 {
+                    true => Ok(number),
+                    false => Err(Problems::new(&self, "a number", "it can't be held exactly")),
+                }
+            }
+        }
+        impl In<$target> for &$from {
+            fn convert(self) -> Result<$target, Problems> {
+                In::<$target>::convert(*self)
+            }
+        })*)*
+    };
+}
+exact_numbers! {
+    f64 => i64 u64 isize usize;
+    f32 => i32 i64 u32 u64 isize usize;
+}
+
+impl<U, V: In<U>> In<Option<U>> for Option<V> {
+    fn convert(self) -> Result<Option<U>, Problems> {
+        self.map(V::convert).transpose()
+    }
+}
+
+impl<'a, U, V> In<Option<U>> for &'a Option<V>
+where
+    &'a V: In<U>,
+{
+    fn convert(self) -> Result<Option<U>, Problems> {
+        self.as_ref().convert()
+    }
+}
+
+macro_rules! nullable {
+    ($($target:ty => $($from:ty)*;)*) => {
+        $($(impl In<Option<$target>> for $from {
+            fn convert(self) -> Result<Option<$target>, Problems> {
+                In::<$target>::convert(self).map(Some)
+            }
+        })*)*
+    };
+}
+nullable! {
+    bool => bool &bool;
+    String => String &String &str;
+    i64 => i8 i16 i32 i64 isize u8 u16 u32 u64 usize;
+    i32 => i8 i16 i32 i64 isize u8 u16 u32 u64 usize;
+    f64 => i8 i16 i32 i64 isize u8 u16 u32 u64 usize f32 f64;
+    f32 => f32;
+}
+
 impl<U, V: In<U>, I: IntoIterator<Item = V>> In<Vec<U>> for I {
     fn convert(self) -> Result<Vec<U>, Problems> {
         let values = self.into_iter();
         let mut list = Vec::with_capacity(values.size_hint().0.min(1_024));
-        let mut problems = Vec::new();
+        let mut problems = Problems(Vec::new());
         for (index, value) in values.enumerate() {
             match value.convert() {
                 Ok(value) => list.push(value),
-                Err(Problems(found)) => {
-                    problems
-                        .extend(found.into_iter().map(|(place, what)| (format!("[{index}]{place}"), what)));
-                }
+                Err(found) => problems.add(&format!("[{index}]"), found),
             }
         }
-        match problems.is_empty() {
-            true => Ok(list),
-            false => Err(Problems(problems)),
-        }
+        problems.or(list)
     }
 }
 
 impl<K: Into<String>, U, V: In<U>, I: IntoIterator<Item = (K, V)>> In<BTreeMap<String, U>> for I {
     fn convert(self) -> Result<BTreeMap<String, U>, Problems> {
         let mut map = BTreeMap::new();
-        let mut problems = Vec::new();
+        let mut problems = Problems(Vec::new());
         for (key, value) in self {
             let key = key.into();
             match value.convert() {
                 Ok(value) => drop(map.insert(key, value)),
-                Err(Problems(found)) => {
-                    problems.extend(found.into_iter().map(|(place, what)| (format!(".{key}{place}"), what)));
-                }
+                Err(found) => problems.add(&format!(".{key}"), found),
             }
         }
-        match problems.is_empty() {
-            true => Ok(map),
-            false => Err(Problems(problems)),
-        }
+        problems.or(map)
     }
 }
 
@@ -213,25 +286,28 @@ pub trait Parameter {
     ///
     /// # Errors
     /// Returns an error if the value can't be written as text.
-    fn text(self, place: Place) -> Result<ParameterText, String>;
+    fn text(self, place: Place) -> Result<ParameterText, Problems>;
 }
 
 impl Parameter for String {
-    fn text(self, _: Place) -> Result<ParameterText, String> {
+    fn text(self, _: Place) -> Result<ParameterText, Problems> {
         Ok(ParameterText::One(self))
     }
 }
 
 impl<T: Argument + Serialize> Parameter for T {
-    fn text(self, _: Place) -> Result<ParameterText, String> {
-        if let Some(problem) = unwritable(&self).first() {
-            return Err(problem.to_string());
+    fn text(self, _: Place) -> Result<ParameterText, Problems> {
+        let problems = unwritable(&self);
+        if !problems.is_empty() {
+            return Err(Problems(
+                problems.iter().map(|problem| (String::new(), format!(": {problem}"))).collect(),
+            ));
         }
         let text = |value: serde_json::Value| match value {
             serde_json::Value::String(text) => text,
             other => other.to_string(),
         };
-        Ok(match serde_json::to_value(self).map_err(|error| error.to_string())? {
+        Ok(match serde_json::to_value(self).map_err(written)? {
             serde_json::Value::Array(values) => ParameterText::Many(values.into_iter().map(text).collect()),
             serde_json::Value::Null => ParameterText::Many(Vec::new()),
             value => ParameterText::One(text(value)),
@@ -239,10 +315,15 @@ impl<T: Argument + Serialize> Parameter for T {
     }
 }
 
+/// Returns the problem of a value that can't be written.
+fn written(error: serde_json::Error) -> Problems {
+    Problems::from(error.to_string())
+}
+
 macro_rules! plain_parameters {
     ($($plain:ty)*) => {
         $(impl Parameter for $plain {
-            fn text(self, _: Place) -> Result<ParameterText, String> {
+            fn text(self, _: Place) -> Result<ParameterText, Problems> {
                 Ok(ParameterText::One(self.to_string()))
             }
         })*
@@ -253,13 +334,13 @@ plain_parameters!(bool i8 i16 i32 i64 u8 u16 u32 u64);
 macro_rules! float_parameters {
     ($($float:ty)*) => {
         $(impl Parameter for $float {
-            fn text(self, place: Place) -> Result<ParameterText, String> {
+            fn text(self, place: Place) -> Result<ParameterText, Problems> {
                 if !self.is_finite() {
-                    return Err(format!("{self} is not a finite number"));
+                    return Err(Problems::from(format!("{self} is not a finite number")));
                 }
                 Ok(ParameterText::One(match place {
                     // As JSON writes it: `1.0`, where `Display` writes `1`.
-                    Place::Query => serde_json::to_string(&self).map_err(|error| error.to_string())?,
+                    Place::Query => serde_json::to_string(&self).map_err(written)?,
                     _ => self.to_string(),
                 }))
             }
@@ -269,15 +350,17 @@ macro_rules! float_parameters {
 float_parameters!(f32 f64);
 
 impl<T: Parameter> Parameter for Vec<T> {
-    fn text(self, place: Place) -> Result<ParameterText, String> {
+    fn text(self, place: Place) -> Result<ParameterText, Problems> {
         let mut texts = Vec::with_capacity(self.len());
-        for value in self {
-            match value.text(place)? {
-                ParameterText::One(text) => texts.push(text),
-                ParameterText::Many(more) => texts.extend(more),
+        let mut problems = Problems(Vec::new());
+        for (index, value) in self.into_iter().enumerate() {
+            match value.text(place) {
+                Ok(ParameterText::One(text)) => texts.push(text),
+                Ok(ParameterText::Many(more)) => texts.extend(more),
+                Err(found) => problems.add(&format!("[{index}]"), found),
             }
         }
-        Ok(ParameterText::Many(texts))
+        problems.or(ParameterText::Many(texts))
     }
 }
 
@@ -324,6 +407,70 @@ mod tests {
         assert_eq!(text::<crate::Timestamp>("2026-01-31T00:00:00Z"), one("2026-01-31T00:00:00Z"));
         assert_eq!(text::<crate::Json>(crate::json!({"a": 1})), one(r#"{"a":1}"#));
         assert_eq!(5.0_f64.text(Place::Path).unwrap(), one("5"));
-        assert!(f64::NAN.text(Place::Query).unwrap_err().contains("NaN is not a finite number"));
+        let error = f64::NAN.text(Place::Query).unwrap_err().of("near");
+        assert_eq!(error, ["`near`: NaN is not a finite number"]);
+        let error = vec![0.5, f64::NAN, 1.0, f64::INFINITY].text(Place::Query).unwrap_err().of("weights");
+        assert_eq!(
+            error,
+            ["`weights[1]`: NaN is not a finite number", "`weights[3]`: inf is not a finite number"]
+        );
+    }
+
+    #[test]
+    fn floats_accept_exact_integers() {
+        assert_eq!(In::<f64>::convert(1_i64 << 53).unwrap(), 9_007_199_254_740_992.0);
+        assert_eq!(
+            In::<Vec<f64>>::convert([7_u64, u64::MAX - 2_047]).unwrap(),
+            [7.0, 18_446_744_073_709_549_568.0]
+        );
+        assert_eq!(
+            (In::<f64>::convert(-3_isize).unwrap(), In::<Vec<f64>>::convert([4_usize].iter()).unwrap()),
+            (-3.0, vec![4.0])
+        );
+        assert_eq!(In::<f32>::convert(16_777_216).unwrap(), 16_777_216.0);
+        let error = problems::<f64>((1_i64 << 53) + 1, "near");
+        assert_eq!(error, "`near`: 9007199254740993 is not a number: it can't be held exactly");
+        assert!(In::<f64>::convert(i64::MAX).is_err() && In::<f64>::convert(u64::MAX).is_err());
+        assert!(In::<f32>::convert(16_777_217).is_err());
+    }
+
+    #[test]
+    fn nullable_items_take_options_or_values() {
+        let weights = Ok(vec![Some(1.5), None]);
+        assert_eq!(In::<Vec<Option<f64>>>::convert([Some(1.5), None]).map_err(|p| p.of("")), weights);
+        assert_eq!(In::<Vec<Option<f64>>>::convert([Some(1.5), None].iter()).map_err(|p| p.of("")), weights);
+        assert_eq!(In::<Vec<Option<f64>>>::convert([1.5, 2.0]).unwrap(), [Some(1.5), Some(2.0)]);
+        assert_eq!(In::<Vec<Option<String>>>::convert(["a"]).unwrap(), [Some("a".to_owned())]);
+        let error = problems::<Vec<Option<u8>>>([None, Some(300)], "ids");
+        assert!(error.starts_with("`ids[1]`: 300 is not"), "{error}");
+    }
+
+    #[test]
+    fn builder_problems_have_their_places() {
+        #[derive(Debug)]
+        struct Login;
+        impl super::Argument for Login {
+            const EXPECTED: &'static str = "`Login`";
+            const BUILT: bool = true;
+        }
+        #[derive(Debug)]
+        struct Builder(#[expect(dead_code, reason = "shown by `Debug`")] &'static str);
+        impl TryFrom<Builder> for Login {
+            type Error = &'static str;
+
+            fn try_from(_: Builder) -> Result<Self, Self::Error> {
+                Err(
+                    "`user` is missing: it is required\n`sizes[1].x`: -1 is not `u8`\nat: NaN is not a JSON number",
+                )
+            }
+        }
+        assert_eq!(
+            problems::<Vec<Login>>([Builder("hunter2")], "logins").lines().collect::<Vec<_>>(),
+            [
+                "`logins[0].user` is missing: it is required",
+                "`logins[0].sizes[1].x`: -1 is not `u8`",
+                "`logins[0]`: at: NaN is not a JSON number",
+            ]
+        );
     }
 }

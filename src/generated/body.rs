@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::argument::In;
 use super::raw_body::RawBody;
 use super::request::json_body;
+use crate::error::redact::redact;
 
 /// The body of an operation.
 #[doc(hidden)]
@@ -90,7 +91,8 @@ impl<S: Clone, T> Clone for JsonBody<S, T> {
 impl<S: fmt::Debug, T> fmt::Debug for JsonBody<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
-            Ok(source) => source.fmt(f),
+            Ok(source) if f.alternate() => f.write_str(&redact(&format!("{source:#?}"))),
+            Ok(source) => f.write_str(&redact(&format!("{source:?}"))),
             Err(problems) => problems.fmt(f),
         }
     }

@@ -13,8 +13,9 @@ use crate::transport::{ByteStream, Failure, IncomingResponse};
 /// An operation of the API with its parameters, as returned by the methods of
 /// [`raw::Client`](crate::generated::raw::Client).
 ///
-/// Only the builders generated from the OpenAPI document implement it: id, method, path template and response
-/// type. [`BackendClient::call`](crate::BackendClient::call) sends one.
+/// The builders generated from the OpenAPI document implement it (id, method, path template and response type), and
+/// [`CustomRequest`](crate::CustomRequest) for requests that aren't in it.
+/// [`BackendClient::call`](crate::BackendClient::call) sends one.
 pub trait Operation: Sealed + Sized + Send {
     /// The type that the response is decoded into.
     type Output: Send + 'static;
@@ -43,7 +44,7 @@ pub trait Operation: Sealed + Sized + Send {
     fn into_request(self, base: &Base) -> Result<reqwest::Request, Invalid>;
 }
 
-/// Restricts [`Operation`] to the generated code.
+/// Restricts [`Operation`] to this crate and the generated code.
 pub trait Sealed {}
 
 /// An operation as data, which a generated builder implements.

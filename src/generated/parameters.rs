@@ -36,9 +36,8 @@ impl<B> Parameters<B> {
         self.put(
             index,
             value.and_then(|value| {
-                value
-                    .text(self.info.parameters[index].place)
-                    .map_err(|problem| vec![format!("`{}`: {problem}", self.info.parameters[index].name)])
+                let place = self.info.parameters[index].place;
+                value.text(place).map_err(|problems| self.problems(index, problems))
             }),
         );
     }
@@ -81,9 +80,24 @@ impl<B> Parameters<B> {
 
 /// A header, a cookie or a parameter with such a name may hold a secret.
 fn is_hidden(parameter: &ParameterInfo) -> bool {
-    matches!(parameter.place, Place::Header | Place::Cookie)
-        || parameter.wire.parse().is_ok_and(|name| is_secret(&name))
-        || parameter.wire.contains("password")
+    matches!(parameter.place, Place::Header | Place::Cookie) || names_secret(parameter.wire)
+}
+
+/// Returns whether a value is a secret, judging by the name of its parameter or field.
+///
+/// `filter[apiKey]` is read as `filter-api-key`.
+pub(crate) fn names_secret(name: &str) -> bool {
+    let mut words = String::with_capacity(name.len());
+    let mut before = ' ';
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && before.is_ascii_lowercase() {
+            words.push('-');
+        }
+        before = letter;
+        words.push(if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' });
+    }
+    let words = words.trim_matches('-');
+    words.contains("password") || words.contains("passwd") || words.parse().is_ok_and(|name| is_secret(&name))
 }
 
 /// Shows values without the queries of URLs. A header or a cookie may hold a secret: only its name is shown.
@@ -107,5 +121,51 @@ impl<B: fmt::Debug> fmt::Debug for Parameters<B> {
             };
         }
         shown.field("body", &self.body).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generated::body::NoBody;
+
+    #[test]
+    fn secret_names_in_any_spelling() {
+        for name in [
+            "api_key",
+            "access_key",
+            "apiKey",
+            "filter[token]",
+            "filter[access-key]",
+            "Password",
+            "new_password",
+            "PASSWD",
+            "client.Secret",
+            "X-Signature",
+        ] {
+            assert!(names_secret(name), "{name}");
+        }
+        for name in ["", "key", "keyword", "name", "filter[age]", "monkey", "비밀"] {
+            assert!(!names_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn secret_parameters_are_not_shown() {
+        const INFO: &OperationInfo = &OperationInfo {
+            parameters: &[
+                ParameterInfo::query("filter_token").named("filter[token]"),
+                ParameterInfo::query("api_key"),
+                ParameterInfo::query("next"),
+            ],
+            ..OperationInfo::new("list_things", "GET", "/")
+        };
+        let parameters =
+            Parameters::new(INFO, NoBody).with::<String>(0, "hunter2").with::<String>(1, "hunter2");
+        let shown = format!("{:?}", parameters.with::<String>(2, "https://h/x?sig=hunter2"));
+        assert!(
+            !shown.contains("hunter2") && shown.contains("filter_token") && shown.contains("https://h/x"),
+            "{shown}"
+        );
     }
 }

@@ -94,6 +94,16 @@ impl<B: Body> Parameters<B> {
                 problems.push(format!("`{}` is missing: it is required", parameter.name));
                 continue;
             }
+            if let Some(separator) = parameter.separator {
+                let ambiguous =
+                    texts.iter().enumerate().filter(|(_, text)| text.contains(separator)).map(|(at, _)| {
+                        format!(
+                            "`{}[{at}]`: {separator:?} joins the values, so none can contain it",
+                            parameter.name
+                        )
+                    });
+                problems.extend(ambiguous);
+            }
             let joined = || parameter.one_text(texts);
             match parameter.place {
                 Place::Path => problems.extend(segment_problem(parameter.name, &joined())),
@@ -165,7 +175,10 @@ impl<B> Parameters<B> {
                 .segment(name)
                 .ok_or_else(|| Invalid::from(format!("`{name}` of the path {template:?} is no parameter")))?;
             path.push_str(literal);
-            path.extend(utf8_percent_encode(&segment, SEGMENT));
+            match path.contains('?') {
+                true => path.extend(form_urlencoded::byte_serialize(segment.as_bytes())),
+                false => path.extend(utf8_percent_encode(&segment, SEGMENT)),
+            }
             rest = more;
         }
         path.push_str(rest);
@@ -340,6 +353,24 @@ mod tests {
     }
 
     #[test]
+    fn joined_value_without_separator() {
+        const INFO: &OperationInfo = &OperationInfo {
+            parameters: &[ParameterInfo::query("names").joined("|"), ParameterInfo::query("tags")],
+            ..OperationInfo::new("list_things", "GET", "/")
+        };
+        let request = |names: &[&'static str]| {
+            let parameters = Parameters::new(INFO, NoBody).with::<Vec<String>>(0, names.to_vec());
+            parameters.with::<Vec<String>>(1, ["x|y"]).into_request(&base("http://h"))
+        };
+        assert_eq!(request(&["a,b", "c"]).unwrap().url().query(), Some("names=a%2Cb%7Cc&tags=x%7Cy"));
+        assert_eq!(request(&[]).unwrap().url().query(), Some("names=&tags=x%7Cy"));
+        let problems = request(&["a", "b|c", "|"]).unwrap_err().problems;
+        let problem = |at| format!("`names[{at}]`: \"|\" joins the values, so none can contain it");
+        assert_eq!(problems, [problem(1), problem(2)]);
+        assert_eq!(request(&["b|c"]).unwrap_err().problems, [problem(0)]);
+    }
+
+    #[test]
     fn request_stays_on_its_host() {
         for path in
             ["//other/{id}/", "/\\other/{id}/", "/\t/other/{id}/", "other/{id}/", "http://other/{id}/"]
@@ -360,6 +391,10 @@ mod tests {
         assert_eq!(url("/a/{id}/b/{format}/{id}", &["7", "x"]).unwrap(), "http://h/api/a/7/b/x/7");
         assert_eq!(url("/a#b", &[]).unwrap(), "http://h/api/a");
         assert_eq!(url("/a/{id}?x={format}#c", &["7", "y"]).unwrap(), "http://h/api/a/7?x=y");
+        assert_eq!(
+            url("/a/{id}?x={format}", &["a=b", "a&b=c+d;e f"]).unwrap(),
+            "http://h/api/a/a=b?x=a%26b%3Dc%2Bd%3Be+f"
+        );
         assert!(url("/a/{id}/{other}", &["7"]).unwrap_err().contains("`format` is missing"));
         assert_eq!(url("/a/{id}/{format}/", &[]).unwrap_err().lines().count(), 2);
     }

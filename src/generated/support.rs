@@ -7,6 +7,8 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::argument::{In, Problems, convert};
+use super::parameters::names_secret;
+use crate::error::redact::redact;
 use crate::values::json::unwritable;
 
 /// Returns the problem of a required field that isn't set.
@@ -63,6 +65,64 @@ pub fn all_valid(problems: &[Option<&String>]) -> Result<(), String> {
         false => {
             Err(problems.iter().flatten().map(|problem| problem.as_str()).collect::<Vec<_>>().join("\n"))
         }
+    }
+}
+
+/// A field of a builder, for its `Debug` output.
+pub trait Shown {
+    /// Returns the value as JSON, or what is wrong with it.
+    ///
+    /// # Errors
+    /// Returns an error if the field is missing or invalid.
+    fn shown(&self) -> Result<serde_json::Value, &str>;
+}
+
+impl<T: Serialize> Shown for Result<T, String> {
+    fn shown(&self) -> Result<serde_json::Value, &str> {
+        let value = self.as_ref().map_err(String::as_str)?;
+        Ok(serde_json::to_value(value).unwrap_or_default())
+    }
+}
+
+/// Shows a builder as JSON, without secrets and the queries of URLs. A field whose name is one of a secret may
+/// hold one: only its name is shown.
+///
+/// # Errors
+/// Returns an error if the text can't be written.
+pub fn show(f: &mut fmt::Formatter<'_>, builder: &str, fields: &[(&str, &dyn Shown)]) -> fmt::Result {
+    let mut shown = f.debug_struct(builder);
+    for (name, value) in fields {
+        match value.shown() {
+            _ if names_secret(name) => shown.field(name, &HIDDEN),
+            Ok(mut value) => {
+                hide(&mut value);
+                shown.field(name, &format_args!("{value}"))
+            }
+            Err(problem) => shown.field(name, &format_args!("{}", redact(problem))),
+        };
+    }
+    shown.finish()
+}
+
+const HIDDEN: &str = "…";
+
+fn hide(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => {
+            if let Cow::Owned(redacted) = redact(text) {
+                *text = redacted;
+            }
+        }
+        serde_json::Value::Array(values) => values.iter_mut().for_each(hide),
+        serde_json::Value::Object(fields) => {
+            for (name, value) in fields {
+                match names_secret(name) {
+                    true => *value = HIDDEN.into(),
+                    false => hide(value),
+                }
+            }
+        }
+        _ => {}
     }
 }
 

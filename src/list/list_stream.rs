@@ -187,7 +187,7 @@ impl<T: Send + 'static> ListStream<T> {
         }
     }
 
-    /// Returns the list page by page.
+    /// Returns the list page by page. If items of the current page were returned before, the first page is its rest.
     pub fn pages(self) -> ListPages<T> {
         ListPages::new(self)
     }

@@ -35,14 +35,13 @@ pub use partitions::ListPart;
 pub use raw_item::RawItem;
 pub use report::{ListPolicy, ListReport, PageFailure};
 
-use reqwest::Method;
 use serde::de::DeserializeOwned;
 
 use list_all::ListRequest;
 use page::Decoder;
 
 use crate::call::Call;
-use crate::call::custom_request::{CustomList, CustomRequest};
+use crate::call::custom_request::{CustomList, CustomRequest, unreadable};
 use crate::call::run_time_list::RunTimeList;
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
@@ -162,12 +161,8 @@ where
 /// Returns the first page's call, if the other pages can be requested like it.
 fn readable(prepared: TransportRequest) -> Result<TransportRequest> {
     let has_body = prepared.request.body().is_some() || prepared.streamed.is_some();
-    match *prepared.request.method() == Method::GET && !has_body {
-        true => Ok(prepared),
-        false => Err(Error::invalid_input(format!(
-            "{}: a list is read by GET requests without a body, not by {}: send the pages one by one",
-            prepared.operation,
-            prepared.request.method()
-        ))),
+    match unreadable(prepared.request.method(), has_body) {
+        None => Ok(prepared),
+        Some(problem) => Err(Error::invalid_input(format!("{}: {problem}", prepared.operation))),
     }
 }

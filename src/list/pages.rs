@@ -78,10 +78,14 @@ impl<T: Send + 'static> ListPages<T> {
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        if !ready!(self.list.poll_page(context))? {
-            return Poll::Ready(None);
+        // Items of the current page may be left if the list was read item by item before.
+        let (mut items, mut failed) = self.list.take_page();
+        if items.is_empty() && failed.is_none() {
+            if !ready!(self.list.poll_page(context))? {
+                return Poll::Ready(None);
+            }
+            (items, failed) = self.list.take_page();
         }
-        let (items, failed) = self.list.take_page();
         self.failed = failed;
         Poll::Ready(Some(Ok(ListPage { number: self.list.page_number(), items })))
     }

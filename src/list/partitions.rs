@@ -19,7 +19,8 @@ const MAX_PARTS: u64 = 10_000;
 /// A part of a list: a range of its pages.
 ///
 /// It is read by its [`list`](ListPart::list), or by a list of the same query that
-/// [resumes](ListAll::resume) from its [`checkpoint`](ListPart::checkpoint), for example in another process.
+/// [resumes](ListAll::resume) from its [`checkpoint`](ListPart::checkpoint), for example in another process. The
+/// first part begins with the page that [`partitions`](ListAll::partitions) fetched, so it is as old as that call.
 pub struct ListPart<T> {
     list: ListAll<T>,
     checkpoint: Checkpoint,
@@ -67,7 +68,7 @@ impl<T> fmt::Debug for ListPart<T> {
 
 impl<T: Send + 'static> ListAll<T> {
     /// Splits the list into at most `parts` ranges of pages. This requests the list's first page, which the first
-    /// part doesn't request again. Together the parts return every item once.
+    /// part doesn't request again: it is as old as this call. Together the parts return every item once.
     ///
     /// A list with few pages is split into fewer parts, and a list without page numbers (a cursor list) into
     /// one. There are never more than 10,000 parts. The last part ends where the list ends, even if the list

@@ -230,6 +230,30 @@ async fn list_yields_page_by_page() {
 }
 
 #[tokio::test]
+async fn pages_begin_with_rest_of_page() {
+    let (_backend, client) = start(backend().ground_truth_events(250)).await;
+    let mut events = client.list_ground_truth_events().list_all_as::<Id>().stream();
+    let mut ids = Vec::new();
+    for _ in 0..130 {
+        ids.push(events.next().await.unwrap().unwrap().id);
+    }
+    let mut pages = events.pages();
+    for (number, length) in [(2, 70), (3, 50)] {
+        let page = pages.next().await.unwrap().unwrap();
+        assert_eq!((page.number, page.items.len()), (number, length));
+        ids.extend(page.items.into_iter().map(|event| event.id));
+    }
+    assert!(pages.next().await.is_none());
+    assert_eq!(ids, ids_page_by_page(&client, 100).await);
+    // Nothing is left of a page that was returned as a whole.
+    let mut events = client.list_ground_truth_events().list_all_as::<Id>().stream();
+    for _ in 0..100 {
+        events.next().await.unwrap().unwrap();
+    }
+    assert_eq!(events.pages().next().await.unwrap().unwrap().number, 2);
+}
+
+#[tokio::test]
 async fn size_hint_reports_certain_bounds() {
     let (_backend, client) = start(backend().ground_truth_events(250)).await;
     let mut events = client.list_ground_truth_events().list_all_as::<Id>().limit(120).stream();

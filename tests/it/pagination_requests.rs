@@ -263,15 +263,26 @@ async fn custom_list_with_body_sends_nothing() {
         let list = call.list_all();
         let mut tags = list.clone().stream();
         let error = tags.next().await.unwrap().failure();
-        assert!(error.is_invalid_input() && error.to_string().contains("`body`"), "{error}");
+        assert!(error.is_invalid_input() && error.to_string().contains("not by GET with a body"), "{error}");
         assert!(tags.next().await.is_none());
         assert!(list.clone().try_collect::<Vec<_>>().await.failure().is_invalid_input());
         assert!(list.partitions(2).await.failure().is_invalid_input());
     }
     let error = client.request(Method::POST, "/tags/").list_all().stream().next().await.unwrap().failure();
-    assert!(error.is_invalid_input() && error.to_string().contains("`method`"), "{error}");
+    assert!(error.is_invalid_input() && error.to_string().contains("not by POST: "), "{error}");
     let error = client.request(Method::GET, "tags").list_all().stream().next().await.unwrap().failure();
     assert!(error.is_invalid_input() && error.to_string().contains("`path`"), "{error}");
+    // All problems are told together.
+    let call = client.request(Method::PUT, "tags/../?a").params(|p| p.json(&json!({})));
+    let error = call.list_all().stream().next().await.unwrap().failure().to_string();
+    for problem in
+        ["not by PUT with a body", "doesn't start with `/`", "contains a `?`", "a `.` or `..` segment"]
+    {
+        assert!(error.contains(problem), "{error}");
+    }
+    let call = client.request(Method::PUT, "tags").params(|p| p.json(&f64::NAN));
+    let error = call.await.failure().to_string();
+    assert!(error.contains("doesn't start with `/`; NaN is not a JSON number"), "{error}");
     server::assert_nothing_sent(&server).await;
 }
 

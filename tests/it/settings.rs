@@ -295,6 +295,7 @@ async fn url_host_added_to_every_get() {
     client.get_model(1).await.unwrap();
     client.get_model(1).params(|p| p.url_host("public")).await.unwrap();
     client.get_model(1).params(|p| p.include_file(true)).param("url_host", "other").await.unwrap();
+    client.get_model(1).param_list("url_host", [""; 0]).await.unwrap();
     let models: Vec<_> = client.list_models().list_all().try_collect().await.unwrap();
     assert_eq!(models.len(), 1);
     assert_eq!(
@@ -303,6 +304,7 @@ async fn url_host_added_to_every_get() {
             "GET /models/1/?url_host=internal",
             "GET /models/1/?url_host=public",
             "GET /models/1/?include_file=true&url_host=other",
+            "GET /models/1/",
             "GET /models/?url_host=internal",
             "GET /models/?url_host=internal&page=2",
         ]

@@ -8,7 +8,8 @@ use syn::{Index, Type};
 
 use super::lists;
 use super::operations::{Body, BodyKind, Operation, Output, Parameter};
-use super::reading::{is_own, list_item, plain_name};
+use super::reading::{is_own, plain_name};
+use super::type_builders::is_known;
 
 /// The client's type and its methods, for documents with this title.
 pub(super) fn emit_client(title: &str, operations: &[Operation]) -> TokenStream {
@@ -180,6 +181,14 @@ pub(super) fn arguments(operation: &Operation) -> (Vec<TokenStream>, Vec<TokenSt
     of_path.chain(of_body).unzip()
 }
 
+/// The type that a body without a builder is made of, and the body that a `value` of it becomes.
+fn plain_body(ty: &Type, value: &TokenStream) -> (TokenStream, TokenStream) {
+    match is_known(ty) {
+        true => (quote! { impl rt::In<#ty> }, quote! { rt::JsonBody::converted(#value) }),
+        false => (quote! { impl ::std::convert::Into<#ty> }, quote! { rt::JsonBody::new(#value.into()) }),
+    }
+}
+
 impl Body {
     /// The type of the argument `body` of a required body, and the body that it becomes.
     fn argument(&self) -> (TokenStream, TokenStream) {
@@ -188,12 +197,7 @@ impl Body {
             BodyKind::Json { builder: Some(builder), .. } => {
                 (quote! { impl FnOnce(#builder) -> #builder }, quote! { rt::JsonBody::built(body) })
             }
-            BodyKind::Json { ty, .. } if list_item(ty).is_some() => {
-                (quote! { impl rt::In<#ty> }, quote! { rt::JsonBody::converted(body) })
-            }
-            BodyKind::Json { ty, .. } => {
-                (quote! { impl Into<#ty> }, quote! { rt::JsonBody::new(body.into()) })
-            }
+            BodyKind::Json { ty, builder: None } => plain_body(ty, &quote! { body }),
         }
     }
 
@@ -253,13 +257,16 @@ impl Body {
                     self
                 }
             },
-            BodyKind::Json { ty, builder: None } => quote! {
-                /// Sets the body.
-                pub fn body(mut self, value: impl rt::In<#ty>) -> Self {
-                    #place = Some(rt::JsonBody::converted(value));
-                    self
+            BodyKind::Json { ty, builder: None } => {
+                let (accepted, body) = plain_body(ty, &quote! { value });
+                quote! {
+                    /// Sets the body.
+                    pub fn body(mut self, value: #accepted) -> Self {
+                        #place = Some(#body);
+                        self
+                    }
                 }
-            },
+            }
         });
         let form = quote! {
             /// Sets a form, instead of the JSON body: with files, as a `reqwest::multipart::Form`.

@@ -1,7 +1,7 @@
 //! Names the crate `synapse-backend-client` in the emitted code.
 
 use syn::visit_mut::{self, VisitMut};
-use syn::{File, ItemUse, Path, UseTree};
+use syn::{File, ItemUse, Path, UsePath, UseTree};
 
 use super::Result;
 
@@ -29,10 +29,36 @@ impl VisitMut for Root {
     fn visit_item_use_mut(&mut self, item: &mut ItemUse) {
         if let UseTree::Path(first) = &mut item.tree
             && first.ident == "crate"
-            && let Some(root) = self.0.segments.first()
         {
-            first.ident = root.ident.clone();
+            let mut segments = self.0.segments.iter().rev().map(|segment| segment.ident.clone());
+            if let Some(last) = segments.next() {
+                first.ident = last;
+            }
+            for ident in segments {
+                let tree = Box::new(item.tree.clone());
+                item.tree = UseTree::Path(UsePath { ident, colon2_token: Default::default(), tree });
+            }
             item.leading_colon = self.0.leading_colon;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::{ToTokens, quote};
+
+    use super::set_root;
+
+    #[test]
+    fn root_of_several_segments_is_whole() {
+        let set = |root: &str| {
+            let code = quote! { use crate::a::B; fn f(x: crate::C) {} };
+            let mut file = syn::parse2(code).unwrap();
+            set_root(&mut file, root).unwrap();
+            file.to_token_stream().to_string().replace(' ', "")
+        };
+        assert_eq!(set("::my::reexport"), "use::my::reexport::a::B;fnf(x:::my::reexport::C){}");
+        assert_eq!(set("own"), "useown::a::B;fnf(x:own::C){}");
+        assert_eq!(set("crate"), "usecrate::a::B;fnf(x:crate::C){}");
     }
 }

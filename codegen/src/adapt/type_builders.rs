@@ -39,7 +39,8 @@ fn emit_builder(
     let Fields::Named(fields) = &structure.fields else { return TokenStream::new() };
     let ident = &structure.ident;
     let owner = ident.to_string();
-    let (mut names, mut held, mut initial, mut setters) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut names, mut texts, mut held) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut initial, mut setters) = (Vec::new(), Vec::new());
     for field in &fields.named {
         let Some(name) = &field.ident else { continue };
         let mut ty = field.ty.clone();
@@ -58,13 +59,14 @@ fn emit_builder(
         setters.push(setter(name, &text, &ty, &docs));
         held.push(ty);
         names.push(name);
+        texts.push(text);
     }
     let of_null = clearable.setters(&owner, &names);
     let docs = format!("A builder of [`{owner}`](super::{owner}).");
     let lengths = notes.lengths.get(&owner).map(length_problems);
     quote! {
         #[doc = #docs]
-        #[derive(Clone, Debug)]
+        #[derive(Clone)]
         pub struct #ident {
             #(#names: ::std::result::Result<#held, ::std::string::String>,)*
         }
@@ -76,6 +78,11 @@ fn emit_builder(
         impl #ident {
             #(#setters)*
             #(#of_null)*
+        }
+        impl ::std::fmt::Debug for #ident {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                rt::show(f, #owner, &[#((#texts, &self.#names)),*])
+            }
         }
         impl rt::Lengths for #ident { #lengths }
         impl ::std::convert::TryFrom<#ident> for super::#ident {
@@ -125,10 +132,17 @@ fn setter(name: &syn::Ident, text: &str, ty: &Type, docs: &str) -> TokenStream {
 }
 
 /// Returns whether the crate converts values into this type.
-fn is_known(ty: &Type) -> bool {
+pub(super) fn is_known(ty: &Type) -> bool {
     plain_name(ty).is_some()
         || is_own(ty)
-        || list_item(ty).or_else(|| map_value(ty)).is_some_and(|inner| is_known(&inner))
+        || list_item(ty)
+            .or_else(|| map_value(ty))
+            .is_some_and(|inner| is_known(&inner) || is_nullable(&inner))
+}
+
+/// Returns whether the crate converts values into this type of a list's items, which may be null.
+fn is_nullable(item: &Type) -> bool {
+    option_inner(item).is_some_and(|inner| is_known(&inner))
 }
 
 /// The lengths that the document allows for the texts of a body.

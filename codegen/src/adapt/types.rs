@@ -44,7 +44,7 @@ pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) {
                 let page = adapt_struct(structure);
                 let deserialize = unflattened(structure);
                 if requested.contains(&structure.ident.to_string()) {
-                    adapted.push(argument(&structure.ident));
+                    adapted.push(argument(&structure.ident, true));
                     built.push(structure.clone());
                 }
                 adapted.push(item);
@@ -55,7 +55,7 @@ pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) {
             Item::Enum(enumeration) => {
                 let name = enumeration.ident.to_string();
                 if requested.contains(&name) {
-                    adapted.push(argument(&enumeration.ident));
+                    adapted.push(argument(&enumeration.ident, false));
                 }
                 let more = match open_enum(enumeration, context.schemars) {
                     Some(more) => {
@@ -104,11 +104,13 @@ pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) {
 }
 
 /// Lets setters accept what converts into a type.
-fn argument(ident: &syn::Ident) -> Item {
+fn argument(ident: &syn::Ident, built: bool) -> Item {
     let expected = format!("`{ident}`");
+    let built = built.then(|| quote! { const BUILT: bool = true; });
     parse_quote! {
         impl rt::Argument for #ident {
             const EXPECTED: &'static str = #expected;
+            #built
         }
     }
 }

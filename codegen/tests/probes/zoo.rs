@@ -106,6 +106,8 @@ fn main() {
         answers(&server, &client).await;
         parameters(&server, &client).await;
         bodies(&server, &client).await;
+        plain_bodies(&server, &client).await;
+        secrets(&server, &client).await;
         bytes(&server, &client).await;
         choices(&server, &client).await;
         visits(&server, &client).await;
@@ -261,6 +263,36 @@ async fn bodies(server: &Server, client: &BackendClient) {
     sent("patch", server.asked());
 }
 
+async fn plain_bodies(server: &Server, client: &BackendClient) {
+    server.answer(204, "application/json", "");
+    client.count_set(5_u64).await.unwrap();
+    println!("{}", server.asked().body);
+    let error = client.count_set(u64::MAX).await.unwrap_err();
+    println!("{}", error.to_string().lines().next().unwrap());
+    server.answer(204, "application/json", "");
+    client.weights_set([Some(0.5), None]).await.unwrap();
+    println!("{}", server.asked().body);
+    server.answer(204, "application/json", "");
+    client.weights_set([1, 2]).await.unwrap();
+    println!("{}", server.asked().body);
+}
+
+async fn secrets(server: &Server, client: &BackendClient) {
+    // An incomplete builder within another.
+    let login = types::Login::builder().password("hunter2");
+    let error = client.login(|access| access.login(login)).await.unwrap_err();
+    println!("{}", error.to_string().lines().next().unwrap());
+    assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    let login = || types::Login::builder().password("hunter2").user("u").age(3);
+    let call = client.login(|access| access.login(login()).next("https://zoo.example/x?sig=hunter2").scores([Some(1.0), None]));
+    let shown = format!("{call:?}");
+    assert!(!shown.contains("hunter2") && shown.contains("https://zoo.example/x"), "{shown}");
+    println!("{:?}", login());
+    server.answer(204, "application/json", "");
+    call.await.unwrap();
+    println!("{}", server.asked().body);
+}
+
 async fn read(mut stream: ByteStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     while let Some(chunk) = stream.next().await {
@@ -373,7 +405,7 @@ async fn visits(server: &Server, client: &BackendClient) {
     let error =
         client.call(|raw| raw.visits_create(|visit| visit.groups([types::Group::builder()]))).await.unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("`groups[0]`") && text.contains("`size` is missing") && text.contains("`cage` is missing"), "{text}");
+    assert!(text.contains("`groups[0].size` is missing") && text.contains("`cage` is missing"), "{text}");
     println!("all problems, with their places");
 }
 

@@ -143,6 +143,14 @@ mod tests {
     }
 
     #[test]
+    fn part_of_small_chunk_is_progress() {
+        let mut state = UploadState::new(3_200, 1_600);
+        let few = Advance { stalled_at: Some(99), is_progress: false };
+        assert_eq!(state.accept(&(0..1_600), 1_600, Some(99)), Ok(few));
+        assert_eq!(state.sync(Some(100), 1_600), Ok(true));
+    }
+
+    #[test]
     fn upload_restarts_once() {
         let mut state = UploadState::new(10, 4);
         state.accept(&(0..4), 4, None).unwrap();

@@ -105,6 +105,20 @@ fn null_and_blank_are_not_choices() {
 }
 
 #[test]
+fn long_chain_of_aliases_is_nullable() {
+    let mut given = document(json!({}), properties(json!({"field": reference("A10")})));
+    for index in 10..30 {
+        given["components"]["schemas"][format!("A{index}")] = reference(&format!("A{}", index + 1));
+    }
+    given["components"]["schemas"]["A30"] = json!({"type": "string", "nullable": true});
+    // Aliases of each other.
+    given["components"]["schemas"]["B"] = json!({"allOf": [reference("C")]});
+    given["components"]["schemas"]["C"] = json!({"allOf": [reference("B")], "nullable": true});
+    let (document, _) = prepared(given);
+    assert_eq!(thing(&document)["properties"]["field"]["nullable"], true);
+}
+
+#[test]
 fn nullable_component_marks_its_uses() {
     let mut given = document(
         json!({}),

@@ -126,11 +126,9 @@ pub fn keep_one_success(document: &mut Value, report: &mut Report) {
             }
             let is_page = |schema: &Value| resolved(&whole, schema).pointer("/properties/results").is_some();
             let is_value = |schema: &Value| !is_page(schema) && !is_binary(resolved(&whole, schema));
-            if empty
-                && shapes.first().is_some_and(is_value)
-                && let Ok(status) = kept.parse()
-            {
-                report.notes.empty_answers.insert(id, status);
+            if empty && shapes.first().is_some_and(is_value) {
+                // A range such as `2XX` is no status.
+                report.notes.empty_answers.insert(id, kept.parse().unwrap_or_default());
                 let what = format!("an answer other than {kept} may have no body: an option");
                 report.add("keep_one_success", place, what);
             }
@@ -222,7 +220,8 @@ pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Resul
                 if form && may_be_a_file(&whole, schema) {
                     report.notes.forms.insert(id.clone());
                 }
-                if name != "application/json" {
+                // A range such as `application/*+json` is no media type.
+                if name != "application/json" && !name.contains('*') {
                     report.notes.request_types.insert(id.clone(), name.to_owned());
                 }
                 (name, format!("{name} is sent"))

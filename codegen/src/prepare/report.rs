@@ -102,7 +102,8 @@ pub struct Notes {
     pub forms: BTreeSet<String>,
     /// Operations that can be called without their body.
     pub optional_bodies: BTreeSet<String>,
-    /// Operations that can return a response without a body, and the status that has one.
+    /// Operations that can return a response without a body, and the status that has one: 0 if no status has
+    /// one for certain.
     pub empty_answers: BTreeMap<String, u16>,
     /// Lists that are sent as one text, by operation and parameter, with their separator.
     pub joined: BTreeMap<String, BTreeMap<String, &'static str>>,

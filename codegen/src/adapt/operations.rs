@@ -11,7 +11,7 @@ use syn::{Ident, ImplItem, Item, ItemStruct, ReturnType, Type, parse_quote};
 use super::Result;
 use super::reading::{argument_of, arguments_of, name_of, option_inner, text_of};
 use crate::prepare::naming::{parameter_name, type_name};
-use crate::prepare::{Keywords, Notes, operations as operations_of};
+use crate::prepare::{Keywords, Notes, operations as operations_of, wire_names};
 
 /// An operation of the document.
 pub(super) struct Operation {
@@ -170,13 +170,17 @@ fn read_operation(
             fields.insert(name.unraw().to_string(), ty);
         }
     }
+    let wire_names = wire_names(notes.parameters.get(&id));
+    let mut in_path: BTreeMap<&str, usize> = BTreeMap::new();
+    for (at, name) in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).enumerate() {
+        in_path.entry(name).or_insert(at);
+    }
     let mut parameters = Vec::new();
     for parameter in described.list("parameters") {
         let name = parameter.string("name");
         let setter = parameter_name(&name);
         let ty = fields.remove(&setter).ok_or_else(|| format!("the builder has no field `{setter}`"))?;
-        let renamed = notes.parameters.get(&id).into_iter().flatten().find(|renamed| renamed.from == name);
-        let wire = renamed.map_or_else(|| name.clone(), |renamed| renamed.wire.clone());
+        let wire = wire_names.get(name.as_str()).map_or(name.clone(), |wire| (*wire).to_owned());
         let example = parameter.get("x-example").or_else(|| parameter.pointer("/schema/example"));
         parameters.push(Parameter {
             setter: ident(&setter)?,
@@ -192,9 +196,8 @@ fn read_operation(
             wire,
         });
     }
-    let place_in_path = |name: &str| path.find(&format!("{{{name}}}")).unwrap_or(usize::MAX);
     parameters.sort_by_cached_key(|parameter| match parameter.place.as_str() {
-        "path" => (0, place_in_path(&parameter.wire), String::new()),
+        "path" => (0, in_path.get(parameter.wire.as_str()).copied().unwrap_or(usize::MAX), String::new()),
         "query" => (1, 0, parameter.wire.clone()),
         _ => (2, 0, parameter.wire.clone()),
     });

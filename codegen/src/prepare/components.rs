@@ -260,6 +260,11 @@ pub fn make_property_names_unique(document: &mut Value, report: &mut Report) {
             }
             let what = format!("the field `{new}`; `{property}` on the wire");
             report.add("make_property_names_unique", format!("{name}.{property}"), what);
+            if let Some(clearable) = report.notes.clearable.get_mut(name)
+                && clearable.remove(property)
+            {
+                clearable.insert(new.clone());
+            }
             let renamed = Renamed { from: new.clone(), wire: property.clone() };
             report.notes.properties.entry(name.clone()).or_default().push(renamed);
         }

@@ -31,7 +31,7 @@ pub(crate) use {
     components::drop_unused_schemas,
     keywords::Keywords,
     one_line::is_invisible,
-    report::ROUTINE,
+    report::{ROUTINE, wire_names},
     walk::{leave_out, only_refers, place_of, reach, references, required, schemas},
 };
 // Used by the maintainers' commands and the tests.

@@ -119,6 +119,18 @@ pub struct Notes {
     pub lengths: BTreeMap<String, BTreeMap<String, Length>>,
 }
 
+impl Notes {
+    /// Returns the names on the wire of the renamed fields of a type.
+    pub(crate) fn wire_names(&self, ty: &str) -> BTreeMap<&str, &str> {
+        wire_names(self.properties.get(ty))
+    }
+}
+
+/// Returns the names on the wire by the names in the prepared document.
+pub(crate) fn wire_names(renamed: Option<&Vec<Renamed>>) -> BTreeMap<&str, &str> {
+    renamed.into_iter().flatten().map(|renamed| (renamed.from.as_str(), renamed.wire.as_str())).collect()
+}
+
 /// The length limits of a text, in characters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Length {

@@ -372,3 +372,59 @@ fn only_readable_lists_are_in_table() {
     let table = code.split_once("pub static LISTS").unwrap().1.split_once("];").unwrap().0;
     assert!(table.contains("builder::ListThings") && !table.contains("builder::SearchThings"), "{table}");
 }
+
+#[test]
+fn renamed_field_can_be_cleared() {
+    let code = both(json!({"Thing": {"type": "object", "properties": {
+        "is_global": {"type": "boolean"}, "isGlobal": {"type": "boolean", "nullable": true},
+    }}}));
+    assert!(code.contains("pub fn is_global_field_null(mut self)"), "{code}");
+    assert!(!code.contains("pub fn is_global_null(mut self)"), "{code}");
+}
+
+#[test]
+fn list_field_that_holds_null_is_nullable() {
+    let item = json!({"type": "object", "required": ["id", "owner", "meta"], "properties": {
+        "id": {"type": "integer"}, "owner": {"type": "integer", "nullable": true},
+        "meta": {"type": "object", "nullable": true},
+    }});
+    let page = json!({"type": "object", "properties": {"results": {"type": "array", "items": {"$ref": "#/components/schemas/Item"}}}});
+    let expand = json!({"name": "expand", "in": "query", "schema": {"type": "array", "items": {"type": "string", "enum": ["owner"]}}});
+    let operation = json!({"operationId": "list_items", "parameters": [expand], "responses": answer(page)});
+    let code = code(document(json!({"/items/": {"get": operation}}), json!({"Item": item})));
+    for field in [
+        r#"rt::ListField::new("id", rt::ValueKind::Integer),"#,
+        r#"rt::ListField::new("meta", rt::ValueKind::Json).nullable()"#,
+        r#"rt::ListField::new("owner", rt::ValueKind::IdOrObject).nullable()"#,
+    ] {
+        assert!(code.contains(field), "{field}\n{code}");
+    }
+}
+
+#[test]
+fn description_needs_no_builder() {
+    let object = |field: Value| json!({"type": "object", "properties": {"a": field}});
+    let text = json!({"type": "string", "description": "Made of Other things."});
+    let mut operations = json!({"/things/": {}, "/others/": {}});
+    let content = |name: &str| json!({"application/json": {"schema": {"$ref": format!("#/components/schemas/{name}")}}});
+    operations["/things/"]["post"] = json!({
+        "operationId": "create_thing", "requestBody": {"required": true, "content": content("Thing")},
+        "responses": {"204": {"description": ""}},
+    });
+    operations["/others/"]["get"] = json!({
+        "operationId": "get_other", "responses": {"200": {"description": "", "content": content("Other")}},
+    });
+    let schemas = json!({"Thing": object(text), "Other": object(json!({"type": "integer"}))});
+    let code = code(document(operations, schemas));
+    assert!(code.contains("pub fn builder() -> builder::Thing "), "{code}");
+    assert!(!code.contains("pub fn builder() -> builder::Other "), "{code}");
+}
+
+#[test]
+fn placeholder_may_stand_twice() {
+    let parameter = json!({"name": "send", "in": "path", "required": true, "schema": {"type": "string"}});
+    let operation =
+        json!({"operationId": "twice", "parameters": [parameter], "responses": {"204": {"description": ""}}});
+    let code = code(document(json!({"/a/{send}/b/{send}/": {"get": operation}}), json!({})));
+    assert!(code.contains(r#""/a/{send_path}/b/{send_path}/""#), "{code}");
+}

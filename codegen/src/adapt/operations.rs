@@ -10,7 +10,7 @@ use syn::{Ident, ImplItem, Item, ItemStruct, ReturnType, Type, parse_quote};
 
 use super::Result;
 use super::reading::{argument_of, arguments_of, name_of, option_inner, text_of};
-use crate::prepare::naming::{parameter_name, type_name};
+use crate::prepare::naming::{normalized, parameter_name, type_name};
 use crate::prepare::{Keywords, Notes, operations as operations_of, wire_names};
 
 /// An operation of the document.
@@ -167,7 +167,7 @@ fn read_operation(
     for field in &builder.fields {
         // The first field is the client, a reference; all others are results.
         if let (Some(name), Some(ty)) = (&field.ident, argument_of(&field.ty, "Result")) {
-            fields.insert(name.unraw().to_string(), ty);
+            fields.insert(normalized(&name.unraw().to_string()), ty);
         }
     }
     let wire_names = wire_names(notes.parameters.get(&id));

@@ -154,7 +154,7 @@ fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
     };
     let Some((path, method, operation)) = found.first() else { return one_line(error) };
     let place = place_of(path, method, operation);
-    for name in reach(document, references(*operation)) {
+    for name in reach(document, references(operation)) {
         if let Some(of_schema) = problem(&with_response(document, &name)) {
             return format!("components.schemas.{name} (of {place}): {}", one_line(&of_schema));
         }

@@ -46,7 +46,7 @@ fn many_fields_are_adapted_in_one_pass() {
 fn many_parameters_are_adapted_in_one_pass() {
     let parameters = |count: usize| {
         let parameter = |index: usize| {
-            let holder = if index % 2 == 0 { "path" } else { "query" };
+            let holder = if index.is_multiple_of(2) { "path" } else { "query" };
             json!({"name": format!("P{index}"), "in": holder, "required": true, "schema": {"type": "string"}})
         };
         let list: Vec<Value> = (0..count).map(parameter).collect();

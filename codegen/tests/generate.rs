@@ -428,3 +428,55 @@ fn placeholder_may_stand_twice() {
     let code = code(document(json!({"/a/{send}/b/{send}/": {"get": operation}}), json!({})));
     assert!(code.contains(r#""/a/{send_path}/b/{send_path}/""#), "{code}");
 }
+
+/// Returns the code of the methods without white space.
+fn methods(document: Value) -> String {
+    let generated = generate(document).map_err(|error| panic!("{error}")).ok().unwrap();
+    generated.methods.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn form_is_documented_as_form() {
+    let schema = json!({"type": "object", "properties": {"name": {"type": "string"}, "photo": {"type": "string", "format": "uri"}}});
+    let upload = |types: &[&str]| {
+        let content: serde_json::Map<String, Value> =
+            types.iter().map(|name| ((*name).to_owned(), json!({"schema": schema}))).collect();
+        let operation = json!({
+            "operationId": "upload", "requestBody": {"required": true, "content": content},
+            "responses": {"204": {"description": ""}},
+        });
+        methods(document(json!({"/files/": {"post": operation}}), json!({})))
+    };
+    for types in [&["multipart/form-data"][..], &["application/x-www-form-urlencoded", "multipart/form-data"]]
+    {
+        let methods = upload(types);
+        for part in [
+            "a form (`reqwest::multipart::Form`).",
+            "client.upload(synapse_backend_client::reqwest::multipart::Form::new().text(",
+        ] {
+            assert!(methods.contains(part), "{part}\n{methods}");
+        }
+    }
+    let methods = upload(&["application/json", "multipart/form-data"]);
+    assert!(methods.contains("as JSON. `.params(|p| p.form(…))` sends a form instead."), "{methods}");
+    let methods = upload(&["image/jpeg", "image/png"]);
+    assert!(methods.contains("content of type `image/jpeg` or `image/png`."), "{methods}");
+}
+
+#[test]
+fn document_tells_what_is_idempotent() {
+    let operation = |said: Value| {
+        let operation =
+            json!({"operationId": "send", "x-idempotent": said, "responses": {"204": {"description": ""}}});
+        document(json!({"/things/": {"post": operation}}), json!({}))
+    };
+    let line = "The request is idempotent: it is sent again if its outcome is unknown.";
+    assert!(code(operation(json!(true))).contains("idempotent: true,"));
+    assert!(methods(operation(json!(true))).contains(line));
+    assert!(!code(operation(json!(false))).contains("idempotent"));
+    assert!(!methods(operation(json!(false))).contains(line));
+    for other in [json!("yes"), json!(1), json!(null)] {
+        let error = generate(operation(other)).err().unwrap();
+        assert_eq!(error, "POST /things/ (send): `x-idempotent` is neither `true` nor `false`");
+    }
+}

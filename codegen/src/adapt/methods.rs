@@ -132,7 +132,8 @@ fn docs(operation: &Operation, notes: &Notes) -> String {
     }
     if let Some(body) = &operation.body {
         let what = match &body.kind {
-            BodyKind::Raw => format!("content of type `{}`", operation.request_type),
+            BodyKind::Raw if body.is_form() => "a form (`reqwest::multipart::Form`)".to_owned(),
+            BodyKind::Raw => format!("content of type `{}`", one_line(&body.raw_types.join("` or `"))),
             BodyKind::Json { ty, .. } => format!("`{}` as JSON", shown(ty)),
         };
         let optional = if body.optional { ", optional" } else { "" };

@@ -103,6 +103,15 @@ pub(super) struct Body {
     pub(super) form: bool,
 }
 
+    /// The media types of content that isn't JSON.
+    pub(super) raw_types: Vec<String>,
+}
+
+impl Body {
+    /// Whether the body is a form.
+    pub(super) fn is_form(&self) -> bool {
+        self.raw_types.iter().any(|name| name.starts_with("multipart/"))
+    }
 pub(super) enum BodyKind {
     /// JSON: the type, and its builder if it has one.
     Json { ty: Box<Type>, builder: Option<Box<Type>> },
@@ -256,7 +265,8 @@ fn read_body(ty: Type, described: &Value, id: &str, notes: &Notes) -> Result<Bod
     let optional = notes.optional_bodies.contains(id);
     let form = notes.forms.contains(id);
     if text_of(&ty) == "reqwest::Body" {
-        return Ok(Body { kind: BodyKind::Raw, optional, form: false });
+        let raw_types = notes.raw_types.get(id).cloned().unwrap_or_default();
+        return Ok(Body { kind: BodyKind::Raw, optional, form: false, raw_types });
     }
     // `types::builder::Thing` is the builder of `types::Thing`.
     let is_builder =
@@ -269,7 +279,7 @@ fn read_body(ty: Type, described: &Value, id: &str, notes: &Notes) -> Result<Bod
         (true, None) => return Err(format!("the builder of the body is unknown: {described}")),
         (false, _) => (ty, None),
     };
-    Ok(Body { kind: BodyKind::Json { ty: Box::new(ty), builder }, optional, form })
+    Ok(Body { kind: BodyKind::Json { ty: Box::new(ty), builder }, optional, form, raw_types: Vec::new() })
 }
 
 /// Returns the texts of a list.

@@ -238,6 +238,7 @@ pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Resul
         };
         let others = others(&types, kept_type);
         if !others.is_empty() {
+                report.notes.raw_types.insert(id.clone(), types.keys().cloned().collect());
             report.add("keep_one_request_type", place, format!("{how}; left out {others}"));
         }
         Ok(())

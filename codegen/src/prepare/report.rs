@@ -96,6 +96,8 @@ pub struct Notes {
     pub statuses: BTreeMap<String, Vec<(String, String)>>,
     /// Media types of requests, by operation, if the prepared document has another.
     pub request_types: BTreeMap<String, String>,
+    /// The media types of bodies that aren't JSON, by operation.
+    pub raw_types: BTreeMap<String, Vec<String>>,
     /// `Accept` headers, by operation, if the prepared document has another media type.
     pub answer_types: BTreeMap<String, String>,
     /// Operations whose JSON body can be replaced by a form, because it may contain files.

@@ -38,6 +38,8 @@ pub(super) struct Operation {
     pub(super) list: Option<Option<Vec<String>>>,
     /// Operations that list the same items with fewer fields.
     pub(super) narrower: Vec<String>,
+    /// Whether the server may receive the request twice.
+    pub(super) idempotent: bool,
 }
 
 impl Operation {
@@ -101,8 +103,6 @@ pub(super) struct Body {
     pub(super) optional: bool,
     /// Whether a form can be sent instead.
     pub(super) form: bool,
-}
-
     /// The media types of content that isn't JSON.
     pub(super) raw_types: Vec<String>,
 }
@@ -112,6 +112,8 @@ impl Body {
     pub(super) fn is_form(&self) -> bool {
         self.raw_types.iter().any(|name| name.starts_with("multipart/"))
     }
+}
+
 pub(super) enum BodyKind {
     /// JSON: the type, and its builder if it has one.
     Json { ty: Box<Type>, builder: Option<Box<Type>> },
@@ -256,6 +258,7 @@ fn read_operation(
             _ => None,
         },
         narrower: words(described, "x-narrower").unwrap_or_default(),
+        idempotent: described.says("x-idempotent"),
         output,
         id,
     })

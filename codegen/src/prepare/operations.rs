@@ -76,6 +76,16 @@ pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
     });
 }
 
+/// Returns an error if `x-idempotent` of an operation is neither `true` nor `false`. It changes nothing.
+///
+/// `x-idempotent: yes` -> an error
+pub fn check_idempotent(document: &mut Value) -> Result<(), String> {
+    for_operations(document, |_, _, place, operation| match operation.get("x-idempotent") {
+        None | Some(Value::Bool(_)) => Ok(()),
+        Some(_) => Err(format!("{place}: `x-idempotent` is neither `true` nor `false`")),
+    })
+}
+
 /// Adds missing `responses`, and leaves out operations that aren't objects. The generator rejects both. A
 /// document without an operation is an error.
 ///
@@ -228,6 +238,7 @@ pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Resul
             }
             None => {
                 body.put("content", raw_content());
+                report.notes.raw_types.insert(id.clone(), types.keys().cloned().collect());
                 // If several types are offered, only the caller knows the type of a raw body.
                 let only = types.keys().next().filter(|_| types.len() == 1 && !form);
                 if let Some(only) = only.filter(|only| !only.contains('*')) {
@@ -238,7 +249,6 @@ pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Resul
         };
         let others = others(&types, kept_type);
         if !others.is_empty() {
-                report.notes.raw_types.insert(id.clone(), types.keys().cloned().collect());
             report.add("keep_one_request_type", place, format!("{how}; left out {others}"));
         }
         Ok(())

@@ -75,4 +75,7 @@ fn requests_match_document_on_the_wire() {
     copy.succeed(&["rustdoc", "--lib", "--", "-D", "warnings"]);
     let (out, _) = copy.succeed(&["test", "--doc", "--", "--list"]);
     assert!(out.contains("src/client/mod.rs") && !out.contains("raw.rs"), "{out}");
+    // The example of a form.
+    let (out, _) = copy.succeed(&["test", "--doc", "--", "pets_photo_upload"]);
+    assert!(out.contains("1 passed"), "{out}");
 }

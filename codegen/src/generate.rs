@@ -127,43 +127,46 @@ fn code(document: &Value, notes: &Notes, taken_over: &[&str], settings: Settings
 }
 
 /// Finds the operation or schema that causes an error. Errors of the parser and the generator state no
-/// place in the document, so this function tries each operation alone.
+/// place in the document, so this function searches for it in ever smaller parts.
 fn culprit(document: &Value, notes: &Notes, error: &str) -> String {
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let all: Vec<(&str, &str, &Value)> = operations(document).collect();
     let problem = |part: &Value| code(part, notes, &[], Settings::default()).err();
-    for &(path, method, operation) in &all {
-        let place = place_of(path, method, operation);
-        let Some(alone) = problem(&only(document, |p, m| p == path && m == method)) else { continue };
-        for name in reach(document, references(operation)) {
-            if let Some(of_schema) = problem(&with_response(document, &name)) {
-                return format!("components.schemas.{name} (of {place}): {}", one_line(&of_schema));
+    // A binary search. Each part is tried alone, or beside the operations before it.
+    let first_wrong = |beside: bool| {
+        let (mut right, mut wrong) = (0, all.len());
+        while wrong - right > 1 {
+            let middle = right + (wrong - right) / 2;
+            match problem(&only(document, &all[if beside { 0 } else { right }..middle])) {
+                None => right = middle,
+                Some(_) => wrong = middle,
             }
         }
-        return format!("{place}: {}", one_line(&alone));
-    }
-    // Each operation can be generated alone, but some can't be combined. A binary search finds the first
-    // operation that fails beside those before it.
-    let (mut right, mut wrong) = (0, all.len());
-    while wrong - right > 1 {
-        let middle = right + (wrong - right) / 2;
-        let is_first =
-            |path: &str, method: &str| all[..middle].iter().any(|(p, m, _)| *p == path && *m == method);
-        match problem(&only(document, is_first)) {
-            None => right = middle,
-            Some(_) => wrong = middle,
+        all.get(right..wrong).unwrap_or_default()
+    };
+    let found = first_wrong(false);
+    let Some(alone) = problem(&only(document, found)) else {
+        // Each operation can be generated alone, but some can't be combined.
+        let place = first_wrong(true).first().map(|(path, method, operation)| {
+            format!("{}, beside the operations before it: ", place_of(path, method, operation))
+        });
+        return place.unwrap_or_default() + &one_line(error);
+    };
+    let Some((path, method, operation)) = found.first() else { return one_line(error) };
+    let place = place_of(path, method, operation);
+    for name in reach(document, references(operation)) {
+        if let Some(of_schema) = problem(&with_response(document, &name)) {
+            return format!("components.schemas.{name} (of {place}): {}", one_line(&of_schema));
         }
     }
-    let place = all.get(wrong.wrapping_sub(1)).map(|(path, method, operation)| {
-        format!("{}, beside the operations before it: ", place_of(path, method, operation))
-    });
-    place.unwrap_or_default() + &one_line(error)
+    format!("{place}: {}", one_line(&alone))
 }
 
 /// Returns the document with only some operations and the schemas that they refer to.
-fn only(document: &Value, wanted: impl Fn(&str, &str) -> bool) -> Value {
+fn only(document: &Value, wanted: &[(&str, &str, &Value)]) -> Value {
+    let wanted: BTreeSet<(&str, &str)> = wanted.iter().map(|(path, method, _)| (*path, *method)).collect();
     let mut part = document.clone();
-    leave_out(&mut part, "", |path, method, _| !wanted(path, method));
+    leave_out(&mut part, "", |path, method, _| !wanted.contains(&(path, method)));
     drop_unused_schemas(&mut part, &mut Report::default());
     part
 }
@@ -175,5 +178,5 @@ fn with_response(document: &Value, schema: &str) -> Value {
         json!({"operationId": "try_it", "responses": {"200": {"description": "", "content": content}}});
     let mut trial = document.clone();
     trial["paths"] = json!({"/": {"get": operation}});
-    only(&trial, |_, _| true)
+    only(&trial, &operations(&trial).collect::<Vec<_>>())
 }

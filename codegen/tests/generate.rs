@@ -372,3 +372,111 @@ fn only_readable_lists_are_in_table() {
     let table = code.split_once("pub static LISTS").unwrap().1.split_once("];").unwrap().0;
     assert!(table.contains("builder::ListThings") && !table.contains("builder::SearchThings"), "{table}");
 }
+
+#[test]
+fn renamed_field_can_be_cleared() {
+    let code = both(json!({"Thing": {"type": "object", "properties": {
+        "is_global": {"type": "boolean"}, "isGlobal": {"type": "boolean", "nullable": true},
+    }}}));
+    assert!(code.contains("pub fn is_global_field_null(mut self)"), "{code}");
+    assert!(!code.contains("pub fn is_global_null(mut self)"), "{code}");
+}
+
+#[test]
+fn list_field_that_holds_null_is_nullable() {
+    let item = json!({"type": "object", "required": ["id", "owner", "meta"], "properties": {
+        "id": {"type": "integer"}, "owner": {"type": "integer", "nullable": true},
+        "meta": {"type": "object", "nullable": true},
+    }});
+    let page = json!({"type": "object", "properties": {"results": {"type": "array", "items": {"$ref": "#/components/schemas/Item"}}}});
+    let expand = json!({"name": "expand", "in": "query", "schema": {"type": "array", "items": {"type": "string", "enum": ["owner"]}}});
+    let operation = json!({"operationId": "list_items", "parameters": [expand], "responses": answer(page)});
+    let code = code(document(json!({"/items/": {"get": operation}}), json!({"Item": item})));
+    for field in [
+        r#"rt::ListField::new("id", rt::ValueKind::Integer),"#,
+        r#"rt::ListField::new("meta", rt::ValueKind::Json).nullable()"#,
+        r#"rt::ListField::new("owner", rt::ValueKind::IdOrObject).nullable()"#,
+    ] {
+        assert!(code.contains(field), "{field}\n{code}");
+    }
+}
+
+#[test]
+fn description_needs_no_builder() {
+    let object = |field: Value| json!({"type": "object", "properties": {"a": field}});
+    let text = json!({"type": "string", "description": "Made of Other things."});
+    let mut operations = json!({"/things/": {}, "/others/": {}});
+    let content = |name: &str| json!({"application/json": {"schema": {"$ref": format!("#/components/schemas/{name}")}}});
+    operations["/things/"]["post"] = json!({
+        "operationId": "create_thing", "requestBody": {"required": true, "content": content("Thing")},
+        "responses": {"204": {"description": ""}},
+    });
+    operations["/others/"]["get"] = json!({
+        "operationId": "get_other", "responses": {"200": {"description": "", "content": content("Other")}},
+    });
+    let schemas = json!({"Thing": object(text), "Other": object(json!({"type": "integer"}))});
+    let code = code(document(operations, schemas));
+    assert!(code.contains("pub fn builder() -> builder::Thing "), "{code}");
+    assert!(!code.contains("pub fn builder() -> builder::Other "), "{code}");
+}
+
+#[test]
+fn placeholder_may_stand_twice() {
+    let parameter = json!({"name": "send", "in": "path", "required": true, "schema": {"type": "string"}});
+    let operation =
+        json!({"operationId": "twice", "parameters": [parameter], "responses": {"204": {"description": ""}}});
+    let code = code(document(json!({"/a/{send}/b/{send}/": {"get": operation}}), json!({})));
+    assert!(code.contains(r#""/a/{send_path}/b/{send_path}/""#), "{code}");
+}
+
+/// Returns the code of the methods without white space.
+fn methods(document: Value) -> String {
+    let generated = generate(document).map_err(|error| panic!("{error}")).ok().unwrap();
+    generated.methods.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn form_is_documented_as_form() {
+    let schema = json!({"type": "object", "properties": {"name": {"type": "string"}, "photo": {"type": "string", "format": "uri"}}});
+    let upload = |types: &[&str]| {
+        let content: serde_json::Map<String, Value> =
+            types.iter().map(|name| ((*name).to_owned(), json!({"schema": schema}))).collect();
+        let operation = json!({
+            "operationId": "upload", "requestBody": {"required": true, "content": content},
+            "responses": {"204": {"description": ""}},
+        });
+        methods(document(json!({"/files/": {"post": operation}}), json!({})))
+    };
+    for types in [&["multipart/form-data"][..], &["application/x-www-form-urlencoded", "multipart/form-data"]]
+    {
+        let methods = upload(types);
+        for part in [
+            "a form (`reqwest::multipart::Form`).",
+            "client.upload(synapse_backend_client::reqwest::multipart::Form::new().text(",
+        ] {
+            assert!(methods.contains(part), "{part}\n{methods}");
+        }
+    }
+    let methods = upload(&["application/json", "multipart/form-data"]);
+    assert!(methods.contains("as JSON. `.params(|p| p.form(…))` sends a form instead."), "{methods}");
+    let methods = upload(&["image/jpeg", "image/png"]);
+    assert!(methods.contains("content of type `image/jpeg` or `image/png`."), "{methods}");
+}
+
+#[test]
+fn document_tells_what_is_idempotent() {
+    let operation = |said: Value| {
+        let operation =
+            json!({"operationId": "send", "x-idempotent": said, "responses": {"204": {"description": ""}}});
+        document(json!({"/things/": {"post": operation}}), json!({}))
+    };
+    let line = "The request is idempotent: it is sent again if its outcome is unknown.";
+    assert!(code(operation(json!(true))).contains("idempotent: true,"));
+    assert!(methods(operation(json!(true))).contains(line));
+    assert!(!code(operation(json!(false))).contains("idempotent"));
+    assert!(!methods(operation(json!(false))).contains(line));
+    for other in [json!("yes"), json!(1), json!(null)] {
+        let error = generate(operation(other)).err().unwrap();
+        assert_eq!(error, "POST /things/ (send): `x-idempotent` is neither `true` nor `false`");
+    }
+}

@@ -359,3 +359,86 @@ fn clashing_path_parameters_stay_in_order() {
         item["get"]["parameters"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
     assert_eq!(*path, format!("/{{{}}}/x/{{{}}}/y/{{{}}}/", names[0], names[1], names[2]));
 }
+
+#[test]
+fn renamed_placeholder_changes_everywhere() {
+    let parameter =
+        |name: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
+    let operation = |id: &str, name: &str| json!({"get": {"operationId": id, "parameters": [parameter(name)], "responses": {}}});
+    let document = json!({
+        "openapi": "3.0.3", "info": {"title": "t", "version": "1"},
+        "paths": {
+            "/a/{send}/b/{send}/": operation("twice", "send"),
+            "/c/{send}/": operation("renamed", "send"), "/c/{send_path}/": operation("kept", "send_path"),
+        },
+    });
+    let (prepared, _) = prepared(document);
+    let mut at: Vec<(&str, &str, &str)> = prepared["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter_map(|(path, item)| {
+            let operation = item.get("get")?;
+            Some((
+                operation["operationId"].as_str()?,
+                path.as_str(),
+                operation["parameters"][0]["name"].as_str()?,
+            ))
+        })
+        .collect();
+    at.sort_unstable();
+    assert_eq!(
+        at,
+        [
+            ("kept", "/c/{send_path}/", "send_path"),
+            ("renamed", "/c/{send_path_}/", "send_path_"),
+            ("twice", "/a/{send_path}/b/{send_path}/", "send_path"),
+        ]
+    );
+}
+
+#[test]
+fn parts_of_query_object_may_be_required() {
+    let schema = json!({"type": "object", "required": ["age"], "properties": {
+        "age": {"type": "integer", "description": "In years."}, "name": {"type": "string"},
+    }});
+    let parts = |required: bool| {
+        let (document, _) = prepared(parameters(json!([
+            {"name": "of", "in": "query", "required": required, "description": "Who.", "schema": schema},
+        ])));
+        let mut parts = get(&document)["parameters"].as_array().unwrap().clone();
+        parts.sort_by_key(|part| part["name"].to_string());
+        parts
+            .iter()
+            .map(|part| {
+                (part["required"].as_bool().unwrap(), part["description"].as_str().unwrap().to_owned())
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(parts(true), [(true, "In years.".to_owned()), (false, "Who.".to_owned())]);
+    assert_eq!(parts(false), [(false, "In years.".to_owned()), (false, "Who.".to_owned())]);
+}
+
+#[test]
+fn ranges_of_types_and_statuses_are_answers() {
+    let schema = json!({"schema": {"type": "integer"}});
+    let (document, report) = prepared(document(
+        json!({
+            "requestBody": {"content": {"application/*+json": schema}},
+            "responses": {"2XX": {"description": "", "content": {"application/json": schema}}, "204": {"description": ""}},
+        }),
+        json!({}),
+    ));
+    assert_eq!(report.notes.empty_answers["list_things"], 0);
+    assert!(get(&document)["requestBody"]["content"]["application/json"].is_object());
+    assert!(report.notes.request_types.is_empty());
+}
+
+#[test]
+fn extension_beside_paths_is_left_alone() {
+    let mut given = document(json!({}), json!({"type": "string"}));
+    given["paths"]["x-templates"] =
+        json!({"get": {"requestBody": {"$ref": "#/components/requestBodies/Missing"}}});
+    let (prepared, _) = prepared(given);
+    assert!(get(&prepared).is_object());
+}

@@ -4,6 +4,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::{both_ways, component, document, prepared, reference, reported, thing};
+use synapse_codegen::prepare::Renamed;
 
 fn properties(properties: Value) -> Value {
     json!({"type": "object", "properties": properties})
@@ -102,6 +103,20 @@ fn null_and_blank_are_not_choices() {
         reported(&report, "drop_null_and_blank_choices")
             .contains(&"Thing.kind: 1 of 3 choices stay".to_owned())
     );
+}
+
+#[test]
+fn long_chain_of_aliases_is_nullable() {
+    let mut given = document(json!({}), properties(json!({"field": reference("A10")})));
+    for index in 10..30 {
+        given["components"]["schemas"][format!("A{index}")] = reference(&format!("A{}", index + 1));
+    }
+    given["components"]["schemas"]["A30"] = json!({"type": "string", "nullable": true});
+    // Aliases of each other.
+    given["components"]["schemas"]["B"] = json!({"allOf": [reference("C")]});
+    given["components"]["schemas"]["C"] = json!({"allOf": [reference("B")], "nullable": true});
+    let (document, _) = prepared(given);
+    assert_eq!(thing(&document)["properties"]["field"]["nullable"], true);
 }
 
 #[test]
@@ -295,4 +310,26 @@ fn unquoted_enum_values_become_text() {
         reported(&report, "drop_inapplicable_formats"),
         ["Thing.flag: left out `format: checkbox`", "Thing.list: left out `format: csv`"]
     );
+}
+
+#[test]
+fn decomposed_names_keep_their_wire_names() {
+    // The compiler composes the letters of names (NFC).
+    let (decomposed, composed) = ("\u{110b}\u{1175}\u{1105}\u{1173}\u{11b7}", "\u{c774}\u{b984}");
+    let text = json!({"type": "string"});
+    let parameters = json!([
+        {"name": composed, "in": "query", "schema": text}, {"name": decomposed, "in": "query", "schema": text},
+    ]);
+    let of = |fields: Value| {
+        let (_, report) = prepared(document(json!({"parameters": parameters}), properties(fields)));
+        let pairs = |renamed: &[Renamed]| {
+            renamed.iter().map(|renamed| (renamed.from.clone(), renamed.wire.clone())).collect::<Vec<_>>()
+        };
+        (pairs(&report.notes.properties["Thing"]), pairs(&report.notes.parameters["list_things"]))
+    };
+    let (alone, parameters) = of(json!({decomposed: text}));
+    assert_eq!(alone, [(composed.to_owned(), decomposed.to_owned())]);
+    assert_eq!(parameters, [(format!("{composed}_query"), decomposed.to_owned())]);
+    let (beside, _) = of(json!({decomposed: text, composed: text}));
+    assert_eq!(beside, [(format!("{composed}_field"), decomposed.to_owned())]);
 }

@@ -31,7 +31,7 @@ fn requests_match_document_on_the_wire() {
             "pets_search: a list is read by GET requests without a body, not by POST with a body: send the pages one by one",
             "patch: nothing ",
             "patch: application/json {}",
-            r#"patch: application/json {"age":null,"isGlobal":true,"status":null,"tags":[]}"#,
+            "patch: application/json {\"age\":null,\"isGlobal\":true,\"status\":null,\"tags\":[],\"이름\":\"c\",\"\u{110b}\u{1175}\u{1105}\u{1173}\u{11b7}\":\"d\"}",
             r#"patch: application/json {"age":3,"status":"new","tags":["t"]}"#,
             r#"create: application/json {"name":"x","secret":"s"}"#,
             "feed: nothing ",
@@ -82,4 +82,7 @@ fn requests_match_document_on_the_wire() {
     copy.succeed(&["rustdoc", "--lib", "--", "-D", "warnings"]);
     let (out, _) = copy.succeed(&["test", "--doc", "--", "--list"]);
     assert!(out.contains("src/client/mod.rs") && !out.contains("raw.rs"), "{out}");
+    // The example of a form.
+    let (out, _) = copy.succeed(&["test", "--doc", "--", "pets_photo_upload"]);
+    assert!(out.contains("1 passed"), "{out}");
 }

@@ -167,6 +167,7 @@ impl<B: Operation> Call<B> {
     /// Returns the request with all that sending it needs.
     pub(crate) fn prepare(self) -> Result<TransportRequest> {
         let (id, list) = (self.operation.id(), self.operation.pagination().is_some());
+        let repeatable = self.options.idempotent || self.operation.idempotent();
         let mut request = checked(self.operation, &self.options, self.client.base())
             .map_err(|problems| invalid(id, problems))?;
         let settings = self.client.settings();
@@ -188,7 +189,7 @@ impl<B: Operation> Call<B> {
         Ok(TransportRequest {
             conversions,
             allow_cross_origin: !(list || options.backend_only),
-            ..TransportRequest::new(request, id, timeouts, Retry { policy, repeatable: options.idempotent })
+            ..TransportRequest::new(request, id, timeouts, Retry { policy, repeatable })
         })
     }
 

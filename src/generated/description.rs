@@ -19,6 +19,8 @@ pub struct OperationInfo {
     pub accept: Option<&'static str>,
     /// How the list is read page by page; `None` if the response is no page of a list.
     pub pagination: Option<Pagination>,
+    /// Whether the server may receive the request twice, as the document says by `x-idempotent`.
+    pub idempotent: bool,
 }
 
 /// How a list is read page by page: a page has its items in `results`, and a URL of the next page in `next`.
@@ -57,6 +59,7 @@ impl OperationInfo {
             request_type: "application/json",
             accept: Some("application/json"),
             pagination: None,
+            idempotent: false,
         }
     }
 }

@@ -39,6 +39,11 @@ pub trait Operation: Sealed + Sized + Send {
     fn pagination(&self) -> Option<Pagination> {
         Self::PAGINATION
     }
+    /// Returns whether the server may receive the request twice: it is sent again like a GET request.
+    #[doc(hidden)]
+    fn idempotent(&self) -> bool {
+        false
+    }
     /// Builds the request, without credentials, or returns all invalid parameters.
     #[doc(hidden)]
     fn into_request(self, base: &Base) -> Result<reqwest::Request, Invalid>;
@@ -65,6 +70,10 @@ impl<D: Described> Operation for D {
     const ID: &'static str = D::INFO.id;
     const PATH: &'static str = D::INFO.path;
     const PAGINATION: Option<Pagination> = D::INFO.pagination;
+
+    fn idempotent(&self) -> bool {
+        D::INFO.idempotent
+    }
 
     fn into_request(self, base: &Base) -> Result<reqwest::Request, Invalid> {
         self.into_parameters().into_request(base)

@@ -86,6 +86,7 @@ fn emit_builder(operation: &Operation) -> TokenStream {
         let identified = identity.as_ref().map(|fields| quote! { .identified_by(&[#(#fields),*]) });
         quote! { pagination: Some(rt::Pagination::new() #identified), }
     });
+    let idempotent = operation.idempotent.then(|| quote! { idempotent: true, });
     let (output, decoder) = output(&operation.output);
     quote! {
         #[doc = #docs]
@@ -98,7 +99,7 @@ fn emit_builder(operation: &Operation) -> TokenStream {
             type Output = #output;
             type Decoder = #decoder;
             const INFO: &'static rt::OperationInfo = &rt::OperationInfo {
-                #parameters #request_type #accept #list
+                #parameters #request_type #accept #list #idempotent
                 ..rt::OperationInfo::new(#id, #method, #path)
             };
             fn into_parameters(self) -> rt::Parameters<Self::Body> { self.0 }

@@ -55,6 +55,9 @@ fn body_argument(
     value: &mut impl FnMut(&str, &Type, &Value) -> String,
 ) -> String {
     match &body.kind {
+        BodyKind::Raw if body.is_form() => {
+            format!("{CRATE}::reqwest::multipart::Form::new().text(\"…\", \"…\")")
+        }
         BodyKind::Raw => "\"…\"".to_owned(),
         BodyKind::Json { builder: None, ty } => value("body", ty, &Value::Null),
         BodyKind::Json { builder: Some(_), ty } => {

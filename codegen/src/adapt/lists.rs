@@ -11,7 +11,7 @@ use super::components::Components;
 use super::operations::{Operation, Output};
 use super::reading::{list_item, name_of, plain_name, text_of};
 use crate::prepare::naming::type_name;
-use crate::prepare::{Keywords, Notes, only_refers, required};
+use crate::prepare::{HOLD_NULL, Keywords, Notes, only_refers, required};
 
 /// The table of all list operations.
 pub(super) fn emit_lists(
@@ -69,14 +69,16 @@ fn fields(operation: &Operation, components: &Components<'_>, notes: &Notes) -> 
     let item = item.and_then(|name| components.of_type(&type_name(name)));
     let Some((name, item)) = item else { return Vec::new() };
     let required: BTreeSet<&str> = required(item).collect();
-    let renamed = notes.properties.get(name);
+    let wire_names = notes.wire_names(name);
     let properties = item.object("properties").into_iter().flatten();
     properties
         .map(|(property, schema)| {
-            let wire = renamed.into_iter().flatten().find(|renamed| renamed.from == *property);
-            let wire = wire.map_or(property, |renamed| &renamed.wire);
+            let wire = wire_names.get(property.as_str()).copied().unwrap_or(property);
             let kind = format_ident!("{}", kind(components, schema));
-            let is_nullable = !required.contains(property.as_str()) || schema.says("nullable");
+            // What can hold null no longer says whether it may be null.
+            let holds_null = only_refers(schema).is_some_and(|own| HOLD_NULL.contains(&own));
+            let is_optional = !required.contains(property.as_str());
+            let is_nullable = is_optional || holds_null || schema.says("nullable");
             let nullable = is_nullable.then(|| quote! { .nullable() });
             quote! { rt::ListField::new(#wire, rt::ValueKind::#kind) #nullable }
         })

@@ -126,17 +126,22 @@ fn docs(operation: &Operation, notes: &Notes) -> String {
     }
     let Operation { id, method, path, .. } = operation;
     let _ = write!(docs, "\n\nOperation `{id}` of the API's document: `{method} {path}`.");
+    if operation.idempotent {
+        docs.push_str("\n\nThe request is idempotent: it is sent again if its outcome is unknown.");
+    }
     let lines: Vec<String> = operation.parameters.iter().map(parameter_line).collect();
     if !lines.is_empty() {
         let _ = write!(docs, "\n\n# Parameters\n{}", lines.join("\n"));
     }
     if let Some(body) = &operation.body {
         let what = match &body.kind {
-            BodyKind::Raw => format!("content of type `{}`", operation.request_type),
+            BodyKind::Raw if body.is_form() => "a form (`reqwest::multipart::Form`)".to_owned(),
+            BodyKind::Raw => format!("content of type `{}`", one_line(&body.raw_types.join("` or `"))),
             BodyKind::Json { ty, .. } => format!("`{}` as JSON", shown(ty)),
         };
         let optional = if body.optional { ", optional" } else { "" };
-        let _ = write!(docs, "\n\n# Body\n{what}{optional}.");
+        let form = if body.form { " `.params(|p| p.form(…))` sends a form instead." } else { "" };
+        let _ = write!(docs, "\n\n# Body\n{what}{optional}.{form}");
     }
     let statuses = notes.statuses.get(&operation.id).into_iter().flatten();
     let statuses: Vec<String> =

@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use serde_json::Value;
-use syn::{File, Item, ItemMod, parse_quote};
+use syn::{Field, File, Item, ItemMod, parse_quote};
 
 pub(crate) use methods::is_reserved;
 
@@ -112,8 +112,11 @@ fn pages(types: &[Item]) -> BTreeSet<String> {
 /// Returns the structs that are part of requests. Only these need a builder.
 fn builders_in_requests(builders: &[Item], types: &[Item]) -> BTreeSet<String> {
     let fields = types.iter().filter_map(|item| match item {
-        Item::Struct(item) => Some((item.ident.to_string(), item.fields.to_token_stream().to_string())),
-        Item::Enum(item) => Some((item.ident.to_string(), item.variants.to_token_stream().to_string())),
+        Item::Struct(item) => Some((item.ident.to_string(), types_of(item.fields.iter()))),
+        Item::Enum(item) => {
+            let fields = item.variants.iter().flat_map(|variant| variant.fields.iter());
+            Some((item.ident.to_string(), types_of(fields)))
+        }
         _ => None,
     });
     let fields: BTreeMap<String, String> = fields.collect();
@@ -125,8 +128,7 @@ fn builders_in_requests(builders: &[Item], types: &[Item]) -> BTreeSet<String> {
         Item::Struct(builder) => Some(&builder.fields),
         _ => None,
     });
-    let types_of_fields = structs.flatten().map(|field| field.ty.to_token_stream().to_string());
-    let mut open: Vec<String> = types_of_fields.flat_map(|text| types_in(&text)).collect();
+    let mut open = types_in(&types_of(structs.flatten()));
     let mut requested = BTreeSet::new();
     while let Some(name) = open.pop() {
         if requested.insert(name.clone()) {
@@ -134,4 +136,9 @@ fn builders_in_requests(builders: &[Item], types: &[Item]) -> BTreeSet<String> {
         }
     }
     requested
+}
+
+/// Returns the text of the fields' types. A description may name any type.
+fn types_of<'f>(fields: impl Iterator<Item = &'f Field>) -> String {
+    fields.map(|field| field.ty.to_token_stream().to_string() + " ").collect()
 }

@@ -46,10 +46,11 @@ impl Clearable {
     /// Returns setters such as `description_null()` for `description`.
     pub(super) fn setters(&self, owner: &str, fields: &[&syn::Ident]) -> Vec<ImplItem> {
         let found = self.0.get(owner).into_iter().flatten();
+        let taken: BTreeSet<String> = fields.iter().map(ToString::to_string).collect();
         let setters = found.map(|(field, optional)| {
             let ident = format_ident!("{field}");
             let mut name = format!("{}_null", field.trim_end_matches('_'));
-            while fields.iter().any(|field| *field == name.as_str()) {
+            while taken.contains(&name) {
                 name.push_str("_value");
             }
             let name = format_ident!("{name}");

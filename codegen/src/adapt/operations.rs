@@ -10,8 +10,8 @@ use syn::{Ident, ImplItem, Item, ItemStruct, ReturnType, Type, parse_quote};
 
 use super::Result;
 use super::reading::{argument_of, arguments_of, name_of, option_inner, text_of};
-use crate::prepare::naming::{parameter_name, type_name};
-use crate::prepare::{Keywords, Notes, operations as operations_of};
+use crate::prepare::naming::{normalized, parameter_name, type_name};
+use crate::prepare::{Keywords, Notes, operations as operations_of, wire_names};
 
 /// An operation of the document.
 pub(super) struct Operation {
@@ -38,6 +38,8 @@ pub(super) struct Operation {
     pub(super) list: Option<Option<Vec<String>>>,
     /// Operations that list the same items with fewer fields.
     pub(super) narrower: Vec<String>,
+    /// Whether the server may receive the request twice.
+    pub(super) idempotent: bool,
 }
 
 impl Operation {
@@ -101,6 +103,15 @@ pub(super) struct Body {
     pub(super) optional: bool,
     /// Whether a form can be sent instead.
     pub(super) form: bool,
+    /// The media types of content that isn't JSON.
+    pub(super) raw_types: Vec<String>,
+}
+
+impl Body {
+    /// Whether the body is a form.
+    pub(super) fn is_form(&self) -> bool {
+        self.raw_types.iter().any(|name| name.starts_with("multipart/"))
+    }
 }
 
 pub(super) enum BodyKind {
@@ -167,16 +178,20 @@ fn read_operation(
     for field in &builder.fields {
         // The first field is the client, a reference; all others are results.
         if let (Some(name), Some(ty)) = (&field.ident, argument_of(&field.ty, "Result")) {
-            fields.insert(name.unraw().to_string(), ty);
+            fields.insert(normalized(&name.unraw().to_string()), ty);
         }
+    }
+    let wire_names = wire_names(notes.parameters.get(&id));
+    let mut in_path: BTreeMap<&str, usize> = BTreeMap::new();
+    for (at, name) in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()).enumerate() {
+        in_path.entry(name).or_insert(at);
     }
     let mut parameters = Vec::new();
     for parameter in described.list("parameters") {
         let name = parameter.string("name");
         let setter = parameter_name(&name);
         let ty = fields.remove(&setter).ok_or_else(|| format!("the builder has no field `{setter}`"))?;
-        let renamed = notes.parameters.get(&id).into_iter().flatten().find(|renamed| renamed.from == name);
-        let wire = renamed.map_or_else(|| name.clone(), |renamed| renamed.wire.clone());
+        let wire = wire_names.get(name.as_str()).map_or(name.clone(), |wire| (*wire).to_owned());
         let example = parameter.get("x-example").or_else(|| parameter.pointer("/schema/example"));
         parameters.push(Parameter {
             setter: ident(&setter)?,
@@ -192,9 +207,8 @@ fn read_operation(
             wire,
         });
     }
-    let place_in_path = |name: &str| path.find(&format!("{{{name}}}")).unwrap_or(usize::MAX);
     parameters.sort_by_cached_key(|parameter| match parameter.place.as_str() {
-        "path" => (0, place_in_path(&parameter.wire), String::new()),
+        "path" => (0, in_path.get(parameter.wire.as_str()).copied().unwrap_or(usize::MAX), String::new()),
         "query" => (1, 0, parameter.wire.clone()),
         _ => (2, 0, parameter.wire.clone()),
     });
@@ -244,6 +258,7 @@ fn read_operation(
             _ => None,
         },
         narrower: words(described, "x-narrower").unwrap_or_default(),
+        idempotent: described.says("x-idempotent"),
         output,
         id,
     })
@@ -253,7 +268,8 @@ fn read_body(ty: Type, described: &Value, id: &str, notes: &Notes) -> Result<Bod
     let optional = notes.optional_bodies.contains(id);
     let form = notes.forms.contains(id);
     if text_of(&ty) == "reqwest::Body" {
-        return Ok(Body { kind: BodyKind::Raw, optional, form: false });
+        let raw_types = notes.raw_types.get(id).cloned().unwrap_or_default();
+        return Ok(Body { kind: BodyKind::Raw, optional, form: false, raw_types });
     }
     // `types::builder::Thing` is the builder of `types::Thing`.
     let is_builder =
@@ -266,7 +282,7 @@ fn read_body(ty: Type, described: &Value, id: &str, notes: &Notes) -> Result<Bod
         (true, None) => return Err(format!("the builder of the body is unknown: {described}")),
         (false, _) => (ty, None),
     };
-    Ok(Body { kind: BodyKind::Json { ty: Box::new(ty), builder }, optional, form })
+    Ok(Body { kind: BodyKind::Json { ty: Box::new(ty), builder }, optional, form, raw_types: Vec::new() })
 }
 
 /// Returns the texts of a list.

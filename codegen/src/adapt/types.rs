@@ -117,11 +117,10 @@ fn argument(ident: &syn::Ident, built: bool) -> Item {
 
 /// Adds the wire name to a field that has another name in Rust.
 fn on_the_wire(structure: &mut ItemStruct, notes: &Notes) {
-    let Some(renamed) = notes.properties.get(&structure.ident.to_string()) else { return };
+    let wire_names = notes.wire_names(&structure.ident.to_string());
     for field in &mut structure.fields {
         let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
-        if let Some(renamed) = renamed.iter().find(|renamed| renamed.from == name) {
-            let wire = &renamed.wire;
+        if let Some(wire) = wire_names.get(name.as_str()) {
             field.attrs.push(parse_quote!(#[serde(rename = #wire)]));
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::keywords::Keywords;
-use super::naming::{Names, field_name, type_name};
+use super::naming::{Names, field_name, normalized, type_name};
 use super::walk::{
     each_operation, each_schema, in_content, operations, reach, reference, references, referred,
     rename_references, responses, schemas, schemas_mut,
@@ -236,7 +236,7 @@ pub(super) fn needs_a_name(schema: &Value) -> bool {
 }
 
 /// Gives each property a unique field name. `isGlobal` and `is_global` give the same Rust name. The second
-/// one is renamed, and its wire name is noted.
+/// one is renamed, and its wire name is noted. So is one with decomposed letters, which the compiler composes.
 ///
 /// `properties: {is_global: A, isGlobal: B}` -> `properties: {is_global: A, is_global_field: B}`
 pub fn make_property_names_unique(document: &mut Value, report: &mut Report) {
@@ -249,10 +249,12 @@ pub fn make_property_names_unique(document: &mut Value, report: &mut Report) {
         for property in properties.keys() {
             let field = field_name(property);
             let keeps_name = field == *property && property != "extra";
-            if keeps_name || taken.take(field.clone()) {
-                continue;
+            let is_free = keeps_name || taken.take(field.clone());
+            if !is_free {
+                here.insert(property.clone(), taken.free(&format!("{}_field", field.trim_end_matches('_'))));
+            } else if normalized(property) != *property {
+                here.insert(property.clone(), field);
             }
-            here.insert(property.clone(), taken.free(&format!("{}_field", field.trim_end_matches('_'))));
         }
         for (property, new) in &here {
             if let Some(value) = properties.remove(property) {
@@ -260,6 +262,11 @@ pub fn make_property_names_unique(document: &mut Value, report: &mut Report) {
             }
             let what = format!("the field `{new}`; `{property}` on the wire");
             report.add("make_property_names_unique", format!("{name}.{property}"), what);
+            if let Some(clearable) = report.notes.clearable.get_mut(name)
+                && clearable.remove(property)
+            {
+                clearable.insert(new.clone());
+            }
             let renamed = Renamed { from: new.clone(), wire: property.clone() };
             report.notes.properties.entry(name.clone()).or_default().push(renamed);
         }

@@ -31,7 +31,7 @@ pub(crate) use {
     components::drop_unused_schemas,
     keywords::Keywords,
     one_line::is_invisible,
-    report::ROUTINE,
+    report::{ROUTINE, wire_names},
     walk::{leave_out, only_refers, place_of, reach, references, required, schemas},
 };
 // Used by the maintainers' commands and the tests.
@@ -63,8 +63,8 @@ pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", 
 ///
 /// # Errors
 ///
-/// Returns an error if a reference points to nothing, a media type isn't an object, the document has no
-/// operation, or the document would become many times larger: its schemas extend or contain one another too
+/// Returns an error if a reference points to nothing, a media type isn't an object, `x-idempotent` has another
+/// value than `true` or `false`, the document has no operation, or the document would become many times larger: its schemas extend or contain one another too
 /// deeply or too often, or its operations share large parts. The error is one line with place and reason.
 pub fn prepare(document: &mut Value) -> Result<Report, String> {
     let mut report = Report::default();
@@ -73,6 +73,7 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     references::inline_shared_parts(document)?;
     references::point_references_to_components(document, report_to)?;
     operations::start_paths_with_slash(document, report_to);
+    operations::check_idempotent(document)?;
     version::convert_to_3_0(document, report_to);
     version::keep_requests_and_responses(document, report_to);
     operations::add_missing_responses(document, report_to)?;

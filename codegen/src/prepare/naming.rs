@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use heck::{ToPascalCase, ToSnakeCase};
+use icu_normalizer::ComposingNormalizerBorrowed;
 use unicode_ident::{is_xid_continue, is_xid_start};
 
 /// Returns the name of a type, or of an operation's builder.
@@ -12,12 +13,17 @@ pub fn type_name(name: &str) -> String {
 
 /// Returns the name of a struct's field.
 pub fn field_name(name: &str) -> String {
-    finish(plain(name).to_snake_case(), "x")
+    normalized(&finish(plain(name).to_snake_case(), "x"))
+}
+
+/// Returns a name as the compiler reads it: with composed letters (NFC).
+pub fn normalized(name: &str) -> String {
+    ComposingNormalizerBorrowed::new_nfc().normalize(name).into_owned()
 }
 
 /// Returns the name of an operation or a parameter.
 pub fn parameter_name(name: &str) -> String {
-    let snake = plain(name).to_snake_case();
+    let snake = normalized(&plain(name).to_snake_case());
     match snake.chars().next() {
         Some(first) if !is_xid_start(first) => format!("_{snake}"),
         _ => finish(snake, "x"),

@@ -1,6 +1,6 @@
 //! Nullable components.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -16,13 +16,17 @@ use super::{OWN_TYPES, Report};
 ///
 /// `Owner: {nullable: true}`, `owner: $ref` -> `Owner: {}`, `owner: {allOf: [Owner], nullable: true}`
 pub fn move_nullable_to_references(document: &mut Value, report: &mut Report) {
-    let mut nullable = BTreeSet::new();
+    let mut aliases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut open: Vec<&str> = Vec::new();
+    for (name, schema) in schemas(document).filter(|(name, _)| !OWN_TYPES.contains(&name.as_str())) {
+        open.extend(schema.says("nullable").then_some(name.as_str()));
+        only_refers(schema).into_iter().for_each(|of| aliases.entry(of).or_default().push(name));
+    }
     // An alias of a nullable component is nullable, too.
-    for _ in 0..8 {
-        for (name, schema) in schemas(document).filter(|(name, _)| !OWN_TYPES.contains(&name.as_str())) {
-            if schema.says("nullable") || only_refers(schema).is_some_and(|other| nullable.contains(other)) {
-                nullable.insert(name.clone());
-            }
+    let mut nullable = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        if nullable.insert(name.to_owned()) {
+            open.extend(aliases.remove(name).into_iter().flatten());
         }
     }
     if nullable.is_empty() {

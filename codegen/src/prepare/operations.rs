@@ -76,6 +76,16 @@ pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
     });
 }
 
+/// Returns an error if `x-idempotent` of an operation is neither `true` nor `false`. It changes nothing.
+///
+/// `x-idempotent: yes` -> an error
+pub fn check_idempotent(document: &mut Value) -> Result<(), String> {
+    for_operations(document, |_, _, place, operation| match operation.get("x-idempotent") {
+        None | Some(Value::Bool(_)) => Ok(()),
+        Some(_) => Err(format!("{place}: `x-idempotent` is neither `true` nor `false`")),
+    })
+}
+
 /// Adds missing `responses`, and leaves out operations that aren't objects. The generator rejects both. A
 /// document without an operation is an error.
 ///
@@ -126,11 +136,9 @@ pub fn keep_one_success(document: &mut Value, report: &mut Report) {
             }
             let is_page = |schema: &Value| resolved(&whole, schema).pointer("/properties/results").is_some();
             let is_value = |schema: &Value| !is_page(schema) && !is_binary(resolved(&whole, schema));
-            if empty
-                && shapes.first().is_some_and(is_value)
-                && let Ok(status) = kept.parse()
-            {
-                report.notes.empty_answers.insert(id, status);
+            if empty && shapes.first().is_some_and(is_value) {
+                // A range such as `2XX` is no status.
+                report.notes.empty_answers.insert(id, kept.parse().unwrap_or_default());
                 let what = format!("an answer other than {kept} may have no body: an option");
                 report.add("keep_one_success", place, what);
             }
@@ -222,13 +230,15 @@ pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Resul
                 if form && may_be_a_file(&whole, schema) {
                     report.notes.forms.insert(id.clone());
                 }
-                if name != "application/json" {
+                // A range such as `application/*+json` is no media type.
+                if name != "application/json" && !name.contains('*') {
                     report.notes.request_types.insert(id.clone(), name.to_owned());
                 }
                 (name, format!("{name} is sent"))
             }
             None => {
                 body.put("content", raw_content());
+                report.notes.raw_types.insert(id.clone(), types.keys().cloned().collect());
                 // If several types are offered, only the caller knows the type of a raw body.
                 let only = types.keys().next().filter(|_| types.len() == 1 && !form);
                 if let Some(only) = only.filter(|only| !only.contains('*')) {

@@ -8,7 +8,7 @@ use super::keywords::Keywords;
 use super::naming::{Names, parameter_name};
 use super::walk::{
     component as component_of, each_operation, for_operations, only_refers, operations, parameters,
-    reference, references, resolved, schemas_mut,
+    reference, references, required, resolved, schemas_mut,
 };
 use super::{Renamed, Report};
 
@@ -105,16 +105,23 @@ pub fn split_query_objects(document: &mut Value, report: &mut Report) {
     each_operation(document, |place, operation| {
         let Some(parameters) = operation.list_mut("parameters") else { return };
         for parameter in std::mem::take(parameters) {
-            let properties = resolved(&whole, &parameter["schema"]).object("properties");
+            let object = resolved(&whole, &parameter["schema"]);
+            let properties = object.object("properties");
             let explode = parameter.get("explode").and_then(Value::as_bool).unwrap_or(true);
             let is_deep = parameter.text("style") == Some("deepObject");
             let is_split = parameter["in"] == "query" && (is_deep || explode);
             match properties.filter(|properties| is_split && !properties.is_empty()) {
                 Some(properties) => {
                     let name = parameter.string("name");
+                    let required: BTreeSet<&str> =
+                        required(object).filter(|_| parameter.says("required")).collect();
                     for (property, schema) in properties {
                         let full = if is_deep { format!("{name}[{property}]") } else { property.clone() };
-                        parameters.push(json!({"name": full, "in": "query", "schema": schema}));
+                        let mut part = json!({"name": full, "in": "query", "schema": schema});
+                        part.put("required", required.contains(property.as_str()));
+                        part.copy(&parameter, &["description"]);
+                        part.copy(schema, &["description"]);
+                        parameters.push(part);
                     }
                     let what = format!("`{name}` is {} parameters", properties.len());
                     report.add("split_query_objects", place, what);
@@ -251,11 +258,24 @@ pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
     let Some(all) = document.object_mut("paths") else { return };
     // Where an operation is after its earlier parameters were renamed.
     let mut moved: BTreeMap<(String, String), String> = BTreeMap::new();
-    for (path, method, name, renamed) in paths {
+    for (path, method, name, mut renamed) in paths {
         let now = moved.get(&(path.clone(), method.clone())).unwrap_or(&path);
         let operation = all.object_mut(now).and_then(|item| item.remove(&method));
-        let Some(operation) = operation else { continue };
-        let other = now.replacen(&format!("{{{name}}}"), &format!("{{{renamed}}}"), 1);
+        let Some(mut operation) = operation else { continue };
+        let other = loop {
+            let other = now.replace(&format!("{{{name}}}"), &format!("{{{renamed}}}"));
+            if all.get(&other).is_none_or(|item| item.get(&method).is_none()) {
+                break other;
+            }
+            // Another operation is there. The setter's name doesn't change.
+            let longer = format!("{renamed}_");
+            for parameter in operation.list_mut("parameters").into_iter().flatten() {
+                if parameter["in"] == "path" && parameter["name"] == *renamed {
+                    parameter["name"] = json!(longer);
+                }
+            }
+            renamed = longer;
+        };
         all.entry(other.clone()).or_insert_with(|| json!({}))[&method] = operation;
         moved.insert((path, method), other);
     }

@@ -96,13 +96,16 @@ pub struct Notes {
     pub statuses: BTreeMap<String, Vec<(String, String)>>,
     /// Media types of requests, by operation, if the prepared document has another.
     pub request_types: BTreeMap<String, String>,
+    /// The media types of bodies that aren't JSON, by operation.
+    pub raw_types: BTreeMap<String, Vec<String>>,
     /// `Accept` headers, by operation, if the prepared document has another media type.
     pub answer_types: BTreeMap<String, String>,
     /// Operations whose JSON body can be replaced by a form, because it may contain files.
     pub forms: BTreeSet<String>,
     /// Operations that can be called without their body.
     pub optional_bodies: BTreeSet<String>,
-    /// Operations that can return a response without a body, and the status that has one.
+    /// Operations that can return a response without a body, and the status that has one: 0 if no status has
+    /// one for certain.
     pub empty_answers: BTreeMap<String, u16>,
     /// Lists that are sent as one text, by operation and parameter, with their separator.
     pub joined: BTreeMap<String, BTreeMap<String, &'static str>>,
@@ -116,6 +119,18 @@ pub struct Notes {
     pub unions: BTreeMap<String, Union>,
     /// Length limits of texts in requests, by type and field.
     pub lengths: BTreeMap<String, BTreeMap<String, Length>>,
+}
+
+impl Notes {
+    /// Returns the names on the wire of the renamed fields of a type.
+    pub(crate) fn wire_names(&self, ty: &str) -> BTreeMap<&str, &str> {
+        wire_names(self.properties.get(ty))
+    }
+}
+
+/// Returns the names on the wire by the names in the prepared document.
+pub(crate) fn wire_names(renamed: Option<&Vec<Renamed>>) -> BTreeMap<&str, &str> {
+    renamed.into_iter().flatten().map(|renamed| (renamed.from.as_str(), renamed.wire.as_str())).collect()
 }
 
 /// The length limits of a text, in characters.

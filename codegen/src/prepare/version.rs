@@ -173,7 +173,7 @@ pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
                 report.add("keep_requests_and_responses", place, format!("left out `{key}`"));
             }
         }
-        const KEPT: [&str; 10] = [
+        const KEPT: [&str; 11] = [
             "operationId",
             "summary",
             "description",
@@ -182,6 +182,7 @@ pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
             "requestBody",
             "x-identity",
             "x-narrower",
+            "x-idempotent",
             "responses",
             "deprecated",
         ];

@@ -32,7 +32,8 @@ pub fn for_operations(
     document: &mut Value,
     mut visit: impl FnMut(&str, &str, &str, &mut Value) -> Outcome,
 ) -> Outcome {
-    for (path, item) in document.object_mut("paths").into_iter().flatten() {
+    let paths = document.object_mut("paths").into_iter().flatten();
+    for (path, item) in paths.filter(|(path, _)| !path.starts_with("x-")) {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             if METHODS.contains(&method.as_str()) {
                 visit(path, method, &place_of(path, method, operation), operation)?;

@@ -225,7 +225,7 @@ async fn bodies(server: &Server, client: &BackendClient) {
     sent("patch", server.asked());
     server.json(&pet);
     client
-        .call(|raw| raw.pets_partial_update(1).body_map(|pet| pet.age_null().status_null().tags(Vec::<String>::new()).is_global_field(true)))
+        .call(|raw| raw.pets_partial_update(1).body_map(|pet| pet.age_null().status_null().tags(Vec::<String>::new()).is_global_field(true).이름("c").이름_field("d")))
         .await
         .unwrap();
     sent("patch", server.asked());

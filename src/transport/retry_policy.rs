@@ -27,7 +27,8 @@ use crate::runtime::clock::Clock;
 ///
 /// After a broken connection, a time-out or a gateway's error, the server may have acted on a POST, PUT or
 /// PATCH ([`is_unknown_outcome`](crate::Error::is_unknown_outcome)). The request is not retried then, unless
-/// the call sets [`idempotent`](crate::Call::idempotent).
+/// the document says that the operation is idempotent, or the call sets [`idempotent`](crate::Call::idempotent).
+/// Then it is retried like a GET.
 ///
 /// If the response to a DELETE is lost, the retry may get a 404, because the first attempt already deleted
 /// the object.

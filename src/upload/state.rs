@@ -151,6 +151,14 @@ mod tests {
     }
 
     #[test]
+    fn end_of_source_is_progress() {
+        let mut state = UploadState::new(1_650, 1_600);
+        state.accept(&(0..1_600), 1_600, None).unwrap();
+        let last = Advance { stalled_at: None, is_progress: true };
+        assert_eq!(state.accept(&(1_600..1_650), 1_650, None), Ok(last));
+    }
+
+    #[test]
     fn upload_restarts_once() {
         let mut state = UploadState::new(10, 4);
         state.accept(&(0..4), 4, None).unwrap();

@@ -352,6 +352,8 @@ async fn choices(server: &Server, client: &BackendClient) {
     };
     assert_eq!((dog.bark.as_deref(), cat.lives, other["gills"].as_i64()), (Some("loud"), Some(9), Some(6)));
     println!("{}", server.asked().header("accept").unwrap());
+    // The document says that it is idempotent: it is sent again.
+    server.answer(502, "text/html", "<html>");
     server.answer(201, "application/vnd.api+json", r#"{"kind": "cat", "lives": 9}"#);
     let created = client.call(|raw| raw.animals_create(animals[1].clone())).await.unwrap();
     assert_eq!(created, animals[1]);

@@ -114,7 +114,7 @@ pub mod __generated {
     #[cfg(feature = "schemars")]
     pub use crate::generated::support::open_enum_schema;
     pub use crate::generated::support::{
-        Key, Lengths, Shown, all_valid, field, length_problem, missing, open_enum, other_field, required,
+        Field, Key, Lengths, Shown, length_problem, missing, open_enum, problems, required, set, set_other,
         show,
     };
     pub use crate::transport::ByteStream;

@@ -150,7 +150,7 @@ fn list_setter_converts_each_item() {
     .replace(",>", ">")
     .replace(",)", ")");
     for setter in [
-        "pubfnkinds(mutself,value:implrt::In<::std::vec::Vec<super::ThingKindsItem>>)->Self{self.kinds=rt::field::<",
+        "pubfnkinds(mutself,value:implrt::In<::std::vec::Vec<super::ThingKindsItem>>)->Self{rt::set(&mutself.kinds,\"kinds\",value,",
         "pubfnparts(mutself,value:implrt::In<::std::vec::Vec<super::ThingPartsItem>>)->Self{",
         "pubfnids(mutself,value:implrt::In<::std::vec::Vec<i64>>)->Self{",
         "implrt::ArgumentforThingPartsItem{",

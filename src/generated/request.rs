@@ -414,12 +414,13 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert_eq!(messages, "b: x.y: NaN is not a JSON number");
-        let problems = crate::generated::support::field::<crate::Json>(
-            "metrics",
-            json!({"x": f64::NAN, "y": [f64::INFINITY]}),
-        )
-        .unwrap_err();
-        assert_eq!(problems, "metrics: x: NaN is not a JSON number\nmetrics: y[0]: inf is not a JSON number");
+        let mut metrics: crate::generated::support::Field<crate::Json> = Ok(crate::Json::default());
+        let value = json!({"x": f64::NAN, "y": [f64::INFINITY]});
+        crate::generated::support::set(&mut metrics, "metrics", value, std::convert::identity);
+        assert_eq!(
+            metrics.unwrap_err(),
+            "metrics: x: NaN is not a JSON number\nmetrics: y[0]: inf is not a JSON number"
+        );
         assert_eq!(
             json_body(&Body { a: 1.0, b: Some(json!({"x": 1})), c: vec![] }).unwrap(),
             br#"{"a":1.0,"b":{"x":1},"c":[]}"#

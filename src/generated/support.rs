@@ -24,27 +24,24 @@ pub fn required<T, E: serde::de::Error>(field: Option<T>, name: &'static str) ->
     field.ok_or_else(|| E::missing_field(name))
 }
 
-/// Converts a body's field. Values that JSON can't represent are problems of the field, reported together with
+/// A field of a body's builder: its value, or what is wrong with it.
+pub type Field<T> = Result<T, String>;
+
+/// Sets a field of a body's builder. Values that JSON can't represent are problems of the field, reported together with
 /// all others.
-///
-/// # Errors
-/// Returns an error if the value isn't of the field's type, or can't be written as JSON.
-pub fn field<T: Serialize>(field: &str, value: impl In<T>) -> Result<T, String> {
-    writable(field, value.convert())
+pub fn set<T: Serialize, F>(field: &mut Field<F>, name: &str, value: impl In<T>, wrap: impl FnOnce(T) -> F) {
+    *field = writable(name, value.convert()).map(wrap);
 }
 
-/// Like [`field`], for a type that only `TryInto` converts into.
-///
-/// # Errors
-/// Returns an error in the same cases as [`field`].
-pub fn other_field<T: Serialize, V>(field: &str, value: V) -> Result<T, String>
+/// Like [`set`], for a type that only `TryInto` converts into.
+pub fn set_other<T: Serialize, F, V>(field: &mut Field<F>, name: &str, value: V, wrap: impl FnOnce(T) -> F)
 where
     V: TryInto<T, Error: fmt::Display> + fmt::Debug,
 {
-    writable(field, convert(value, "a value of the field's type"))
+    *field = writable(name, convert(value, "a value of the field's type")).map(wrap);
 }
 
-fn writable<T: Serialize>(field: &str, value: Result<T, Problems>) -> Result<T, String> {
+fn writable<T: Serialize>(field: &str, value: Result<T, Problems>) -> Field<T> {
     let value = value.map_err(|problems| problems.of(field).join("\n"))?;
     let problems = unwritable(&value);
     match problems.is_empty() {
@@ -55,17 +52,9 @@ fn writable<T: Serialize>(field: &str, value: Result<T, Problems>) -> Result<T, 
     }
 }
 
-/// Reports the problems of all fields together, not only the first.
-///
-/// # Errors
-/// Returns an error if there is any problem.
-pub fn all_valid(problems: &[Option<&String>]) -> Result<(), String> {
-    match problems.iter().all(Option::is_none) {
-        true => Ok(()),
-        false => {
-            Err(problems.iter().flatten().map(|problem| problem.as_str()).collect::<Vec<_>>().join("\n"))
-        }
-    }
+/// Returns the problems of all fields, one per line.
+pub fn problems(problems: &[Option<&String>]) -> String {
+    problems.iter().flatten().map(|problem| problem.as_str()).collect::<Vec<_>>().join("\n")
 }
 
 /// A field of a builder, for its `Debug` output.

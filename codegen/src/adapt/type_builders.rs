@@ -68,7 +68,7 @@ fn emit_builder(
         #[doc = #docs]
         #[derive(Clone)]
         pub struct #ident {
-            #(#names: ::std::result::Result<#held, ::std::string::String>,)*
+            #(#names: rt::Field<#held>,)*
         }
         impl ::std::default::Default for #ident {
             fn default() -> Self {
@@ -88,8 +88,10 @@ fn emit_builder(
         impl ::std::convert::TryFrom<#ident> for super::#ident {
             type Error = super::error::ConversionError;
             fn try_from(value: #ident) -> ::std::result::Result<Self, Self::Error> {
-                rt::all_valid(&[#(value.#names.as_ref().err()),*])?;
-                Ok(Self { #(#names: value.#names?,)* })
+                match value {
+                    #ident { #(#names: Ok(#names)),* } => Ok(Self { #(#names),* }),
+                    value => Err(rt::problems(&[#(value.#names.as_ref().err()),*]).into()),
+                }
             }
         }
         impl ::std::convert::From<super::#ident> for #ident {
@@ -102,30 +104,34 @@ fn emit_builder(
 
 fn setter(name: &syn::Ident, text: &str, ty: &Type, docs: &str) -> TokenStream {
     // An option is set to a value; of two, the inner one is null.
-    let (mut target, mut finish) = (ty.clone(), TokenStream::new());
-    if let Some(inner) = option_inner(ty) {
-        finish = quote! { .map(Some) };
-        target = inner;
-        if let Some(inner) = option_inner(&target) {
-            finish = quote! { .map(|value| Some(Some(value))) };
-            target = inner;
-        }
+    let (mut target, mut wrapped) = (ty.clone(), quote! { value });
+    let mut options = 0;
+    while let (Some(inner), true) = (option_inner(&target), options < 2) {
+        (target, options) = (inner, options + 1);
     }
     if let Some(inner) = boxed(&target) {
-        finish = quote! { .map(::std::boxed::Box::new) #finish };
+        wrapped = quote! { ::std::boxed::Box::new(#wrapped) };
         target = inner;
     }
-    let (accepted, field) = match is_known(&target) {
-        true => (quote! { rt::In<#target> }, quote! { rt::field::<#target> }),
+    for _ in 0..options {
+        wrapped = quote! { Some(#wrapped) };
+    }
+    let wrap = match wrapped.to_string().as_str() {
+        "value" => quote! { ::std::convert::identity },
+        "Some (value)" => quote! { Some },
+        _ => quote! { |value| #wrapped },
+    };
+    let (accepted, set) = match is_known(&target) {
+        true => (quote! { rt::In<#target> }, quote! { rt::set }),
         false => (
             quote! { ::std::convert::TryInto<#target, Error: ::std::fmt::Display> + ::std::fmt::Debug },
-            quote! { rt::other_field::<#target, _> },
+            quote! { rt::set_other },
         ),
     };
     quote! {
         #[doc = #docs]
         pub fn #name(mut self, value: impl #accepted) -> Self {
-            self.#name = #field(#text, value) #finish;
+            #set(&mut self.#name, #text, value, #wrap);
             self
         }
     }

@@ -143,7 +143,11 @@ impl<B: Operation> Call<B> {
     /// # Errors
     /// Returns an error if a parameter is invalid.
     pub fn request(self) -> Result<Request> {
-        self.prepare().map(|prepared| prepared.request)
+        let TransportRequest { mut request, streamed, .. } = self.prepare()?;
+        if let Some(streamed) = streamed {
+            *request.body_mut() = Some(streamed.body);
+        }
+        Ok(request)
     }
 
     /// Returns all invalid parameters and options.

@@ -224,11 +224,12 @@ fn parsed(mut text: String, query: &str, base: &Base) -> Result<Url, Invalid> {
         text.push(if path_ends == text.len() { '?' } else { '&' });
         text.push_str(query);
     }
-    // The base URL is parsed already.
-    let url = base
-        .url
-        .join(&text)
-        .map_err(|error| Invalid::from(format!("the request's URL is invalid: {error}")))?;
+    // The base URL is parsed already. A path that begins with `//` would be another host.
+    let url = match base.prefix().starts_with("//") {
+        false => base.url.join(&text),
+        true => Url::parse(&format!("{}{}", base.url(), &text[base.prefix().len()..])),
+    };
+    let url = url.map_err(|error| Invalid::from(format!("the request's URL is invalid: {error}")))?;
     let starts = base.prefix().len();
     let is_unchanged = |parsed: &str| {
         let parsed = parsed.split(['?', '#']).next().unwrap_or_default().split('/');
@@ -378,6 +379,7 @@ mod tests {
             assert!(url_at("http://h", path, &["7"]).unwrap_err().contains("can't be part"), "{path}");
         }
         assert_eq!(url_at("http://h", "/a//{id}/", &["7"]).unwrap(), "http://h/a//7/");
+        assert_eq!(url_at("http://h//api", "/a/{id}/", &["7"]).unwrap(), "http://h//api/a/7/");
         assert_eq!(url("//a/{id}/", &["7"]).unwrap(), "http://h/api//a/7/");
     }
 

@@ -30,7 +30,13 @@ impl<'t> Retries<'t> {
 
     /// Forgets the failures, because the work made progress.
     pub(crate) fn restart(&mut self) {
-        (self.failures, self.began) = (0, self.transport.clock.now());
+        self.failures = 0;
+        self.begin();
+    }
+
+    /// Begins the policy's time now.
+    pub(crate) fn begin(&mut self) {
+        self.began = self.transport.clock.now();
     }
 
     /// Returns the wait before retry number `retry`, counted from 0, whatever limits the retries.

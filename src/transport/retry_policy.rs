@@ -159,11 +159,12 @@ pub(crate) fn retry_after(headers: &HeaderMap, date: SystemTime) -> Option<Durat
 
 impl Error {
     /// Returns how long the server asks to wait before the next request (`Retry-After`, RFC 9110, section
-    /// 10.2.3).
+    /// 10.2.3), at most a year.
     ///
     /// `None` if there was no response, or if it doesn't say.
     pub fn retry_after(&self) -> Option<Duration> {
-        retry_after(self.response()?.headers(), SystemTime::now())
+        const YEAR: Duration = Duration::from_secs(365 * 86_400);
+        retry_after(self.response()?.headers(), SystemTime::now()).map(|wait| wait.min(YEAR))
     }
 }
 

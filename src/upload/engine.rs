@@ -23,7 +23,6 @@ use crate::generated::operation::Operation;
 use crate::generated::raw;
 use crate::generated::raw::types::{ChunkedUpload, UploadId};
 use crate::runtime::deadline::within;
-use crate::transport::retry_policy::RetryPolicy;
 use crate::transport::timeouts::Activity;
 use crate::transport::{Failure, IncomingResponse, Reason, Retries, StreamedBody};
 use crate::upload::session::{PrefixDigest, id_problem};
@@ -109,8 +108,6 @@ pub(crate) async fn upload(
         (None, None) => ONE_SHOT_CHUNK_SIZE,
     };
     let policy = requests.retry_policy(&client.settings().retry);
-    // A chunk may take longer than a retry policy allows: only the number of failures limits it.
-    let policy = RetryPolicy { max_elapsed: Duration::MAX, ..policy };
     let retries = Retries::new(client.transport(), policy, deadline);
     let name = options.file_name.as_deref().unwrap_or(&file_name);
     let mut engine = UploadEngine {
@@ -199,6 +196,8 @@ impl<'a> UploadEngine<'a> {
                 self.resync(error).await
             }
             AfterChunk::WaitAndAsk => {
+                // A chunk may take longer than the policy allows: the policy's time begins with the failure.
+                self.retries.begin();
                 let error = self.retries.wait(error).await?;
                 self.resync(error).await
             }

@@ -9,7 +9,7 @@ use std::task::{Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
-use futures_util::{TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// What is uploaded: anything that converts into a [`ResumableSource`] (a path, bytes), or a
@@ -139,7 +139,8 @@ impl StreamSource {
         let blocks = stream.map_err(io::Error::other);
         // An empty block is not the end.
         let blocks = blocks.try_filter(|block| std::future::ready(!block.is_empty()));
-        StreamSource { stream: Box::pin(blocks), size }
+        // An upload that restarts reads the end again.
+        StreamSource { stream: Box::pin(blocks.fuse()), size }
     }
 }
 

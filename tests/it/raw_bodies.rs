@@ -73,3 +73,12 @@ async fn bytes_and_texts_send_content_length() {
     assert_eq!(header(&request, "content-type"), Some("application/octet-stream"));
     assert_eq!(arrived(Bytes::new()).await.body, b"");
 }
+
+#[tokio::test]
+async fn made_request_has_its_streamed_body() {
+    let client = BackendClient::builder("http://localhost").build().unwrap();
+    let form = Form::new().text("title", "street");
+    let request = client.request(Method::POST, "/documents/").params(|p| p.body(form)).request().unwrap();
+    assert!(request.headers().contains_key("content-type"));
+    assert!(request.body().is_some_and(|body| body.as_bytes().is_none()));
+}

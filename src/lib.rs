@@ -52,6 +52,7 @@ pub use reqwest;
 
 #[cfg(api = "models")]
 pub use api::models::{CreateModel, ModelFile};
+pub use call::batch_stream::BatchStream;
 pub use call::custom_request::CustomRequest;
 pub use call::{Call, CallOptions, ResponseFuture};
 pub use client::BackendClient;

@@ -30,6 +30,7 @@ pub(crate) use engine::upload;
 pub(crate) use options::{UploadOptions, upload_setters};
 pub(crate) use preflight::Preflight;
 pub(crate) use session_offer::forget_session;
+pub(crate) use source::from_content_types;
 
 use crate::call::option_setters::sending_setters;
 use crate::call::options::HasOptions;

@@ -6,6 +6,7 @@ use std::alloc::System;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 mod api;
+mod batch_streams;
 mod bounded_errors;
 mod connections;
 mod conversion_leases;

@@ -10,7 +10,7 @@ use reqwest::{StatusCode, Url};
 use serde::de::DeserializeOwned;
 
 pub use crate::download::fuzzing::{Placed, placed};
-pub use crate::list::fuzzing::{plan, query};
+pub use crate::list::fuzzing::{plan, query, resumed_link};
 
 use crate::download::cache::{FileCache, fuzzing as cache};
 use crate::error::{Error, Result};

@@ -98,7 +98,8 @@ impl<T: Send + 'static> ListStream<T> {
         let nowhere = || Url::parse("http://localhost").unwrap_or_else(|_| unreachable!("it is a URL"));
         let url = template.as_ref().map_or_else(nowhere, |template| template.request.url().clone());
         let operation = template.as_ref().map_or("", |template| template.operation);
-        let (query, identity) = (query_of(operation, &url), identity_of(pagination, &url));
+        let query = query_of(operation, &url, &transport.origin);
+        let identity = identity_of(pagination, &url);
         let number = page_number(&url).unwrap_or(1).max(1);
         let mut plan = PagePlan::new(url.clone(), url.clone(), number);
         if is_head(&url) {
@@ -183,7 +184,7 @@ impl<T: Send + 'static> ListStream<T> {
             repeated: page.repeated,
             identity,
             recent: ids,
-            ..Checkpoint::new(self.source.query.clone(), at)
+            ..Checkpoint::new(self.source.query.clone(), at.stored(&self.source.transport.origin))
         }
     }
 

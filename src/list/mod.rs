@@ -25,6 +25,7 @@ mod raw_item;
 mod recent_set;
 mod report;
 mod resume;
+mod stored_link;
 
 pub use checkpoint::Checkpoint;
 pub use list_all::ListAll;

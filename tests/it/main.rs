@@ -8,6 +8,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 mod api;
 mod batch_streams;
 mod bounded_errors;
+mod checkpoint_hosts;
 mod connections;
 mod conversion_leases;
 mod documents;

@@ -162,6 +162,7 @@ impl BackendClient {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("presigned", "s3"))]
     pub fn download(&self, url: impl Into<String>) -> Download {
         Download {
             client: self.clone(),

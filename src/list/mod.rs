@@ -24,6 +24,7 @@ mod prefetch;
 mod raw_item;
 mod recent_set;
 mod report;
+mod report_text;
 mod resume;
 mod stored_link;
 
@@ -70,6 +71,7 @@ where
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("cursor", "paginate", "pagination", "paging"))]
     pub fn list_all(self) -> ListAll<<B::Output as Page>::Item>
     where
         <B::Output as Page>::Item: DeserializeOwned + Send + 'static,

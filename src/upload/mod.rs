@@ -76,6 +76,7 @@ impl BackendClient {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("multipart", "resumable"))]
     pub fn create_chunked_upload<S: Into<UploadSource>>(&self, source: S) -> CreateChunkedUpload {
         CreateChunkedUpload {
             client: self.clone(),

@@ -101,7 +101,7 @@ async fn dropped_stream_stops_its_transfers() {
     soon(idle).await;
     // No chunk is followed by another request, and no other file begins.
     assert_eq!((held.hits(), backend.requests().len()), (4, 4));
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().filter(|file| is_complete(file)).count(), 0);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().filter(is_complete).count(), 0);
 }
 
 fn is_complete(file: &std::io::Result<std::fs::DirEntry>) -> bool {

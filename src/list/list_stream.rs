@@ -159,7 +159,7 @@ impl<T: Send + 'static> ListStream<T> {
     }
 
     /// Returns the anomalies and failures seen so far. Check it at the end: a list that ended without an
-    /// error may still have changed while it was read, unless its policy is [`Strict`](ListPolicy::Strict).
+    /// error may still have changed while it was read, unless its policy is [`Strict`](crate::ListPolicy::Strict).
     pub fn report(&self) -> &ListReport {
         &self.report
     }
@@ -167,7 +167,7 @@ impl<T: Send + 'static> ListStream<T> {
     /// Returns the current position. A list of the same query that [resumes](crate::ListAll::resume) from it
     /// begins with the item that this stream would return next. After an error it points at what failed. If the
     /// list was short, it points at the end, and resuming there is an error again unless the policy is
-    /// [`Lenient`](ListPolicy::Lenient).
+    /// [`Lenient`](crate::ListPolicy::Lenient).
     pub fn checkpoint(&self) -> Checkpoint {
         let page = &self.page;
         let (at, offset) = match &page.place {

@@ -62,17 +62,17 @@ async fn stream_returns_results_as_finished() {
 async fn files_begin_as_the_stream_is_read() {
     let backend = backend().start().await.unwrap();
     let (client, directory) = (client(&backend), tempfile::tempdir().unwrap());
-    let begun = Arc::new(AtomicUsize::new(0));
-    let counter = begun.clone();
+    let counts = Arc::new(AtomicUsize::new(0));
+    let counter = counts.clone();
     let each = move |index, download| {
         assert_eq!(counter.fetch_add(1, Ordering::SeqCst), index);
         download
     };
     let mut results = downloads(&client, directory.path(), 9).concurrency(3).each(each).stream();
-    assert_eq!(begun.load(Ordering::SeqCst), 0);
+    assert_eq!(counts.load(Ordering::SeqCst), 0);
     for finished in 1..=9 {
         assert!(soon(results.next()).await.unwrap().1.is_ok());
-        assert!(begun.load(Ordering::SeqCst) < finished + 3);
+        assert!(counts.load(Ordering::SeqCst) < finished + 3);
     }
     assert!(soon(results.next()).await.is_none());
 }

@@ -10,7 +10,7 @@ use reqwest::{StatusCode, Url};
 use serde::de::DeserializeOwned;
 
 pub use crate::download::fuzzing::{Placed, placed};
-pub use crate::list::fuzzing::{plan, query};
+pub use crate::list::fuzzing::{plan, query, resumed_link};
 
 use crate::download::cache::{FileCache, fuzzing as cache};
 use crate::error::{Error, Result};
@@ -41,7 +41,7 @@ pub async fn response<T: DeserializeOwned + Send + 'static>(
     let mut conversion = Conversion(Conversions::default());
     set(&mut conversion);
     let received = received(StatusCode::OK, HeaderMap::new(), body, HeaderMap::new());
-    received.converting(&std::sync::Arc::new(conversion.0), list).json().await
+    Ok(received.converting(conversion.0, list).json().await?)
 }
 
 /// Returns the decompressed body of a response whose `Content-Encoding` is `coding`.
@@ -53,7 +53,7 @@ pub async fn decompressed(coding: &str, body: Bytes) -> Result<Bytes> {
     let value = reqwest::header::HeaderValue::from_str(coding)
         .map_err(|error| Error::invalid_input(error.to_string()))?;
     let headers = HeaderMap::from_iter([(reqwest::header::CONTENT_ENCODING, value)]);
-    received(StatusCode::OK, headers, body, HeaderMap::new()).bytes().await
+    Ok(received(StatusCode::OK, headers, body, HeaderMap::new()).bytes().await?)
 }
 
 /// The URL conversion options of a call.

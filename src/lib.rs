@@ -10,6 +10,7 @@
 //! cache](guide::files), [errors and retries](guide::errors).
 //!
 #![cfg_attr(any(doc, doctest), doc = include_str!("../docs/api.md"))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // Some items are only used by a part of this layer. They are unused if another document lacks the operations
 // of that part.
 #![cfg_attr(
@@ -52,6 +53,7 @@ pub use reqwest;
 
 #[cfg(api = "models")]
 pub use api::models::{CreateModel, ModelFile};
+pub use call::batch_stream::BatchStream;
 pub use call::custom_request::CustomRequest;
 pub use call::{Call, CallOptions, ResponseFuture};
 pub use client::BackendClient;

@@ -11,7 +11,11 @@ use crate::error::{Error, Result};
 use crate::generated::raw::types;
 use crate::generated::support::Lengths as _;
 use crate::transport::IncomingResponse;
-use crate::upload::{Preflight, UploadOptions, UploadSource, forget_session, upload, upload_setters};
+use crate::upload::{
+    Preflight, ResumableSource, StreamSource, UploadOptions, UploadSource, forget_session,
+    from_content_types, upload, upload_setters,
+};
+use crate::values::path_types::from_path_types;
 
 impl BackendClient {
     /// Creates a model: uploads its file in chunks, then sends its metadata.
@@ -61,6 +65,15 @@ impl BackendClient {
 }
 
 /// The file of a model to create: a file to upload, or a completed upload.
+///
+/// It is made from all that an [`UploadSource`] is made from. A string is always a path; content is given as
+/// `Bytes`, `Vec<u8>` or `&'static [u8]`, or with [`UploadSource::bytes`].
+///
+/// ```
+/// use synapse_backend_client::{ModelFile, UploadSource};
+/// let from_path: ModelFile = "/data/model.pt".into();
+/// let from_memory: ModelFile = UploadSource::bytes("weights").into();
+/// ```
 #[derive(Debug)]
 pub struct ModelFile(File);
 
@@ -90,11 +103,26 @@ impl ModelFile {
     }
 }
 
-impl<S: Into<UploadSource>> From<S> for ModelFile {
-    fn from(source: S) -> Self {
-        ModelFile(File::Upload(source.into()))
+impl From<UploadSource> for ModelFile {
+    fn from(source: UploadSource) -> Self {
+        ModelFile(File::Upload(source))
     }
 }
+
+impl From<ResumableSource> for ModelFile {
+    fn from(source: ResumableSource) -> Self {
+        UploadSource::from(source).into()
+    }
+}
+
+impl From<StreamSource> for ModelFile {
+    fn from(source: StreamSource) -> Self {
+        UploadSource::from(source).into()
+    }
+}
+
+from_path_types!(ModelFile, path => UploadSource::path(path).into());
+from_content_types!(ModelFile, bytes => UploadSource::bytes(bytes).into());
 
 /// Creates a model when it is awaited: see [`create_model`](BackendClient::create_model).
 #[must_use = "nothing is created until it is awaited or sent"]
@@ -198,5 +226,40 @@ impl fmt::Debug for CreateModel {
             .field("upload", &self.upload)
             .field("options", &self.options)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn model_file_takes_each_source_type() {
+        let text = "/data/model.pt".to_owned();
+        let paths: [ModelFile; 6] = [
+            "/data/model.pt".into(),
+            (&text).into(),
+            Path::new(&text).into(),
+            PathBuf::from(&text).into(),
+            ResumableSource::path(&text).into(),
+            text.into(),
+        ];
+        for file in paths {
+            assert_eq!(format!("{file:?}"), "ModelFile(Upload(ResumableSource(/data/model.pt)))");
+        }
+        let contents: [ModelFile; 5] = [
+            Bytes::from_static(b"abc").into(),
+            b"abc".to_vec().into(),
+            b"abc".into(),
+            UploadSource::bytes("abc").into(),
+            StreamSource::reader(tokio::io::empty(), 3).into(),
+        ];
+        for file in contents {
+            assert!(format!("{file:?}").ends_with("Source(3 bytes)))"), "{file:?}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::runtime;
 
 /// A call in progress. Dropping it cancels the request.
+#[doc(alias("block_on", "blocking"))]
 #[must_use = "a future does nothing unless it is polled"]
 pub struct ResponseFuture<T>(Pin<Box<dyn Future<Output = Result<T>> + Send>>);
 

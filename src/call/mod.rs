@@ -1,5 +1,6 @@
 //! [`Call`]: one call of an operation, with its parameters, options and methods that send it.
 
+pub(crate) mod batch_stream;
 pub(crate) mod custom_request;
 pub(crate) mod future;
 pub(crate) mod option_setters;

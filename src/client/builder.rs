@@ -36,8 +36,8 @@ type MakeHttp = dyn Fn() -> ClientBuilder + Send + Sync;
 #[derive(Clone)]
 pub struct BackendClientBuilder {
     base_url: String,
-    credentials: Credentials,
-    provider: Option<Arc<dyn CredentialsProvider>>,
+    pub(super) credentials: Credentials,
+    pub(super) provider: Option<Arc<dyn CredentialsProvider>>,
     connect_timeout: Duration,
     read_timeout: Option<Duration>,
     timeout: Option<Duration>,
@@ -98,37 +98,6 @@ impl BackendClientBuilder {
             builder = builder.tenant(tenant);
         }
         Ok(builder)
-    }
-
-    /// Sets the access token, sent as `Synapse-Access-Token`. White space around it is removed.
-    pub fn access_token(mut self, token: impl Into<String>) -> Self {
-        self.credentials = self.credentials.access_token(token);
-        self
-    }
-
-    /// Sets the login token of older deployments, sent as `Authorization`.
-    pub fn legacy_token(mut self, token: impl Into<String>) -> Self {
-        self.credentials = self.credentials.legacy_token(token);
-        self
-    }
-
-    /// Sets the agent's token, sent as `SYNAPSE-Agent`.
-    pub fn agent_token(mut self, token: impl Into<String>) -> Self {
-        self.credentials = self.credentials.agent_token(token);
-        self
-    }
-
-    /// Sets the tenant's code, sent as `Synapse-Tenant`.
-    pub fn tenant(mut self, code: impl Into<String>) -> Self {
-        self.credentials = self.credentials.tenant(code);
-        self
-    }
-
-    /// Sets a provider that returns the credentials, for tokens that rotate. It replaces the tokens that are
-    /// set individually.
-    pub fn credentials_provider(mut self, provider: impl CredentialsProvider) -> Self {
-        self.provider = Some(Arc::new(provider));
-        self
     }
 
     /// Sets how long making a connection may take; 5 seconds by default.
@@ -270,6 +239,7 @@ impl BackendClientBuilder {
     ///     .build()?;
     /// # Ok::<(), synapse_backend_client::Error>(())
     /// ```
+    #[doc(alias("log", "logging", "tracing"))]
     pub fn on_attempt(mut self, callback: impl Fn(&AttemptReport<'_>) + Send + Sync + 'static) -> Self {
         self.observer = Some(Arc::new(callback));
         self

@@ -1,6 +1,7 @@
 //! [`BackendClient`]: the entry point to the backend.
 
 pub(crate) mod builder;
+mod builder_credentials;
 mod settings;
 
 use std::fmt;
@@ -45,6 +46,7 @@ pub(crate) use settings::{READ_TIMEOUT, Settings};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("blocking", "sync"))]
 #[derive(Clone)]
 pub struct BackendClient {
     inner: Arc<Inner>,
@@ -59,6 +61,7 @@ pub(crate) struct Inner {
 impl BackendClient {
     /// Returns a builder for a client of the backend at `base_url`, such as `https://api.synapse.sh` or
     /// `https://host/api/v1`, with or without a trailing slash.
+    #[doc(alias = "mock")]
     pub fn builder(base_url: impl Into<String>) -> BackendClientBuilder {
         BackendClientBuilder::new(base_url.into())
     }

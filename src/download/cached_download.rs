@@ -34,11 +34,12 @@ impl Download {
     /// A file in the cache is used if its URL is the same except for the signature, its tenant and namespace
     /// are the same (see [`FileCache`]), and it has the [size](Download::size) and the
     /// [checksum](Download::checksum) that are set here. Concurrent calls for the same file download it once.
-    /// All settings apply as for [`to`](Download::to); the [`timeout`](Download::timeout) includes the time
+    /// All settings apply as for [`send`](Download::send), except for [`to`](Download::to), which must not be
+    /// set; the [`timeout`](Download::timeout) includes the time
     /// spent waiting for other calls and processes.
     ///
     /// # Errors
-    /// Returns an error as [`to`](Download::to) does; if the cache can't be locked or read; if the file isn't
+    /// Returns an error as [`send`](Download::send) does; if the cache can't be locked or read; if the file isn't
     /// in the cache and the cache can't be written; or if the file is larger than the cache's limit
     /// ([`max_bytes`](crate::FileCacheBuilder::max_bytes)).
     ///
@@ -56,7 +57,11 @@ impl Download {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn cached(self, cache: &FileCache) -> CachedDownload {
+    pub fn cached(mut self, cache: &FileCache) -> CachedDownload {
+        if self.to.is_some() {
+            let problem = "`to` and `cached` are both set: the cache chooses the file's path";
+            self.download.problems.push(problem.to_owned());
+        }
         CachedDownload { download: self, cache: cache.clone(), revalidate: false }
     }
 }

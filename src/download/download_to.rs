@@ -14,16 +14,17 @@ use super::engine::absolute;
 use super::many::{BatchReporter, OnProgress};
 use super::{BatchProgress, Download, DownloadOptions};
 use crate::call::CallOptions;
+use crate::call::batch_stream::MAX_CONCURRENCY;
 use crate::call::option_setters::sending_setters;
 use crate::call::options::HasOptions;
 use crate::client::BackendClient;
 use crate::download::cache::{FileCache, Lease};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime;
-use crate::runtime::concurrency::MAX_CONCURRENCY;
 use crate::url_conversion::{ConversionFuture, FileReference, UrlConverter};
 use crate::values::file_url::is_data_uri;
 use crate::values::local_paths;
+use crate::values::path_types::from_path_types;
 
 /// Default number of files that are downloaded at a time.
 const CONCURRENCY: usize = 8;
@@ -46,7 +47,8 @@ pub struct DownloadTo {
     shared: Arc<Shared>,
 }
 
-/// Where [`download_to`](BackendClient::download_to) stores files: a directory, or your own [`FileCache`].
+/// Where [`download_to`](BackendClient::download_to) stores files: a directory, or your own [`FileCache`]. A
+/// string is the path of a directory.
 #[derive(Debug, Clone)]
 pub struct CacheLocation(At);
 
@@ -68,11 +70,7 @@ impl From<&FileCache> for CacheLocation {
     }
 }
 
-impl<P: Into<PathBuf>> From<P> for CacheLocation {
-    fn from(directory: P) -> Self {
-        CacheLocation(At::Directory(directory.into()))
-    }
-}
+from_path_types!(CacheLocation, directory => CacheLocation(At::Directory(directory)));
 
 #[derive(Default)]
 struct Shared {
@@ -227,7 +225,7 @@ impl DownloadTo {
         // A checksum of an unknown format is ignored and is not an error.
         let checksum = file.checksum.and_then(|checksum| ExpectedDigest::parse(checksum).ok());
         let download = DownloadOptions { size: file.size, checksum, ..self.download.clone() };
-        Ok(Download { client: self.client.clone(), url, download, options })
+        Ok(Download { client: self.client.clone(), url, to: None, download, options })
     }
 
     async fn cache(&self) -> Result<FileCache> {

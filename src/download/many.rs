@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use super::{Download, DownloadedFile};
 use crate::call::ResponseFuture;
+use crate::call::batch_stream::BatchStream;
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
-use crate::runtime::concurrency::{MAX_CONCURRENCY, run_concurrently};
 use crate::runtime::lock::lock;
 
 /// Default number of files that are downloaded at a time.
@@ -80,8 +80,8 @@ impl DownloadAll {
         self
     }
 
-    /// Sets a function that configures each file's download. It is given the index of the file, counted from
-    /// 0.
+    /// Sets a function that configures each file's download when the file's turn comes. It is given the index
+    /// of the file, counted from 0, and a download whose path is set. It may set another path.
     pub fn each(mut self, set: impl Fn(usize, Download) -> Download + Send + 'static) -> Self {
         self.each = Some(Box::new(set));
         self
@@ -101,28 +101,46 @@ impl DownloadAll {
     /// # Errors
     /// Returns an error as [`download_all`](BackendClient::download_all) does.
     pub fn send(self) -> ResponseFuture<Vec<Result<DownloadedFile>>> {
-        let DownloadAll { client, files, concurrency, each, on_progress } = self;
-        if concurrency == 0 {
-            return ResponseFuture::failed(Error::invalid_input(
-                "download_all: concurrency: it is zero: give 1 to 64",
-            ));
+        if self.concurrency == 0 {
+            return ResponseFuture::failed(no_concurrency());
         }
-        let batch = Arc::new(BatchReporter::new(files.len(), on_progress));
-        let downloads = files.into_iter().enumerate().map(|(index, (url, path))| {
-            let mut download = client.download(url);
-            if let Some(each) = &each {
-                download = each(index, download);
-            }
-            let batch = batch.clone();
-            async move {
-                batch.following(download, |download| download.to(path)).await.inspect_err(|_| batch.failed())
-            }
-        });
-        let downloads = downloads.collect();
-        ResponseFuture::new(
-            async move { Ok(run_concurrently(downloads, concurrency.min(MAX_CONCURRENCY)).await) },
-        )
+        let downloads = self.stream();
+        ResponseFuture::new(async move { Ok(downloads.in_order().await) })
     }
+
+    /// Downloads the files and returns the results as they finish, each with the index of its file. Nothing is
+    /// requested before the stream is read. Dropping it stops all downloads.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// let files = [("/media/1.png", "/data/1.png"), ("/media/2.png", "/data/2.png")];
+    /// let mut downloads = client.download_all(files).stream();
+    /// while let Some((index, downloaded)) = downloads.next().await {
+    ///     println!("{}: {}", files[index].0, downloaded?.path.display());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stream(self) -> BatchStream<DownloadedFile> {
+        let DownloadAll { client, files, concurrency, each, on_progress } = self;
+        let batch = Arc::new(BatchReporter::new(files.len(), on_progress));
+        let set_up = move |(index, (url, path)): (usize, (String, PathBuf))| {
+            if concurrency == 0 {
+                return ResponseFuture::failed(no_concurrency());
+            }
+            let download = client.download(url).to(path);
+            let download = if let Some(each) = &each { each(index, download) } else { download };
+            let batch = batch.clone();
+            ResponseFuture::new(async move {
+                batch.following(download, Download::send).await.inspect_err(|_| batch.failed())
+            })
+        };
+        BatchStream::new(files.into_iter().enumerate().map(set_up), concurrency)
+    }
+}
+
+fn no_concurrency() -> Error {
+    Error::invalid_input("download_all: concurrency: it is zero: give 1 to 64")
 }
 
 /// Adds up the progress of the files.

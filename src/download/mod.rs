@@ -26,6 +26,7 @@ mod target;
 mod writer;
 
 use std::fmt;
+use std::future::IntoFuture;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,13 +60,15 @@ use writer::Writer;
 /// Default limit for the size of a `data:` URI's file, in bytes.
 const MAX_DATA_URI_SIZE: u64 = 64 << 20;
 
-/// A download, returned by [`download`](BackendClient::download). It starts when [`to`](Download::to) or
-/// [`cached`](Download::cached) sets its target.
-#[must_use = "nothing is downloaded until `to` or `cached` is called"]
+/// A download, returned by [`download`](BackendClient::download). It starts when it is awaited. Its target is
+/// set with [`to`](Download::to) or [`cached`](Download::cached).
+#[must_use = "nothing is downloaded until it is awaited or sent"]
 #[derive(Clone)]
 pub struct Download {
     client: BackendClient,
     url: String,
+    /// The path of the file.
+    to: Option<PathBuf>,
     download: DownloadOptions,
     options: CallOptions,
 }
@@ -159,10 +162,12 @@ impl BackendClient {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("presigned", "s3"))]
     pub fn download(&self, url: impl Into<String>) -> Download {
         Download {
             client: self.clone(),
             url: url.into(),
+            to: None,
             download: DownloadOptions::default(),
             options: CallOptions::default(),
         }
@@ -219,13 +224,28 @@ impl Download {
         self
     }
 
-    /// Downloads the file to `path` and replaces a file that is already there. The directory must exist.
+    /// Sets the path of the file. A file that is already there is replaced. The directory must exist.
     ///
     /// An existing file at `path` is replaced by a rename and is never written into. If it is a symbolic
     /// link, the link itself is replaced, and its target is not touched or created. If it has other names
     /// (hard links), only this name is replaced. If `path` is a directory, FIFO, device or socket, a symbolic
     /// link to one, or a mounted file, it is an error. Symbolic links among the parent directories are
     /// followed.
+    ///
+    /// [`send`](Download::send) says which files it creates beside `path`, and which errors it returns.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// client.download("/media/456.pt").to("/models/456.pt").size(1_048_576).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn to(mut self, path: impl Into<PathBuf>) -> Self {
+        self.to = Some(path.into());
+        self
+    }
+
+    /// Downloads the file to the path that [`to`](Download::to) sets. Awaiting does the same.
     ///
     /// Dropping the future stops the download. Its part file is kept and resumed by the next call if the
     /// server sends a strong `ETag` or `Last-Modified`, or if [`checksum`](Download::checksum) is set;
@@ -244,26 +264,31 @@ impl Download {
     /// received at least 64 KiB of the file, or a sixteenth of a small file.
     ///
     /// # Errors
-    /// Returns an error if the URL or the path is invalid, or no file can be created there (then nothing is
-    /// sent); if the server responds with an error; if the connection breaks too often; if the size or a
+    /// Returns an error if the URL or the path is invalid, the path isn't set, or no file can be created there
+    /// (then nothing is sent); if the server responds with an error; if the connection breaks too often; if the size or a
     /// digest of the file does not match ([`ErrorKind::Download`]); if the file is compressed with a coding
     /// that the enabled crate features can't decompress; or if the file can't be written. An existing file at
-    /// `path` stays unchanged, unless only the sync of the directory fails, with [`fsync`](Download::fsync).
+    /// the path stays unchanged, unless only the sync of the directory fails, with [`fsync`](Download::fsync).
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
-    /// client.download("/media/456.pt").to("/models/456.pt").await?;
+    /// let downloading = client.download("/media/456.pt").to("/models/456.pt").send();
+    /// println!("{} bytes", downloading.await?.bytes);
     /// let error = client.download("/media/456.pt").to("/dev/null").await.unwrap_err();
     /// assert!(error.is_invalid_input());
     /// # Ok(())
     /// # }
     /// ```
-    pub fn to(self, path: impl Into<PathBuf>) -> ResponseFuture<DownloadedFile> {
-        let path = path.into();
-        ResponseFuture::new(self.run(path))
+    pub fn send(self) -> ResponseFuture<DownloadedFile> {
+        ResponseFuture::new(self.run())
     }
 
-    async fn run(self, path: PathBuf) -> Result<DownloadedFile> {
+    async fn run(mut self) -> Result<DownloadedFile> {
+        let Some(path) = self.to.take() else {
+            let mut problems = problems(&self.download, &self.options);
+            problems.push("`to` is missing: set the file's path".to_owned());
+            return Err(invalid(&problems));
+        };
         let (url, tenant) = self.source().await?;
         let key = match &url {
             Some(url) => part_key(&self.client, url, tenant.as_deref()),
@@ -278,7 +303,10 @@ impl Download {
     /// # Errors
     /// Returns an error if the URL or a setting is invalid.
     async fn source(&self) -> Result<(Option<Url>, Option<Vec<u8>>)> {
-        checked(&self.download, &self.options)?;
+        let problems = problems(&self.download, &self.options);
+        if !problems.is_empty() {
+            return Err(invalid(&problems));
+        }
         if is_data_uri(self.url.trim_start()) {
             return Ok((None, None));
         }
@@ -295,7 +323,7 @@ impl Download {
         location: PartLocation,
         opened: Option<Writer>,
     ) -> Result<DownloadedFile> {
-        let Download { client, url: text, download, options } = self;
+        let Download { client, url: text, to: _, download, options } = self;
         let Some(url) = url else {
             let content = content_of(&text, &download)?;
             let deadline = options.deadline();
@@ -310,15 +338,15 @@ impl Download {
     }
 }
 
-/// # Errors
-/// Returns an error if a setting is invalid.
-fn checked(download: &DownloadOptions, options: &CallOptions) -> Result<()> {
+/// Returns the settings that are invalid.
+fn problems(download: &DownloadOptions, options: &CallOptions) -> Vec<String> {
     let mut problems = download.problems.clone();
     problems.extend(options.problems());
-    match problems.is_empty() {
-        true => Ok(()),
-        false => Err(Error::invalid_input(format!("download: {}", problems.join("; ")))),
-    }
+    problems
+}
+
+fn invalid(problems: &[String]) -> Error {
+    Error::invalid_input(format!("download: {}", problems.join("; ")))
 }
 
 /// Returns what distinguishes the part files of one target: the server, the file on it, and the tenant.
@@ -382,6 +410,15 @@ async fn write(
     }
 }
 
+impl IntoFuture for Download {
+    type Output = Result<DownloadedFile>;
+    type IntoFuture = ResponseFuture<DownloadedFile>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.send()
+    }
+}
+
 impl HasOptions for Download {
     fn options_mut(&mut self) -> &mut CallOptions {
         &mut self.options
@@ -394,7 +431,11 @@ impl fmt::Debug for Download {
             true => "data:…".to_owned(),
             false => redact_url(&self.url),
         };
-        f.debug_struct("Download").field("url", &url).field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Download")
+            .field("url", &url)
+            .field("to", &self.to)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 

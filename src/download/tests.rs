@@ -95,7 +95,7 @@ async fn data_uri_waits_for_another_download() {
         download("data:,abc", MOST).lock_timeout(Duration::from_millis(1)).to(&target).await.unwrap_err();
     assert_eq!((late.kind(), target.exists()), (ErrorKind::Timeout, false));
     assert!(late.to_string().contains("lock_timeout"), "{late}");
-    let waiting = tokio::spawn(download("data:,abc", MOST).to(&target));
+    let waiting = tokio::spawn(download("data:,abc", MOST).to(&target).send());
     tokio::task::yield_now().await;
     claimed.location.remove(&claimed.file, false);
     drop(claimed);

@@ -27,8 +27,9 @@ use crate::error::response::ErrorResponse;
 /// The result of each fallible operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The kind of an [`Error`]. Kinds may be added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The kind of an [`Error`]. Kinds may be added. It is serialized as its name in snake case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A setting of the client is invalid; nothing was sent.

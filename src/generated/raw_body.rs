@@ -9,11 +9,13 @@ use reqwest::{Body, Client, Request, RequestBuilder};
 
 use super::request::Invalid;
 
-/// A body that isn't JSON: bytes, a string, a form, or a stream of bytes.
+/// A body that isn't JSON: bytes, a text, a form, or a stream of bytes.
 ///
 /// It is the `body` of operations that accept a file. Its media type is the document's, if it names one, or
 /// the one set with [`media_type`](RawBody::media_type); a form has its own. A stream can only be sent once,
 /// so a request with a stream is not retried automatically.
+///
+/// A string alone is no body: it is a path wherever a file is expected. [`text`](RawBody::text) makes it content.
 ///
 /// ```
 /// use synapse_backend_client::RawBody;
@@ -21,7 +23,7 @@ use super::request::Invalid;
 ///
 /// let form = Form::new().text("title", "street scenes").part("file", Part::bytes(b"...".as_slice()).file_name("a.bin"));
 /// let body = RawBody::from(form);
-/// let table = RawBody::from("id,name\n1,a\n").media_type("text/csv");
+/// let table = RawBody::text("id,name\n1,a\n").media_type("text/csv");
 /// ```
 pub struct RawBody {
     content: Content,
@@ -34,6 +36,16 @@ enum Content {
 }
 
 impl RawBody {
+    /// Creates a body that is this text. Its media type is the document's, as for any other body.
+    ///
+    /// ```
+    /// use synapse_backend_client::RawBody;
+    /// let table = RawBody::text("id,name\n1,a\n").media_type("text/csv");
+    /// ```
+    pub fn text(text: impl Into<String>) -> Self {
+        text.into().into_bytes().into()
+    }
+
     /// Sets the media type, such as `text/csv`, instead of the document's. A form keeps its own, which
     /// contains the boundary between its parts.
     #[must_use]
@@ -97,4 +109,10 @@ macro_rules! from_bodies {
         })*
     };
 }
-from_bodies!(Body, Bytes, Vec<u8>, &'static [u8], String, &'static str);
+from_bodies!(Body, Bytes, Vec<u8>, &'static [u8]);
+
+impl<const N: usize> From<&'static [u8; N]> for RawBody {
+    fn from(body: &'static [u8; N]) -> Self {
+        Bytes::from_static(body).into()
+    }
+}

@@ -2,13 +2,17 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Error;
 use crate::list::MAX_STALLED;
 
 /// An inconsistency of a list while it was read.
 ///
-/// `page` is a page number. In a list without page numbers, pages are counted from 1.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// `page` is a page number. In a list without page numbers, pages are counted from 1. It is serialized as an object
+/// with its `kind`, such as `{"kind":"page_gone","page":7}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ListAnomaly {
     /// The list grew or shrank: items may be missing or repeated.
@@ -141,8 +145,8 @@ impl fmt::Display for ListAnomaly {
 }
 
 /// An item that can't be decoded: which one, why, and its text. All fields except the text are short and safe
-/// to show.
-#[derive(Clone, PartialEq, Eq)]
+/// to show. It is serialized without the text.
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ItemFailure {
     /// The page that contains it.
@@ -155,6 +159,7 @@ pub struct ItemFailure {
     pub json_path: String,
     /// Why it can't be decoded.
     pub message: String,
+    #[serde(skip)]
     pub(crate) text: String,
 }
 

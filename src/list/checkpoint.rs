@@ -4,24 +4,31 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::fingerprint::{difference, shown_query};
+use super::fingerprint::{self, difference, shown_query};
 use super::identity::MAX_CHECKPOINT_IDS;
 use super::page_plan::Next;
+use super::stored_link::{self, stored};
 use crate::error::redact::excerpt;
+use crate::transport::origin::Origin;
 use crate::values::url::Url;
 
 /// The version of the serialized format.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// The format in which query and link are whole URLs.
+const WHOLE_URLS: u32 = 1;
 
 /// A position in a list: what has been returned, and what comes next.
 ///
 /// [`ListStream::checkpoint`](crate::ListStream::checkpoint) creates one at any time, also after an error. Save
 /// it with serde, and pass it to [`resume`](crate::ListAll::resume) of the same query, in this process or
-/// another one. The checkpoint of a [part](crate::ListPart::checkpoint) of a list also has an end.
+/// another one. It belongs to the operation and its parameters, not to a host: the same list resumes at another
+/// base URL, such as that of another proxy. The checkpoint of a [part](crate::ListPart::checkpoint) of a list also has an end.
 ///
 /// The serialized form contains the list's parameters and links as they are, and up to 1,000 item ids as
 /// numbers, about 20 KB. `Debug` shows no parameter values. A modified checkpoint is refused if it doesn't
-/// match the list: no other host or path is requested.
+/// match the list: no other host or path than the list's own is requested. Checkpoints of earlier releases
+/// (format 1) are read; the host and the path prefix in them are ignored.
 ///
 /// ```
 /// # fn example(events: &synapse_backend_client::ListStream<synapse_backend_client::Json>) -> Result<(), Box<dyn std::error::Error>> {
@@ -32,7 +39,8 @@ const VERSION: u32 = 1;
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     pub(super) version: u32,
-    /// Identifies the list: the operation, and the URL with all parameters except those that select a page.
+    /// Identifies the list: the operation, its path below the base URL's path prefix, and all parameters except
+    /// those that select a page.
     pub(super) query: String,
     pub(super) at: Position,
     /// The last page; `None` if the list is read to its own end.
@@ -77,6 +85,7 @@ pub(super) enum Position {
     },
     /// On a page that a link leads to.
     Link {
+        /// The whole URL within a stream; in a checkpoint as [`stored`] returns it.
         url: Url,
         /// Which page of the list it is, counted from 1.
         number: u64,
@@ -96,7 +105,21 @@ impl From<Next> for Position {
     }
 }
 
+impl Position {
+    /// Returns the position as a checkpoint stores it.
+    pub(super) fn stored(self, origin: &Origin) -> Self {
+        match self {
+            Position::Link { url, number, item } => match reqwest::Url::parse(&url) {
+                Ok(whole) => Position::Link { url: stored(&whole, origin).into(), number, item },
+                Err(_) => Position::Link { url, number, item },
+            },
+            other => other,
+        }
+    }
+}
+
 impl Checkpoint {
+    /// Creates a checkpoint. `at` is a position as a checkpoint stores it.
     pub(super) fn new(query: String, at: Position) -> Self {
         Checkpoint {
             version: VERSION,
@@ -123,10 +146,32 @@ impl Checkpoint {
         self.at == Position::End
     }
 
+    /// Returns a checkpoint of format 1 in this format, and any other one as it is. `path` is the path of the list
+    /// that resumes. A host and a path prefix are dropped.
+    ///
+    /// # Errors
+    /// Returns an error if the link isn't a URL.
+    pub(super) fn in_this_format(mut self, path: &str) -> Result<Self, String> {
+        if self.version != WHOLE_URLS {
+            return Ok(self);
+        }
+        self.version = VERSION;
+        if let Some(query) = fingerprint::from_whole(&self.query, path) {
+            self.query = query;
+        }
+        if let Position::Link { url, .. } = &mut self.at {
+            *url = stored_link::from_whole(url, path)?.into();
+        }
+        Ok(self)
+    }
+
     /// Returns why a list of this query can't be resumed from the checkpoint; `None` if it can.
     pub(super) fn problem(&self, query: &str) -> Option<String> {
         if self.version != VERSION {
-            return Some(format!("it has format {}, but this crate reads format {VERSION}", self.version));
+            return Some(format!(
+                "it has format {}, but this crate reads formats {WHOLE_URLS} and {VERSION}",
+                self.version
+            ));
         }
         if self.query != query {
             return Some(format!("it belongs to another query: {}", difference(&self.query, query)));
@@ -208,11 +253,11 @@ mod tests {
         let good = Checkpoint::new("q".to_owned(), Position::Page { number: 3, item: 5 });
         assert_eq!(good.problem("q"), None);
         let text = serde_json::to_string(&good).unwrap();
-        assert_eq!(text, r#"{"version":1,"query":"q","at":{"page":{"number":3,"item":5}}}"#);
+        assert_eq!(text, r#"{"version":2,"query":"q","at":{"page":{"number":3,"item":5}}}"#);
         assert_eq!(serde_json::from_str::<Checkpoint>(&text).unwrap(), good);
         assert!(good.problem("r").unwrap().contains("another query"));
         let problem = |checkpoint: Checkpoint| checkpoint.problem("q").unwrap();
-        assert!(problem(Checkpoint { version: 2, ..good.clone() }).contains("format 2"));
+        assert!(problem(Checkpoint { version: 3, ..good.clone() }).contains("format 3"));
         assert!(problem(Checkpoint { until: Some(2), ..good.clone() }).contains("contradict"));
         for at in [
             Position::Page { number: 0, item: 0 },
@@ -227,33 +272,41 @@ mod tests {
             problem(Checkpoint { offset: Some(10), repeated: 16, ..good.clone() }).contains("contradict")
         );
         assert!(problem(Checkpoint { recent: vec![1; 1_001], ..good.clone() }).contains("1001 ids"));
-        let long = problem(Checkpoint {
-            query: "list_models http://h/?".to_owned() + &"a=b&".repeat(1 << 20),
-            ..good
-        });
+        let long =
+            problem(Checkpoint { query: "list_models /?".to_owned() + &"a=b&".repeat(1 << 20), ..good });
         assert!(long.len() < 1_000, "{long}");
     }
 
     #[test]
     fn debug_is_short_and_shows_no_value() {
         let secret = crate::marker::MARKER;
-        let url = format!("http://u:{secret}@h/{}?cursor={secret}", "x".repeat(1 << 20));
+        let url = format!("/{}?cursor={secret}", "x".repeat(1 << 20));
         let mut checkpoint = Checkpoint::new(
-            format!("list_models http://h/models/?token={secret}&{}", "a".repeat(1 << 20)),
+            format!("list_models /models/?token={secret}&{}", "a".repeat(1 << 20)),
             Position::Link { url: url.into(), number: 2, item: 1 },
         );
-        for query in [format!("x {secret}"), format!("list_models http://h/models/?token={secret}")] {
+        for query in [format!("x {secret}"), format!("list_models /models/?token={secret}")] {
             let shown = format!("{checkpoint:?}");
             assert!(shown.len() < 2_000 && !shown.contains(secret), "{shown}");
             checkpoint.query = query;
         }
-        assert!(format!("{checkpoint:?}").contains("http://h/models/?token=…"));
+        assert!(format!("{checkpoint:?}").contains("list_models /models/?token=…"));
     }
 
     #[test]
-    fn checkpoint_of_an_earlier_release_is_read() {
-        let text = r#"{"version":1,"query":"q","at":{"page":{"number":3,"item":5}},"offset":20,"total":60,"recent":[1,2]}"#;
+    fn checkpoint_of_format_1_is_read() {
+        let text = r#"{"version":1,"query":"list_models https://u:p@h/api/models/?a=b","at":{"link":{"url":"https://g/old/models/?cursor=x","number":3,"item":5}},"offset":20,"total":60,"recent":[1,2]}"#;
         let old: Checkpoint = serde_json::from_str(text).unwrap();
-        assert_eq!((old.problem("q"), old.repeated, old.least, old.identity), (None, 0, None, None));
+        let read = old.clone().in_this_format("/models/").unwrap();
+        assert_eq!(read.problem("list_models /models/?a=b"), None);
+        assert_eq!((read.repeated, read.least, read.identity), (0, None, None));
+        assert_eq!(read.at, Position::Link { url: "/models/?cursor=x".into(), number: 3, item: 5 });
+        let other = old.clone().in_this_format("/events/").unwrap();
+        let problem = other.problem("list_events /events/").unwrap();
+        assert!(problem.contains("of `list_models`"), "{problem}");
+        let problem = other.problem("list_models /events/?a=b").unwrap();
+        assert!(problem.contains("at /api/models/, but this is at /events/"), "{problem}");
+        let forged = Checkpoint { at: Position::Link { url: "/models/".into(), number: 1, item: 0 }, ..old };
+        assert!(forged.in_this_format("/models/").unwrap_err().contains("isn't a URL"));
     }
 }

@@ -1,16 +1,19 @@
-//! Identifies a list: its operation, and its URL with all parameters except those that select a page.
+//! Identifies a list: its operation, its path, and all parameters except those that select a page.
 
 use std::collections::BTreeMap;
 
 use reqwest::Url;
 
-use crate::error::redact::{excerpt, shown_url};
+use super::stored_link::{with_query, without_prefix};
+use crate::error::redact::excerpt;
+use crate::transport::origin::Origin;
 
 /// Parameters that select a page or the host of file URLs. They are not part of the query.
 const IGNORED_PARAMETERS: [&str; 3] = ["page", "cursor", "url_host"];
 
-/// Returns the text that identifies a list.
-pub(super) fn query_of(operation: &str, url: &Url) -> String {
+/// Returns the text that identifies a list. It contains neither the host nor the base URL's path prefix: the same
+/// list of another server, or behind another proxy, has the same text.
+pub(super) fn query_of(operation: &str, url: &Url, origin: &Origin) -> String {
     let pairs = url.query_pairs().filter(|(name, _)| !IGNORED_PARAMETERS.contains(&&**name));
     let mut pairs: Vec<(String, String)> =
         pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
@@ -21,35 +24,49 @@ pub(super) fn query_of(operation: &str, url: &Url) -> String {
     if !pairs.is_empty() {
         plain.query_pairs_mut().extend_pairs(pairs);
     }
-    format!("{operation} {plain}")
+    format!("{operation} {}", with_query(list_path(url, origin), plain.query()))
+}
+
+/// Returns the list's path below the base URL's path prefix.
+pub(super) fn list_path<'u>(url: &'u Url, origin: &Origin) -> &'u str {
+    origin.below_prefix(url.path()).unwrap_or(url.path())
+}
+
+/// Returns a query of format 1, which contains a whole URL, as this format has it. `path` is the list's path.
+pub(super) fn from_whole(query: &str, path: &str) -> Option<String> {
+    let (operation, url) = Some(query).filter(|query| query.len() <= MAX_QUERY)?.split_once(' ')?;
+    let url = Url::parse(url).ok()?;
+    Some(format!("{operation} {}", with_query(without_prefix(url.path(), path), url.query())))
 }
 
 /// The parts of such a text.
 struct QueryParts<'q> {
     operation: &'q str,
-    /// Without its query.
-    url: String,
+    path: &'q str,
     /// Values can be secret, such as a token: only the names are shown.
     params: BTreeMap<String, Vec<String>>,
 }
 
 impl<'q> QueryParts<'q> {
     fn of(query: &'q str) -> Option<Self> {
-        let (operation, url) = query.split_once(' ')?;
-        let url = Url::parse(url).ok()?;
+        let (operation, link) = query.split_once(' ')?;
+        let (path, query) = link.split_once('?').unwrap_or((link, ""));
+        if !path.is_empty() && !path.starts_with('/') {
+            return None;
+        }
         let mut params = BTreeMap::<_, Vec<_>>::new();
-        for (name, value) in url.query_pairs() {
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             params.entry(name.into_owned()).or_default().push(value.into_owned());
         }
-        Some(QueryParts { operation, url: shown_url(&url).into(), params })
+        Some(QueryParts { operation, path, params })
     }
 }
 
 /// Maximum length of a query, in bytes: no server accepts a longer URL.
 const MAX_QUERY: usize = 1 << 17;
-/// Maximum length of a name and of a URL that are shown, in bytes, and maximum number of names.
+/// Maximum length of a name and of a path that are shown, in bytes, and maximum number of names.
 const MAX_SHOWN_NAME: usize = 60;
-const MAX_SHOWN_URL: usize = 300;
+const MAX_SHOWN_PATH: usize = 300;
 const MAX_SHOWN_NAMES: usize = 10;
 
 /// Describes how a checkpoint's query differs from the requested one.
@@ -67,11 +84,11 @@ pub(super) fn difference(kept: &str, asked: &str) -> String {
             asked.operation
         );
     }
-    if kept.url != asked.url {
+    if kept.path != asked.path {
         return format!(
             "at {}, but this is at {}",
-            excerpt(&kept.url, MAX_SHOWN_URL),
-            excerpt(&asked.url, MAX_SHOWN_URL)
+            excerpt(kept.path, MAX_SHOWN_PATH),
+            excerpt(asked.path, MAX_SHOWN_PATH)
         );
     }
     let missing =
@@ -92,7 +109,7 @@ pub(super) fn difference(kept: &str, asked: &str) -> String {
 /// Returns a query as it may be shown: without the values of its parameters.
 pub(super) fn shown_query(query: &str) -> String {
     match Some(query).filter(|query| query.len() <= MAX_QUERY).and_then(QueryParts::of) {
-        Some(QueryParts { operation, url, params }) => {
+        Some(QueryParts { operation, path, params }) => {
             let names: Vec<_> = params
                 .keys()
                 .take(MAX_SHOWN_NAMES)
@@ -102,7 +119,7 @@ pub(super) fn shown_query(query: &str) -> String {
             format!(
                 "{} {}{mark}{}",
                 excerpt(operation, MAX_SHOWN_NAME),
-                excerpt(&url, MAX_SHOWN_URL),
+                excerpt(path, MAX_SHOWN_PATH),
                 names.join("&")
             )
         }
@@ -115,48 +132,69 @@ mod tests {
     use super::*;
 
     fn query(url: &str) -> String {
-        query_of("list_models", &url.parse().unwrap())
+        query_of("list_models", &url.parse().unwrap(), &Origin::parse("https://h/api").unwrap())
     }
 
     #[test]
     fn query_fingerprint_ignores_page() {
         let one = query("https://h/api/models/?project=1&page=7&model_type=a&url_host=internal");
-        assert_eq!(one, "list_models https://h/api/models/?model_type=a&project=1");
+        assert_eq!(one, "list_models /models/?model_type=a&project=1");
         assert_eq!(one, query("https://h/api/models/?model_type=a&project=1&cursor=x"));
         for other in [
             "https://h/api/models/?project=1",
-            "https://g/api/models/?project=1&model_type=a",
-            "https://h/models/",
+            "https://h/api/events/?project=1&model_type=a",
+            "https://h/api/",
         ] {
             assert_ne!(one, query(other));
         }
-        assert_ne!(query("https://h/models/?page_size=1"), query("https://h/models/?page_size=2"));
+        assert_ne!(query("https://h/api/models/?page_size=1"), query("https://h/api/models/?page_size=2"));
+    }
+
+    #[test]
+    fn query_fingerprint_ignores_the_base_url() {
+        let one = query("https://h/api/models/?project=1");
+        for (base, url) in [
+            ("http://127.0.0.1:8000", "http://127.0.0.1:8000/models/?project=1"),
+            ("https://g/x/y/", "https://g/x/y/models/?project=1"),
+        ] {
+            let origin = Origin::parse(base).unwrap();
+            assert_eq!(query_of("list_models", &url.parse().unwrap(), &origin), one);
+        }
+    }
+
+    #[test]
+    fn query_of_format_1_is_read() {
+        let now = query("https://h/api/models/?tag=%2f&tag=a+b'&project=1");
+        let parameters = now.split_once('?').unwrap().1;
+        for base in ["https://h/api", "http://127.0.0.1:8000", "https://u:p@g/x/y"] {
+            let before = format!("list_models {base}/models/?{parameters}");
+            assert_eq!(from_whole(&before, "/models/").unwrap(), now);
+        }
+        assert_eq!(from_whole("list_models https://h/users/", "/models/").unwrap(), "list_models /users/");
+        for other in ["", "list_models", "list_models /models/", &format!("a {}", "x".repeat(1 << 20))] {
+            assert_eq!(from_whole(other, "/models/"), None);
+        }
     }
 
     #[test]
     fn query_difference_names_no_values() {
-        let kept = query("https://h/models/?project=1&tag=a&tag=b&token=x");
+        let kept = query("https://h/api/models/?project=1&tag=a&tag=b&token=x");
         for (asked, tail) in [
-            ("https://h/models/?project=1&tag=a&token=x", "with another `tag`"),
-            ("https://h/models/?project=1&tag=b&tag=a&order=-id", "without `order`, with a `token`"),
-            ("https://h/models/", "with a `project`, with a `tag`, with a `token`"),
-            (
-                "https://u:secret@g/models/?project=1",
-                "at https://h/models/, but this is at https://g/models/",
-            ),
+            ("https://h/api/models/?project=1&tag=a&token=x", "with another `tag`"),
+            ("https://h/api/models/?project=1&tag=b&tag=a&order=-id", "without `order`, with a `token`"),
+            ("https://h/api/models/", "with a `project`, with a `tag`, with a `token`"),
+            ("https://u:secret@h/api/tags/?project=1", "at /models/, but this is at /tags/"),
         ] {
             assert_eq!(difference(&kept, &query(asked)), tail);
         }
-        let events = query_of("list_events", &"https://h/events/".parse().unwrap());
-        assert_eq!(difference(&kept, &events), "of `list_models`, but this is `list_events`");
+        let events = "list_events /events/";
+        assert_eq!(difference(&kept, events), "of `list_models`, but this is `list_events`");
         assert_eq!(difference("anything", &kept), "one that isn't valid");
-        assert_eq!(shown_query(&kept), "list_models https://h/models/?project=…&tag=…&token=…");
-        assert_eq!(shown_query(&events), "list_events https://h/events/");
+        assert_eq!(shown_query(&kept), "list_models /models/?project=…&tag=…&token=…");
+        assert_eq!(shown_query(events), "list_events /events/");
         assert_eq!(shown_query("anything?x"), "(10 bytes)");
-        let long = query(&format!(
-            "https://h/models/?{}",
-            (0..100).map(|n| format!("{n:0>90}=x&")).collect::<String>()
-        ));
+        let names = (0..100).map(|n| format!("{n:0>90}=x&")).collect::<String>();
+        let long = query(&format!("https://h/api/models/?{names}"));
         assert!(shown_query(&long).len() < 1_000 && difference(&long, &kept).len() < 1_500);
     }
 }

@@ -57,6 +57,7 @@ const MAX_CONCURRENCY: usize = 64;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("cursor", "paginate", "pagination", "paging"))]
 #[must_use = "nothing is requested until the list is begun"]
 pub struct ListAll<T> {
     call: Arc<Prepare>,

@@ -98,7 +98,8 @@ impl<T: Send + 'static> ListStream<T> {
         let nowhere = || Url::parse("http://localhost").unwrap_or_else(|_| unreachable!("it is a URL"));
         let url = template.as_ref().map_or_else(nowhere, |template| template.request.url().clone());
         let operation = template.as_ref().map_or("", |template| template.operation);
-        let (query, identity) = (query_of(operation, &url), identity_of(pagination, &url));
+        let query = query_of(operation, &url, &transport.origin);
+        let identity = identity_of(pagination, &url);
         let number = page_number(&url).unwrap_or(1).max(1);
         let mut plan = PagePlan::new(url.clone(), url.clone(), number);
         if is_head(&url) {
@@ -158,7 +159,7 @@ impl<T: Send + 'static> ListStream<T> {
     }
 
     /// Returns the anomalies and failures seen so far. Check it at the end: a list that ended without an
-    /// error may still have changed while it was read, unless its policy is [`Strict`](ListPolicy::Strict).
+    /// error may still have changed while it was read, unless its policy is [`Strict`](crate::ListPolicy::Strict).
     pub fn report(&self) -> &ListReport {
         &self.report
     }
@@ -166,7 +167,7 @@ impl<T: Send + 'static> ListStream<T> {
     /// Returns the current position. A list of the same query that [resumes](crate::ListAll::resume) from it
     /// begins with the item that this stream would return next. After an error it points at what failed. If the
     /// list was short, it points at the end, and resuming there is an error again unless the policy is
-    /// [`Lenient`](ListPolicy::Lenient).
+    /// [`Lenient`](crate::ListPolicy::Lenient).
     pub fn checkpoint(&self) -> Checkpoint {
         let page = &self.page;
         let (at, offset) = match &page.place {
@@ -183,7 +184,7 @@ impl<T: Send + 'static> ListStream<T> {
             repeated: page.repeated,
             identity,
             recent: ids,
-            ..Checkpoint::new(self.source.query.clone(), at)
+            ..Checkpoint::new(self.source.query.clone(), at.stored(&self.source.transport.origin))
         }
     }
 

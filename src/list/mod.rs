@@ -24,7 +24,9 @@ mod prefetch;
 mod raw_item;
 mod recent_set;
 mod report;
+mod report_text;
 mod resume;
+mod stored_link;
 
 pub use checkpoint::Checkpoint;
 pub use list_all::ListAll;
@@ -68,6 +70,7 @@ where
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("cursor", "paginate", "pagination", "paging"))]
     pub fn list_all(self) -> ListAll<<B::Output as Page>::Item>
     where
         <B::Output as Page>::Item: DeserializeOwned + Send + 'static,

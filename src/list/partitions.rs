@@ -105,7 +105,7 @@ impl<T: Send + 'static> ListAll<T> {
         let ListRequest { transport, template, timeout, .. } = self.prepare();
         let template = template?;
         let url = template.request.url().clone();
-        let query = query_of(template.operation, &url);
+        let query = query_of(template.operation, &url, &transport.origin);
         let info = transport.info(&template);
         let deadline = timeout.map(|timeout| saturating_deadline(Instant::now(), timeout));
         let receive =
@@ -129,7 +129,7 @@ impl<T: Send + 'static> ListAll<T> {
                 page_size: numbered.then_some(size),
                 offset: known.then(|| size.saturating_mul(from - 1)),
                 total: count,
-                ..Checkpoint::new(query.clone(), at)
+                ..Checkpoint::new(query.clone(), at.stored(&transport.origin))
             };
             let mut list = self.clone().resume(checkpoint.clone());
             list.options.fetched = std::mem::take(&mut fetched);

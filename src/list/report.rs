@@ -43,7 +43,19 @@ pub struct PageFailure {
 
 /// What happened while a list was read: see [`ListStream::report`](crate::ListStream::report).
 ///
-/// The first 100 entries of each kind are kept, and at most 1 MiB of all kinds together.
+/// The first 100 entries of each kind are kept, and at most 1 MiB of all kinds together. `Display` is one line, such
+/// as `2 pages, 150 items, complete`, or what is missing so far. Serialized, it is safe to store: it contains neither
+/// the texts of items nor queries of URLs.
+///
+/// ```no_run
+/// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut models = client.list_models().list_all().skip_failed_items(true).stream();
+/// while models.next().await.transpose()?.is_some() {}
+/// println!("{}", models.report());
+/// std::fs::write("models.report", serde_json::to_vec(models.report())?)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct ListReport {
@@ -71,7 +83,7 @@ pub struct ListReport {
     /// Number of anomalies and failures that were not kept.
     pub omitted: u64,
     /// Size of the kept entries in bytes.
-    bytes: usize,
+    pub(super) bytes: usize,
     /// An error ended the list.
     pub(super) failed: bool,
 }

@@ -1,40 +1,39 @@
 //! Resumes a list from a checkpoint, if the checkpoint matches the list.
 
-use reqwest::Url;
-
 use super::checkpoint::{Checkpoint, Position};
+use super::fingerprint::list_path;
 use super::identity::Resumed;
 use super::links::{completed, is_first, with_page};
 use super::list_stream::{ListStream, PageSource, State};
 use super::page_plan::PagePlan;
-use crate::error::redact::{excerpt, shown_url};
+use super::stored_link::resolved;
 
 impl<T: Send + 'static> ListStream<T> {
     pub(super) fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), String> {
         let PageSource { transport, template: Some(template), query, .. } = &self.source else {
             return Ok(());
         };
+        let own = template.request.url();
+        let path = list_path(own, &transport.origin);
+        let checkpoint = checkpoint.in_this_format(path)?;
         if let Some(problem) = checkpoint.problem(query) {
             return Err(problem);
         }
-        let own = template.request.url();
         let (url, number, item) = match &checkpoint.at {
             // The first page of a list whose pages may have no numbers is requested by the list's own URL.
             Position::Page { number: 1, item } if is_first(own) => (own.clone(), 1, *item),
             Position::Page { number, item } => (with_page(own, *number), *number, *item),
+            // Earlier releases saved links as the server sent them.
             Position::Link { url, number, item } => {
-                let url = Url::parse(url).map_err(|error| format!("its link isn't a URL: {error}"))?;
-                let bare = url.username().is_empty() && url.password().is_none();
-                if !transport.origin.owns(&url) || url.path() != own.path() || !bare {
-                    return Err(format!(
-                        "its link leads to {}, not to this list",
-                        excerpt(&shown_url(&url), 300)
-                    ));
-                }
-                // Earlier releases saved links as the server sent them.
-                (completed(url, own), *number, *item)
+                (completed(resolved(url, own, path)?, own), *number, *item)
             }
             Position::End => (own.clone(), 1, 0),
+        };
+        let after = match &checkpoint.at {
+            Position::Link { number, item, .. } => {
+                Position::Link { url: url.as_str().into(), number: *number, item: *item }
+            }
+            other => other.clone(),
         };
         self.plan = PagePlan::new(own.clone(), url, number);
         self.plan.by_number = matches!(checkpoint.at, Position::Page { .. });
@@ -54,7 +53,7 @@ impl<T: Send + 'static> ListStream<T> {
             self.state = State::AtEnd;
         }
         self.seen.resume(Resumed { identity: checkpoint.identity, ids: checkpoint.recent });
-        self.page.after = checkpoint.at;
+        self.page.after = after;
         Ok(())
     }
 }

@@ -3,7 +3,6 @@
 
 pub(crate) mod blocking;
 pub(crate) mod clock;
-pub(crate) mod concurrency;
 pub(crate) mod deadline;
 pub(crate) mod file_id;
 pub(crate) mod lock;

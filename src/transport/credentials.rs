@@ -25,6 +25,7 @@ pub(crate) const TENANT: HeaderName = HeaderName::from_static("synapse-tenant");
 /// let credentials = Credentials::new().access_token("secret").tenant("acme");
 /// assert!(!format!("{credentials:?}").contains("secret"));
 /// ```
+#[doc(alias("auth", "authentication", "token"))]
 #[derive(Clone, Default)]
 pub struct Credentials {
     access_token: Option<String>,
@@ -125,6 +126,7 @@ pub enum CredentialsReason {
 ///
 /// The provider is called before the first request, and again when the server responds 401. Its result is
 /// cached in between. If many requests wait for it, it is called once.
+#[doc(alias("auth", "authentication", "token"))]
 pub trait CredentialsProvider: Send + Sync + 'static {
     /// Returns the credentials to send from now on. `reason` says whether the server refused
     /// the last ones.

@@ -14,6 +14,7 @@ use super::response::IncomingResponse;
 use crate::error::RequestInfo;
 use crate::error::redact::secrets::Secrets;
 use crate::transport::timeouts::ActiveTimeouts;
+use crate::url_conversion::Conversions;
 
 const URL: &str = "http://localhost/models/1/";
 const HOUR: Duration = Duration::from_secs(3600);
@@ -45,6 +46,12 @@ pub(crate) fn received(
 }
 
 impl IncomingResponse {
+    /// Converts the URLs of the body, which is a page if `list` is set.
+    pub(crate) fn converting(mut self: Box<Self>, conversions: Conversions, list: bool) -> Box<Self> {
+        self.conversions = Some((Arc::new(conversions), list));
+        self
+    }
+
     /// Returns the error for a response with an error status.
     pub(crate) async fn into_error(self: Box<Self>) -> crate::error::Error {
         self.into_status_error().await

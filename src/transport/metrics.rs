@@ -25,6 +25,7 @@ impl ByteCounter {
 /// [`on_attempt`](crate::BackendClientBuilder::on_attempt).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
+#[doc(alias("log", "logging", "metrics"))]
 pub struct AttemptReport<'a> {
     /// The operation's id.
     pub operation: &'a str,

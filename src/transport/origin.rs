@@ -112,6 +112,11 @@ impl Origin {
         Ok(url)
     }
 
+    /// Returns the rest of a path after the base URL's path prefix; `None` if the path isn't below it.
+    pub(crate) fn below_prefix<'p>(&self, path: &'p str) -> Option<&'p str> {
+        path.strip_prefix(self.prefix.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// Returns whether a redirect may lead from one URL of this origin to another. It may not leave the base
     /// URL's path prefix, unless links may.
     pub(crate) fn may_redirect(&self, from: &Url, to: &Url) -> bool {
@@ -124,10 +129,7 @@ impl Origin {
         if self.prefix.is_empty() {
             return true;
         }
-        let is_below = path
-            .strip_prefix(self.prefix.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        is_below && !leads_up(path)
+        self.below_prefix(path).is_some() && !leads_up(path)
     }
 
     /// Returns the error for a URL that nothing is sent to.

@@ -54,6 +54,7 @@ use crate::runtime::clock::Clock;
 /// # Ok::<(), synapse_backend_client::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
+#[doc(alias("backoff", "retries", "retry"))]
 #[must_use = "a policy does nothing unless a client is built with it"]
 pub struct RetryPolicy {
     pub(crate) retries: u32,

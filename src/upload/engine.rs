@@ -230,12 +230,12 @@ impl<'a> UploadEngine<'a> {
         within(self.calls.deadline, "hashing the file", self.file.digest.wait_for(range.start)).await??;
         let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, self.state.size);
         let mut outgoing = match &self.remote {
-            None => {
-                self.call_upload(|raw| raw.start_chunked_upload("").content_range(content_range)).prepare()?
-            }
+            None => self
+                .call_upload(|raw| raw.start_chunked_upload(b"").content_range(content_range))
+                .prepare()?,
             Some(remote) => {
                 let id = &remote.id;
-                let call = self.call_upload(|raw| raw.upload_chunk(id, "").content_range(content_range));
+                let call = self.call_upload(|raw| raw.upload_chunk(id, b"").content_range(content_range));
                 let mut outgoing = call.prepare()?;
                 *outgoing.request.url_mut() = remote.url.clone();
                 outgoing

@@ -5,10 +5,10 @@ use std::future::IntoFuture;
 
 use super::{CreateChunkedUpload, UploadSource};
 use crate::call::ResponseFuture;
+use crate::call::batch_stream::BatchStream;
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::generated::raw::types;
-use crate::runtime::concurrency::{MAX_CONCURRENCY, run_concurrently};
 
 /// Default number of files that are uploaded concurrently.
 const CONCURRENCY: usize = 4;
@@ -62,7 +62,8 @@ impl UploadAll {
         self
     }
 
-    /// Sets a function that configures each file's upload; it receives the index of the file, counted from 0.
+    /// Sets a function that configures each file's upload when the file's turn comes. It receives the index of
+    /// the file, counted from 0.
     pub fn each(
         mut self,
         set: impl Fn(usize, CreateChunkedUpload) -> CreateChunkedUpload + Send + 'static,
@@ -76,20 +77,42 @@ impl UploadAll {
     /// # Errors
     /// Returns an error as [`upload_all`](BackendClient::upload_all) does.
     pub fn send(self) -> ResponseFuture<Vec<Result<types::ChunkedUpload>>> {
-        let UploadAll { client, sources, concurrency, each } = self;
-        if concurrency == 0 {
-            return ResponseFuture::failed(Error::invalid_input("upload_all: concurrency: it is zero"));
+        if self.concurrency == 0 {
+            return ResponseFuture::failed(no_concurrency());
         }
-        let set_up = |(index, source)| {
+        let uploads = self.stream();
+        ResponseFuture::new(async move { Ok(uploads.in_order().await) })
+    }
+
+    /// Uploads the files and returns the results as they finish, each with the index of its file. Nothing is sent
+    /// before the stream is read. Dropping it cancels all uploads.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// let files = ["/data/a.pt", "/data/b.pt"];
+    /// let mut uploads = client.upload_all(files).stream();
+    /// while let Some((index, upload)) = uploads.next().await {
+    ///     println!("{}: {}", files[index], upload?.id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stream(self) -> BatchStream<types::ChunkedUpload> {
+        let UploadAll { client, sources, concurrency, each } = self;
+        let set_up = move |(index, source)| {
+            if concurrency == 0 {
+                return ResponseFuture::failed(no_concurrency());
+            }
             let upload = client.create_chunked_upload::<UploadSource>(source);
             let upload = if let Some(each) = &each { each(index, upload) } else { upload };
-            async move { upload.send().await }
+            upload.send()
         };
-        let uploads = sources.into_iter().enumerate().map(set_up).collect();
-        ResponseFuture::new(
-            async move { Ok(run_concurrently(uploads, concurrency.min(MAX_CONCURRENCY)).await) },
-        )
+        BatchStream::new(sources.into_iter().enumerate().map(set_up), concurrency)
     }
+}
+
+fn no_concurrency() -> Error {
+    Error::invalid_input("upload_all: concurrency: it is zero: give 1 to 64")
 }
 
 impl IntoFuture for UploadAll {

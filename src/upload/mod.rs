@@ -31,6 +31,7 @@ pub(crate) use engine::upload;
 pub(crate) use options::{UploadOptions, upload_setters};
 pub(crate) use preflight::Preflight;
 pub(crate) use session_offer::forget_session;
+pub(crate) use source::from_content_types;
 
 use crate::call::option_setters::sending_setters;
 use crate::call::options::HasOptions;
@@ -76,6 +77,7 @@ impl BackendClient {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("multipart", "resumable"))]
     pub fn create_chunked_upload<S: Into<UploadSource>>(&self, source: S) -> CreateChunkedUpload {
         CreateChunkedUpload {
             client: self.clone(),

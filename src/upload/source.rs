@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
@@ -12,13 +12,18 @@ use futures_core::Stream;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// What is uploaded: anything that converts into a [`ResumableSource`] (a path, bytes), or a
-/// [`StreamSource`].
+use crate::values::path_types::from_path_types;
+
+/// What is uploaded: a path, bytes in memory, a [`ResumableSource`], or a [`StreamSource`].
+///
+/// A string is always a path. Content is given as `Bytes`, `Vec<u8>` or `&'static [u8]`, or with
+/// [`bytes`](UploadSource::bytes).
 ///
 /// ```
 /// use synapse_backend_client::UploadSource;
 /// let from_path: UploadSource = "/data/model.pt".into();
 /// let from_memory: UploadSource = vec![1_u8, 2, 3].into();
+/// let from_text = UploadSource::bytes("id,name\n1,a\n");
 /// ```
 pub struct UploadSource(pub(super) SourceKind);
 
@@ -31,6 +36,9 @@ pub(super) enum SourceKind {
 /// [`RewindableSource`].
 ///
 /// An interrupted upload of it can be resumed: what the server already has isn't sent again.
+///
+/// A string is always a path. Content is given as `Bytes`, `Vec<u8>` or `&'static [u8]`, or with
+/// [`bytes`](ResumableSource::bytes).
 #[derive(Clone)]
 pub struct ResumableSource(pub(super) Resumable);
 
@@ -89,7 +97,39 @@ pub trait RewindableSource: Send + Sync + 'static {
     }
 }
 
+impl UploadSource {
+    /// Creates a source from the file at a path. A string converts into the same.
+    pub fn path(path: impl Into<PathBuf>) -> Self {
+        ResumableSource::path(path).into()
+    }
+
+    /// Creates a source from bytes in memory. A string given here is content.
+    ///
+    /// ```
+    /// use synapse_backend_client::UploadSource;
+    /// let table = UploadSource::bytes("id,name\n1,a\n");
+    /// ```
+    pub fn bytes(content: impl Into<Bytes>) -> Self {
+        ResumableSource::bytes(content).into()
+    }
+}
+
 impl ResumableSource {
+    /// Creates a source from the file at a path. A string converts into the same.
+    pub fn path(path: impl Into<PathBuf>) -> Self {
+        ResumableSource(Resumable::Path(path.into()))
+    }
+
+    /// Creates a source from bytes in memory. A string given here is content.
+    ///
+    /// ```
+    /// use synapse_backend_client::ResumableSource;
+    /// let table = ResumableSource::bytes("id,name\n1,a\n");
+    /// ```
+    pub fn bytes(content: impl Into<Bytes>) -> Self {
+        ResumableSource(Resumable::Bytes(content.into()))
+    }
+
     /// Creates a source from your own type.
     pub fn from_rewindable(source: impl RewindableSource) -> Self {
         ResumableSource(Resumable::RewindableSource(Arc::new(source)))
@@ -173,9 +213,9 @@ impl fmt::Debug for StreamSource {
     }
 }
 
-impl<S: Into<ResumableSource>> From<S> for UploadSource {
-    fn from(source: S) -> Self {
-        UploadSource(SourceKind::Resumable(source.into()))
+impl From<ResumableSource> for UploadSource {
+    fn from(source: ResumableSource) -> Self {
+        UploadSource(SourceKind::Resumable(source))
     }
 }
 
@@ -185,50 +225,76 @@ impl From<StreamSource> for UploadSource {
     }
 }
 
-impl From<&str> for ResumableSource {
-    fn from(path: &str) -> Self {
-        ResumableSource(Resumable::Path(path.into()))
-    }
-}
+/// Implements `From` for a type that can be made from bytes: `from_content_types!(Target, bytes => expression)`,
+/// where `bytes` are `Bytes`. A string isn't among the types: it is a path.
+macro_rules! from_content_types {
+    ($target:ty, $bytes:ident => $made:expr) => {
+        $crate::upload::from_content_types!(
+            $target, $bytes => $made; bytes::Bytes, Vec<u8>, &'static [u8]
+        );
+    };
+    ($target:ty, $bytes:ident => $made:expr; $($source:ty),*) => {
+        $(impl From<$source> for $target {
+            fn from(bytes: $source) -> Self {
+                let $bytes = bytes::Bytes::from(bytes);
+                $made
+            }
+        })*
 
-impl From<String> for ResumableSource {
-    fn from(path: String) -> Self {
-        ResumableSource(Resumable::Path(path.into()))
-    }
+        impl<const N: usize> From<&'static [u8; N]> for $target {
+            fn from(bytes: &'static [u8; N]) -> Self {
+                let $bytes = bytes::Bytes::from_static(bytes);
+                $made
+            }
+        }
+    };
 }
+pub(crate) use from_content_types;
 
-impl From<&String> for ResumableSource {
-    fn from(path: &String) -> Self {
-        ResumableSource(Resumable::Path(path.into()))
-    }
-}
+from_path_types!(UploadSource, path => UploadSource::path(path));
+from_path_types!(ResumableSource, path => ResumableSource::path(path));
+from_content_types!(UploadSource, bytes => UploadSource::bytes(bytes));
+from_content_types!(ResumableSource, bytes => ResumableSource::bytes(bytes));
 
-impl From<PathBuf> for ResumableSource {
-    fn from(path: PathBuf) -> Self {
-        ResumableSource(Resumable::Path(path))
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::ffi::{OsStr, OsString};
+    use std::path::Path;
 
-impl From<&PathBuf> for ResumableSource {
-    fn from(path: &PathBuf) -> Self {
-        ResumableSource(Resumable::Path(path.clone()))
-    }
-}
+    use super::*;
 
-impl From<&Path> for ResumableSource {
-    fn from(path: &Path) -> Self {
-        ResumableSource(Resumable::Path(path.to_owned()))
-    }
-}
-
-impl From<Bytes> for ResumableSource {
-    fn from(bytes: Bytes) -> Self {
-        ResumableSource(Resumable::Bytes(bytes))
-    }
-}
-
-impl From<Vec<u8>> for ResumableSource {
-    fn from(bytes: Vec<u8>) -> Self {
-        ResumableSource(Resumable::Bytes(bytes.into()))
+    #[test]
+    fn string_is_a_path_bytes_are_content() {
+        let (text, path) = ("/data/model.pt".to_owned(), Path::new("/data/model.pt"));
+        let paths: [UploadSource; 12] = [
+            "/data/model.pt".into(),
+            text.clone().into(),
+            (&text).into(),
+            OsStr::new("/data/model.pt").into(),
+            OsString::from("/data/model.pt").into(),
+            (&OsString::from("/data/model.pt")).into(),
+            path.into(),
+            path.to_owned().into(),
+            (&path.to_owned()).into(),
+            Box::<Path>::from(path).into(),
+            Cow::Borrowed(path).into(),
+            UploadSource::path(text),
+        ];
+        for source in paths {
+            assert_eq!(format!("{source:?}"), "ResumableSource(/data/model.pt)");
+        }
+        let contents: [UploadSource; 7] = [
+            Bytes::from_static(b"abc").into(),
+            vec![1_u8, 2, 3].into(),
+            b"abc".as_slice().into(),
+            b"abc".into(),
+            UploadSource::bytes("abc"),
+            UploadSource::bytes("abc".to_owned()),
+            ResumableSource::bytes("abc").into(),
+        ];
+        for source in contents {
+            assert_eq!(format!("{source:?}"), "ResumableSource(3 bytes)");
+        }
     }
 }

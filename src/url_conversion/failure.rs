@@ -3,6 +3,8 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
+use serde::Serialize;
+
 use crate::error::Cause;
 use crate::error::json_text::scan::Scanner;
 use crate::error::redact::secrets::Secrets;
@@ -19,7 +21,7 @@ const MAX_URL: usize = 512;
 const MAX_MESSAGE: usize = 1024;
 
 /// A URL that could not be converted and stayed unchanged.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ConversionFailure {
     /// The path that the conversion was set for; at most its first 256 bytes.

@@ -49,6 +49,7 @@ pub fn base_url(base: impl Into<String>) -> BaseUrl {
 }
 
 /// Removes the query of each URL, including a signature.
+#[doc(alias("presigned", "s3"))]
 pub fn strip_query() -> StripQuery {
     StripQuery(())
 }

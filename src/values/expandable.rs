@@ -140,6 +140,7 @@ impl<'de> Deserialize<'de> for Expandable {
 }
 
 #[cfg(feature = "schemars")]
+#[cfg_attr(docsrs, doc(cfg(feature = "schemars")))]
 impl schemars::JsonSchema for Expandable {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Expandable".into()

@@ -25,6 +25,7 @@ const MAX_SHOWN: usize = 2 << 10;
 /// assert_eq!(format!("{url:?}"), r#"FileUrl("https://files.synapse.sh/1.pt?…")"#);
 /// assert!(url.as_str().ends_with("?X-Amz-Signature=0123"));
 /// ```
+#[doc(alias("presigned", "s3", "signed"))]
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FileUrl(String);
@@ -97,6 +98,7 @@ impl fmt::Debug for FileUrl {
 url_type!(FileUrl);
 
 #[cfg(feature = "schemars")]
+#[cfg_attr(docsrs, doc(cfg(feature = "schemars")))]
 impl schemars::JsonSchema for FileUrl {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "FileUrl".into()

@@ -6,6 +6,7 @@ pub(crate) mod file_shapes;
 pub(crate) mod file_url;
 pub(crate) mod json;
 pub(crate) mod local_paths;
+pub(crate) mod path_types;
 pub(crate) mod string_list;
 pub(crate) mod timestamp;
 pub(crate) mod url;

@@ -38,6 +38,7 @@ const MAX_SHOWN: usize = 256;
 
 /// A text that isn't a valid time: its beginning, and the problem.
 #[cfg(feature = "jiff")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimestampError {
     text: String,
@@ -45,6 +46,7 @@ pub struct TimestampError {
 }
 
 #[cfg(feature = "jiff")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
 impl fmt::Display for TimestampError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} is not a time in ISO 8601: {}", self.text, self.problem)
@@ -52,6 +54,7 @@ impl fmt::Display for TimestampError {
 }
 
 #[cfg(feature = "jiff")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
 impl std::error::Error for TimestampError {}
 
 impl Timestamp {
@@ -65,6 +68,7 @@ impl Timestamp {
     /// # Errors
     /// Returns an error if the text is empty or isn't an ISO 8601 date-time.
     #[cfg(feature = "jiff")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
     pub fn to_system_time(&self) -> Result<SystemTime, TimestampError> {
         self.to_jiff().and_then(|time| SystemTime::try_from(time).map_err(|error| self.no_time(&error)))
     }
@@ -79,6 +83,7 @@ impl Timestamp {
     /// # Errors
     /// Returns an error if the text is empty or isn't an ISO 8601 date-time.
     #[cfg(feature = "jiff")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
     pub fn to_jiff(&self) -> Result<jiff::Timestamp, TimestampError> {
         self.to_jiff_with(jiff::tz::Offset::UTC)
     }
@@ -96,6 +101,7 @@ impl Timestamp {
     /// # Errors
     /// Returns an error if the text is empty or isn't an ISO 8601 date-time.
     #[cfg(feature = "jiff")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
     pub fn to_jiff_with(&self, offset: jiff::tz::Offset) -> Result<jiff::Timestamp, TimestampError> {
         self.to_jiff_strict().or_else(|error| {
             let civil: jiff::civil::DateTime = self.0.trim().parse().map_err(|_| error)?;
@@ -108,6 +114,7 @@ impl Timestamp {
     /// # Errors
     /// Returns an error if the text is empty, isn't an ISO 8601 date-time, or has no offset.
     #[cfg(feature = "jiff")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
     pub fn to_jiff_strict(&self) -> Result<jiff::Timestamp, TimestampError> {
         self.0.trim().parse().map_err(|error| self.no_time(&error))
     }
@@ -117,6 +124,7 @@ impl Timestamp {
     /// # Errors
     /// Returns an error if the text is empty or isn't an ISO 8601 date-time.
     #[cfg(feature = "chrono")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "chrono")))]
     pub fn to_chrono(&self) -> Result<chrono::DateTime<chrono::Utc>, TimestampError> {
         self.to_system_time().map(Into::into)
     }
@@ -159,6 +167,7 @@ impl From<&Timestamp> for Timestamp {
 }
 
 #[cfg(feature = "jiff")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
 impl From<SystemTime> for Timestamp {
     /// Formats the time in UTC. A time after the year 9999 or before -9999 becomes the nearest one that can
     /// be written.
@@ -169,6 +178,7 @@ impl From<SystemTime> for Timestamp {
 }
 
 #[cfg(feature = "jiff")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
 impl From<jiff::Timestamp> for Timestamp {
     fn from(time: jiff::Timestamp) -> Self {
         Timestamp(time.to_string())
@@ -176,6 +186,7 @@ impl From<jiff::Timestamp> for Timestamp {
 }
 
 #[cfg(feature = "jiff")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
 impl From<&jiff::ZonedDateTime> for Timestamp {
     /// Keeps the zone's offset but not its name, since ISO 8601 has no zone names.
     fn from(time: &jiff::ZonedDateTime) -> Self {
@@ -184,6 +195,7 @@ impl From<&jiff::ZonedDateTime> for Timestamp {
 }
 
 #[cfg(feature = "jiff")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
 impl From<jiff::ZonedDateTime> for Timestamp {
     fn from(time: jiff::ZonedDateTime) -> Self {
         Timestamp::from(&time)
@@ -191,6 +203,7 @@ impl From<jiff::ZonedDateTime> for Timestamp {
 }
 
 #[cfg(feature = "chrono")]
+#[cfg_attr(docsrs, doc(cfg(feature = "chrono")))]
 impl<Z: chrono::TimeZone> From<chrono::DateTime<Z>> for Timestamp
 where
     Z::Offset: fmt::Display,
@@ -201,6 +214,7 @@ where
 }
 
 #[cfg(feature = "schemars")]
+#[cfg_attr(docsrs, doc(cfg(feature = "schemars")))]
 impl schemars::JsonSchema for Timestamp {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Timestamp".into()

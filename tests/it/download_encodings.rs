@@ -121,7 +121,7 @@ async fn concurrent_downloads_keep_own_form() {
         1 => download(&server).size(compressed.len() as u64),
         _ => download(&server),
     });
-    for downloaded in all.map(|download| tokio::spawn(download.to(&target))).collect::<Vec<_>>() {
+    for downloaded in all.map(|download| tokio::spawn(download.to(&target).send())).collect::<Vec<_>>() {
         downloaded.await.unwrap().unwrap();
     }
     let stored = std::fs::read(&target).unwrap();

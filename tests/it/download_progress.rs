@@ -91,7 +91,7 @@ async fn repeatedly_dropped_download_completes() {
         tokio::select! {
             biased;
             Some(from) = received.recv() => kept.push(from),
-            downloaded = download.to(&target) => break downloaded.unwrap(),
+            downloaded = download.to(&target).send() => break downloaded.unwrap(),
         }
         assert!(kept.len() < 10, "{kept:?}");
     };
@@ -126,7 +126,7 @@ fn runtime_shutdown_keeps_received_bytes() {
     let _ = runtime.block_on(ended);
     received.recv().unwrap();
     drop(runtime);
-    let downloaded = servers.block_on(download(&server).to(&target)).unwrap();
+    let downloaded = servers.block_on(download(&server).to(&target).send()).unwrap();
     assert_eq!((downloaded.bytes, downloaded.resumed_from), (200_000, 150_000));
     assert!(std::fs::read(&target).unwrap() == file);
 }

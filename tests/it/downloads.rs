@@ -8,7 +8,7 @@ use crate::support::file_server::{FileServer, names, noise, ranged, response};
 use crate::support::marker::{Failure, MARKER, TOKEN};
 use crate::support::server::{self, client_of, start};
 use crate::support::tcp_server::refusing;
-use synapse_backend_client::{BackendClient, Download, ErrorKind, RetryPolicy};
+use synapse_backend_client::{BackendClient, Download, ErrorKind, FileCache, RetryPolicy};
 use wiremock::matchers::{header_exists, method, path};
 use wiremock::{Mock, ResponseTemplate};
 
@@ -51,7 +51,8 @@ async fn download_leaves_only_target_file() {
     let recorder = reported.clone();
     let download = download(&server).on_progress(move |progress| recorder.lock().unwrap().push(progress));
     assert!(!format!("{download:?}").contains(MARKER));
-    let downloaded = download.to(&target).await.unwrap();
+    // Setters may follow the path, and the last path counts.
+    let downloaded = download.to("elsewhere").to(&target).size(300_000).await.unwrap();
     assert_eq!(
         (downloaded.path.as_path(), downloaded.bytes, downloaded.resumed_from),
         (target.as_path(), 300_000, 0)
@@ -366,7 +367,7 @@ async fn dropped_download_stops_and_resumes() {
     tokio::select! {
         biased;
         _ = receiver.recv() => {}
-        _ = download_1.to(&target) => panic!("it completed before it was dropped"),
+        _ = download_1.to(&target).send() => panic!("it completed before it was dropped"),
     }
     assert!(!target.exists());
     let downloaded = download(&server).to(&target).await.unwrap();
@@ -382,7 +383,7 @@ async fn concurrent_downloads_fetch_once() {
     let content = file.clone();
     let server = FileServer::start(move |_, asked| ranged(asked, &content, ETAG, usize::MAX)).await;
     let target = directory.path().join("file.bin");
-    let all = (0..8).map(|_| tokio::spawn(download(&server).to(&target)));
+    let all = (0..8).map(|_| tokio::spawn(download(&server).to(&target).send()));
     for downloaded in all.collect::<Vec<_>>() {
         assert_eq!(downloaded.await.unwrap().unwrap().bytes, 2 << 20);
     }
@@ -435,6 +436,17 @@ async fn invalid_download_input_sends_nothing() {
         let error = download.to(path).await.failure();
         assert!(error.is_invalid_input() && error.to_string().contains(part), "{error}");
     }
+    for (download, message) in [
+        (client.download("/x"), "download: `to` is missing: set the file's path"),
+        (client.download("data:,abc"), "download: `to` is missing: set the file's path"),
+        (client.download("/x").checksum("12"), "`to` is missing: set the file's path"),
+    ] {
+        let error = download.await.failure();
+        assert!(error.is_invalid_input() && error.to_string().ends_with(message), "{error}");
+    }
+    let cache = FileCache::builder(tempfile::tempdir().unwrap().path()).open().unwrap();
+    let error = client.download("/x").to(&path).cached(&cache).await.failure();
+    assert!(error.is_invalid_input() && error.to_string().contains("`to` and `cached`"), "{error}");
     let error = client.download("/x").to(directory.path().join("none").join("x")).await.failure();
     assert!(error.is_io() && error.to_string().contains("none"), "{error}");
     server::assert_nothing_sent(&backend).await;

@@ -6,7 +6,9 @@ use std::alloc::System;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 mod api;
+mod batch_streams;
 mod bounded_errors;
+mod checkpoint_hosts;
 mod connections;
 mod conversion_leases;
 mod documents;

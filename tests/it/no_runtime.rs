@@ -94,6 +94,7 @@ fn every_entry_point_needs_a_runtime() {
     assert_needs_runtime("download", block_on(client.download("/media/1").to(&target)));
     assert_needs_runtime("download of a data URI", block_on(client.download("data:,x").to(&target)));
     assert_needs_runtime("download_all", block_on(client.download_all([("/media/1", &target)])));
+    assert_needs_runtime("a stream", block_on(client.upload_all(["x"]).stream().next()).unwrap().1);
     assert_needs_runtime("partitions", block_on(client.list_models().list_all().partitions(2)));
     assert_needs_runtime("list_all", block_on(client.list_models().list_all().stream().next()).unwrap());
     assert_needs_runtime(

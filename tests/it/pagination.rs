@@ -898,19 +898,17 @@ async fn checkpoint_keeps_cursor_hides_secret() {
     // A list that was read to its end sends no request when it is resumed.
     let mut again = client.list_ground_truth_events().list_all_as::<Id>().resume(rest.checkpoint()).stream();
     assert!(again.next().await.is_none());
-    // A link to another origin isn't followed.
-    let other_origin = text.replace(&client.base_url().to_string(), "http://elsewhere.example");
-    let mut list = client
-        .list_ground_truth_events()
-        .list_all_as::<Id>()
-        .resume(serde_json::from_str(&other_origin).unwrap())
-        .stream();
-    let error = list.next().await.unwrap().failure();
-    assert!(error.is_invalid_input(), "{error}");
-    for link in ["http://elsewhere.example/sdk/ground_truth_events/?cursor=x", "/models/?cursor=x", "no URL"]
-    {
+    // A checkpoint contains no host, and a link to one isn't followed.
+    assert!(!text.contains("http"), "{text}");
+    let own = format!("{}/sdk/ground_truth_events/?cursor=x", backend.url());
+    for link in [
+        "http://elsewhere.example/sdk/ground_truth_events/?cursor=x",
+        &own,
+        "/models/?cursor=x",
+        "//elsewhere.example/sdk/ground_truth_events/?cursor=x",
+        "no URL",
+    ] {
         let mut value = serde_json::to_value(&checkpoint).unwrap();
-        let link = if link.starts_with('/') { format!("{}{link}", backend.url()) } else { link.to_owned() };
         value["at"]["link"]["url"] = link.into();
         let mut list = client
             .list_ground_truth_events()

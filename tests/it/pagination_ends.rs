@@ -331,8 +331,13 @@ async fn forged_checkpoint_is_refused() {
     let uri = server.uri();
     let link = |url: String| serde_json::json!({"link": {"url": url, "number": 2, "item": 0}});
     let page = |number: u64, item: u64| serde_json::json!({"page": {"number": number, "item": item}});
-    let own = || link(format!("{uri}/models/?cursor=2"));
+    let own = || link("/models/?cursor=2".to_owned());
     let mut forged: Vec<(&str, serde_json::Value)> = [
+        format!("{uri}/models/?cursor=2"),
+        "//elsewhere.example/models/?cursor=2".to_owned(),
+        "/other/?cursor=2".to_owned(),
+        "/models/../users/".to_owned(),
+        "/models/%2e%2e/users/".to_owned(),
         format!("{uri}/other/?cursor=2"),
         format!("{uri}/models/../users/"),
         format!("{uri}/models/%2e%2e/users/"),
@@ -343,7 +348,7 @@ async fn forged_checkpoint_is_refused() {
         format!("{}/models/", uri.replace("127.0.0.1", "127.0.0.1.evil.example")),
         format!("http://{}@elsewhere.example/models/", uri.replace("http://", "")),
         "file:///etc/passwd".to_owned(),
-        "/models/?cursor=2".to_owned(),
+        "?cursor=2".to_owned(),
         String::new(),
         format!("http://{}", "x".repeat(1 << 20)),
         format!("{uri}/{}", "x".repeat(1 << 20)),
@@ -354,9 +359,10 @@ async fn forged_checkpoint_is_refused() {
         [(u64::MAX, 0), (1 << 63, 0), (0, 0), (2, u64::MAX)].map(|(number, item)| ("at", page(number, item))),
     );
     forged.push(("recent", vec![7_u64; 1_000_000].into()));
-    forged.push(("query", format!("list_models {uri}/models/?{}", "a=b&".repeat(5 << 19)).into()));
+    forged.push(("query", format!("list_models /models/?{}", "a=b&".repeat(5 << 19)).into()));
     forged.push(("query", "x".repeat(10 << 20).into()));
-    forged.push(("version", 2.into()));
+    forged.push(("version", 0.into()));
+    forged.push(("version", 3.into()));
     forged.push(("repeated", u64::MAX.into()));
     forged.push(("total", u64::MAX.into()));
     forged.push(("until", 1.into()));
@@ -411,8 +417,10 @@ async fn checkpoint_mismatch_names_parameters() {
         error.to_string().ends_with("of `list_models`, but this is `list_ground_truth_events`: read the list from its beginning instead"),
         "{error}"
     );
-    let other = BackendClient::builder("http://elsewhere.example/api").build().unwrap();
-    let error = other.list_models().list_all().resume(checkpoint).stream().next().await.unwrap().failure();
-    assert!(error.to_string().contains("but this is at http://elsewhere.example/api/models/"), "{error}");
+    let mut moved = serde_json::to_value(&checkpoint).unwrap();
+    moved["query"] = moved["query"].as_str().unwrap().replace("/models/", "/tags/").into();
+    let moved = serde_json::from_value(moved).unwrap();
+    let error = client.list_models().list_all().resume(moved).stream().next().await.unwrap().failure();
+    assert!(error.to_string().contains("at /tags/, but this is at /models/"), "{error}");
     server::assert_nothing_sent(&server).await;
 }

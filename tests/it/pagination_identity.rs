@@ -177,7 +177,7 @@ async fn page_shifted_before_resume_is_reported() {
     }
     let text = serde_json::to_string(&first.checkpoint()).unwrap();
     let after = list_of(vec![vec![3, 4, 5, 6, 7, 8], vec![9, 10, 11]], |_| 9).await;
-    let checkpoint = serde_json::from_str(&text.replace(&before.0.uri(), &after.0.uri())).unwrap();
+    let checkpoint = serde_json::from_str(&text).unwrap();
     let mut rest = after.1.list_models().list_all_as::<Id>().resume(checkpoint).stream();
     let (ids, error) = ids_of(&mut rest).await;
     assert_eq!(ids, [7, 8, 9, 10, 11]);

@@ -10,7 +10,9 @@ use crate::support::server;
 use futures_core::Stream as _;
 use serde::Deserialize;
 use synapse_backend_client::reqwest::Method;
-use synapse_backend_client::{BackendClient, Json, ListAnomaly, ListPart, ListPolicy, RawItem, json};
+use synapse_backend_client::{
+    BackendClient, Json, ListAnomaly, ListPart, ListPolicy, RawBody, RawItem, json,
+};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request};
 
@@ -257,7 +259,7 @@ async fn custom_list_with_body_sends_nothing() {
     let (server, client) = list_of(5).await;
     for call in [
         client.request(Method::GET, "/tags/").params(|p| p.json(&json!({"a": 1}))),
-        client.request(Method::GET, "/tags/").params(|p| p.body("text")),
+        client.request(Method::GET, "/tags/").params(|p| p.body(RawBody::text("text"))),
         client.request(Method::GET, "/tags/").params(|p| p.json(&f64::NAN)),
     ] {
         let list = call.list_all();

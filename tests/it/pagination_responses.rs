@@ -81,7 +81,12 @@ async fn parameters_missing_in_next_are_added() {
         let mut first = call().list_all_as::<Id>().stream();
         first.next().await.unwrap().unwrap();
         let mut written = serde_json::to_value(first.checkpoint()).unwrap();
-        for url in [written["at"]["link"]["url"].clone(), format!("{}{link}", server.uri()).into()] {
+        for (version, url) in [
+            (2, written["at"]["link"]["url"].clone()),
+            (2, link.into()),
+            (1, format!("{}{link}", server.uri()).into()),
+        ] {
+            written["version"] = version.into();
             written["at"]["link"]["url"] = url;
             let checkpoint = serde_json::from_value(written.clone()).unwrap();
             let (ids, error) = ids_of(&mut call().list_all_as::<Id>().resume(checkpoint).stream()).await;

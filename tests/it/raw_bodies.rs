@@ -65,7 +65,7 @@ async fn unsized_stream_arrives_whole() {
 
 #[tokio::test]
 async fn bytes_and_texts_send_content_length() {
-    let request = arrived("text").await;
+    let request = arrived(RawBody::text("text")).await;
     assert_eq!(
         (request.body.as_slice(), header(&request, "content-length")),
         (b"text".as_slice(), Some("4"))

@@ -600,7 +600,7 @@ async fn invalid_upload_settings_send_nothing() {
         "timeout: ",
         "read_timeout",
         "session_file",
-        "`host`",
+        "header \"host\"",
     ] {
         assert!(message.contains(name), "{name}: {message}");
     }

@@ -334,7 +334,7 @@ async fn bytes(server: &Server, client: &BackendClient) {
     client.call(|raw| raw.pets_create(|pet| pet).form("made elsewhere")).await.unwrap();
     println!("{}", server.asked().header("content-type").unwrap());
     server.answer(200, "text/plain", "");
-    let body = RawBody::from("x").media_type("image/png");
+    let body = RawBody::text("x").media_type("image/png");
     client.call(|raw| raw.pets_photo_upload(5, "png").body(body)).await.unwrap();
     let asked = server.asked();
     println!("{} {}", asked.header("content-type").unwrap(), asked.body);

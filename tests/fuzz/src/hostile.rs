@@ -191,14 +191,14 @@ hostile! {
     data_uri(size) { format!("data:image/png;base64,{}", "A".repeat(size)) }
 
     long_checkpoint(size) {
-        format!(r#"{{"version":1,"query":"this","at":{{"page":{{"number":3,"item":5}}}},"until":9,"recent":[{}],"pages":[{}]}}"#,
+        format!(r#"{{"version":2,"query":"this","at":{{"page":{{"number":3,"item":5}}}},"until":9,"recent":[{}],"pages":[{}]}}"#,
             many(size / 2, |n| n.to_string()), many(size / 2, |n| format!("[1,9,{}]", n + 4)))
     }
 
-    long_query(size) { format!(r#"{{"version":1,"query":"list http://h/?{}","at":"end"}}"#, repeated("a=b&", size)) }
+    long_query(size) { format!(r#"{{"version":2,"query":"list http://h/?{}","at":"end"}}"#, repeated("a=b&", size)) }
 
     long_link_of_a_checkpoint(size) {
-        format!(r#"{{"version":1,"query":"this","at":{{"link":{{"url":"http://localhost:9/?{}","number":1,"item":0}}}}}}"#, repeated("a=b&", size))
+        format!(r#"{{"version":2,"query":"this","at":{{"link":{{"url":"/sdk/ground_truth_events/?{}","number":1,"item":0}}}}}}"#, repeated("a=b&", size))
     }
 
     long_session(size) {

@@ -345,7 +345,13 @@ fn link() -> impl Strategy<Value = String> {
         "a,b",
         "\n",
     ]);
-    let known = Just("http://localhost:9/api/v1/models/?page=2".to_owned());
+    let known = select(vec![
+        "http://localhost:9/api/v1/models/?page=2",
+        "/models/?cursor=x",
+        "/sdk/ground_truth_events/?cursor=x",
+        "http://h/sdk/ground_truth_events/?cursor=x",
+    ])
+    .prop_map(str::to_owned);
     prop_oneof![3 => vec(part, 0..10).prop_map(|parts| parts.concat()), 1 => known, 1 => any::<String>()]
 }
 
@@ -384,20 +390,20 @@ fn checkpoint() -> impl Strategy<Value = String> {
         (count(), count(), count()).prop_map(|(length, count, next)| format!("[{length},{count},{next}]")),
         0..12,
     );
-    let required = (at, pages, vec(count(), 0..5));
+    let required = (1..=2, at, pages, vec(count(), 0..5));
     let others = object_of(vec![
         ("until", count().boxed()),
         ("page_size", count().boxed()),
         ("offset", count().boxed()),
         ("total", count().boxed()),
     ]);
-    (required, others).prop_map(|((at, pages, recent), others)| {
+    (required, others).prop_map(|((version, at, pages, recent), others)| {
         let others = others
             .strip_prefix('{')
             .filter(|rest| rest.len() > 1)
             .map_or("}".to_owned(), |rest| format!(",{rest}"));
         format!(
-            r#"{{"version":1,"query":"this","at":{at},"recent":{},"pages":{}{others}"#,
+            r#"{{"version":{version},"query":"this","at":{at},"recent":{},"pages":{}{others}"#,
             array(recent),
             array(pages)
         )

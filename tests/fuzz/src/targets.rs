@@ -407,9 +407,19 @@ fn links(data: &[u8]) {
                 ("http", Some("localhost"), Some(9)),
                 "it leads elsewhere"
             );
-            black_box(fuzzing::query("list_models", &url));
+            black_box(fuzzing::query(BASE, "list_models", &url).is_ok());
         }
         Err(error) => check_error(&error),
+    }
+    for version in [1, 2] {
+        match fuzzing::resumed_link(BASE, &expected, link, version) {
+            Ok(url) => assert_eq!(
+                (url.origin(), url.path(), url.username(), url.password()),
+                (expected.origin(), expected.path(), "", None),
+                "a checkpoint leads elsewhere"
+            ),
+            Err(error) => check_error(&error),
+        }
     }
     if let Err(error) = fuzzing::redirect(data) {
         check_error(&error);

@@ -10,7 +10,7 @@
 //! cache](guide::files), [errors and retries](guide::errors).
 //!
 #![cfg_attr(any(doc, doctest), doc = include_str!("../docs/api.md"))]
-// Some items are only used by a part of this layer. They are unused if another document lacks the operations
+// Some items are only used by a part of the handwritten layer. They are unused if another document lacks the operations
 // of that part.
 #![cfg_attr(
     not(all(api = "uploads", api = "models")),

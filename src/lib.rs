@@ -11,8 +11,8 @@
 //!
 #![cfg_attr(any(doc, doctest), doc = include_str!("../docs/api.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// Some items are only used by a part of this layer. They are unused if another document lacks the operations
-// of that part.
+// Some items are only used by a part of the handwritten layer. They are unused if another document lacks the
+// operations of that part.
 #![cfg_attr(
     not(all(api = "uploads", api = "models")),
     allow(dead_code, unused_imports, rustdoc::broken_intra_doc_links)

@@ -138,6 +138,12 @@ impl CreateModel {
     upload_setters!();
     option_setters!();
 
+    /// Replaces all options by `options`, such as those of another call.
+    pub fn with_options(mut self, options: CallOptions) -> Self {
+        self.options = options;
+        self
+    }
+
     /// Uploads the file and creates the model. Awaiting does the same.
     ///
     /// # Errors

@@ -93,7 +93,10 @@ impl Operation for CustomRequest {
     }
 }
 
-/// Returns the URL of a path of the backend, or all that is wrong with the path.
+/// Returns the URL of a path of the backend.
+///
+/// # Errors
+/// Returns all that is wrong with the path.
 fn url_of(path: &str, base: &Base) -> Result<Url, Invalid> {
     let mut problems = Vec::new();
     if !path.starts_with('/') {

@@ -24,8 +24,8 @@ impl<T> ResponseFuture<T> {
         ResponseFuture::new(std::future::ready(Err(error)))
     }
 
-    /// Makes a call from a prepared request, or a failed call if preparing it failed.
-    pub(crate) fn prepared(future: Result<impl Future<Output = Result<T>> + Send + 'static>) -> Self
+    /// Makes a call from a future, or a failed call from an error.
+    pub(crate) fn from_result(future: Result<impl Future<Output = Result<T>> + Send + 'static>) -> Self
     where
         T: Send + 'static,
     {

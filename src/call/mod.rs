@@ -166,13 +166,16 @@ impl<B: Operation> Call<B> {
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
         let transport = self.client.transport().clone();
-        ResponseFuture::prepared(self.prepare().map(|request| transport.fetch(request, read).err_into()))
+        ResponseFuture::from_result(self.prepare().map(|request| transport.fetch(request, read).err_into()))
     }
 
     /// Returns the request with all that sending it needs.
+    ///
+    /// # Errors
+    /// Returns an error if a parameter or an option is invalid.
     pub(crate) fn prepare(self) -> Result<TransportRequest> {
         let (id, list) = (self.operation.id(), self.operation.pagination().is_some());
-        let repeatable = self.options.idempotent || self.operation.idempotent();
+        let idempotent = self.options.idempotent || self.operation.idempotent();
         let mut request = checked(self.operation, &self.options, self.client.base())
             .map_err(|problems| invalid(id, problems))?;
         let settings = self.client.settings();
@@ -194,7 +197,7 @@ impl<B: Operation> Call<B> {
         Ok(TransportRequest {
             conversions,
             allow_cross_origin: !(list || options.backend_only),
-            ..TransportRequest::new(request, id, timeouts, Retry { policy, repeatable })
+            ..TransportRequest::new(request, id, timeouts, Retry { policy, repeatable: idempotent })
         })
     }
 
@@ -202,11 +205,11 @@ impl<B: Operation> Call<B> {
     /// time-out, which is returned too, covers all of them.
     pub(crate) fn prepare_several(self) -> (Result<TransportRequest>, Option<Duration>) {
         let (timeout, each) = (self.options.timeout, self.client.settings().timeout);
-        let mut prepared = self.prepare();
-        if let Ok(prepared) = &mut prepared {
-            prepared.timeouts.total = each;
+        let mut request = self.prepare();
+        if let Ok(request) = &mut request {
+            request.timeouts.total = each;
         }
-        (prepared, timeout)
+        (request, timeout)
     }
 
     pub(crate) fn client(&self) -> &BackendClient {
@@ -242,7 +245,10 @@ impl<B: fmt::Debug> fmt::Debug for Call<B> {
     }
 }
 
-/// Returns the operation's request, or all that is invalid: its parameters first, then the options.
+/// Returns the operation's request.
+///
+/// # Errors
+/// Returns all that is invalid: the parameters first, then the options.
 fn checked<B: Operation>(operation: B, options: &CallOptions, base: &Base) -> Result<Request, Vec<String>> {
     let problems = options.problems();
     match operation.into_request(base) {

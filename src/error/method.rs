@@ -8,7 +8,7 @@ use reqwest::Method;
 /// |---|---|---|
 /// | GET, HEAD, OPTIONS, TRACE | safe: it changes nothing | may be sent again |
 /// | DELETE | idempotent: the second one changes nothing more | may be sent again |
-/// | PUT | idempotent in HTTP, but not everywhere in this API: a chunk of an upload isn't | only if the document says `x-idempotent: true` |
+/// | PUT | idempotent in HTTP, but not everywhere in this API: a chunk of an upload isn't | only if the document says `x-idempotent: true`, or the caller does |
 /// | POST, PATCH and others | none | only if the document says `x-idempotent: true`, or the caller does |
 pub(crate) trait MethodSemantics {
     /// Returns whether the server may receive a request of this method twice.

@@ -50,7 +50,8 @@ impl Error {
     }
 
     /// True if the same request may succeed later: no connection, a time-out, a broken connection, 408, 425, 429,
-    /// or a 5xx status that servers and gateways respond for a while. **What to do:** try again later, at the
+    /// or a 5xx status that servers and gateways respond for a while. A truncated JSON text isn't recognized; an
+    /// unknown outcome is always included. **What to do:** try again later, at the
     /// earliest after [`retry_after`](Error::retry_after). If
     /// [`is_unknown_outcome`](Error::is_unknown_outcome) is true as well, check the server's state first.
     #[doc(alias = "retryable")]

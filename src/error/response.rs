@@ -333,8 +333,8 @@ mod tests {
             assert!(response.said().unwrap().starts_with("No\u{fffd}.; "), "{odd:.20}");
         }
         // The body is truncated: only the beginning of a long body is kept.
-        let cut_off = response(400, r#"{"detail": "No.", "name": ["Bad."], "size": ["Ba"#);
-        assert_eq!((cut_off.detail(), cut_off.field_errors().len()), (Some("No."), 1));
+        let truncated = response(400, r#"{"detail": "No.", "name": ["Bad."], "size": ["Ba"#);
+        assert_eq!((truncated.detail(), truncated.field_errors().len()), (Some("No."), 1));
         let not_utf8 = Bytes::from_static(b"{\"name\": [\"caf\xe9\"]}");
         let not_utf8 = ErrorResponse::new(StatusCode::BAD_REQUEST, HeaderMap::new(), not_utf8);
         assert_eq!(not_utf8.field_errors()["name"], ["caf\u{fffd}"]);

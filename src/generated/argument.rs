@@ -157,10 +157,10 @@ numbers! {
     "a 32-bit integer": i32 => i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize;
     "a 16-bit integer": i16 => i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize;
     "an 8-bit integer": i8 => i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize;
-    "a positive 64-bit integer": u64 => i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize;
-    "a positive 32-bit integer": u32 => i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize;
-    "a positive 16-bit integer": u16 => i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize;
-    "a positive 8-bit integer": u8 => i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize;
+    "an unsigned 64-bit integer": u64 => i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize;
+    "an unsigned 32-bit integer": u32 => i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize;
+    "an unsigned 16-bit integer": u16 => i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize;
+    "an unsigned 8-bit integer": u8 => i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize;
     "a number": f64 => i8 i16 i32 u8 u16 u32 f32 f64;
     "a number": f32 => i8 i16 u8 u16 f32;
 }
@@ -307,7 +307,7 @@ impl<T: Argument + Serialize> Parameter for T {
             serde_json::Value::String(text) => text,
             other => other.to_string(),
         };
-        Ok(match serde_json::to_value(self).map_err(written)? {
+        Ok(match serde_json::to_value(self).map_err(unwritable_problem)? {
             serde_json::Value::Array(values) => ParameterText::Many(values.into_iter().map(text).collect()),
             serde_json::Value::Null => ParameterText::Many(Vec::new()),
             value => ParameterText::One(text(value)),
@@ -316,7 +316,7 @@ impl<T: Argument + Serialize> Parameter for T {
 }
 
 /// Returns the problem of a value that can't be written.
-fn written(error: serde_json::Error) -> Problems {
+fn unwritable_problem(error: serde_json::Error) -> Problems {
     Problems::from(error.to_string())
 }
 
@@ -340,7 +340,7 @@ macro_rules! float_parameters {
                 }
                 Ok(ParameterText::One(match place {
                     // As JSON writes it: `1.0`, where `Display` writes `1`.
-                    Place::Query => serde_json::to_string(&self).map_err(written)?,
+                    Place::Query => serde_json::to_string(&self).map_err(unwritable_problem)?,
                     _ => self.to_string(),
                 }))
             }

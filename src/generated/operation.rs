@@ -39,7 +39,8 @@ pub trait Operation: Sealed + Sized + Send {
     fn pagination(&self) -> Option<Pagination> {
         Self::PAGINATION
     }
-    /// Returns whether the server may receive the request twice: it is sent again like a GET request.
+    /// Returns whether the server may receive the request twice. It is also retried if its outcome is unknown,
+    /// and after a 408, 502, 504 or 520–524.
     #[doc(hidden)]
     fn idempotent(&self) -> bool {
         false

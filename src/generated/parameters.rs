@@ -78,7 +78,7 @@ impl<B> Parameters<B> {
     }
 }
 
-/// A header, a cookie or a parameter with such a name may hold a secret.
+/// Returns whether a parameter may hold a secret: a header, a cookie, or one whose name says so.
 fn is_hidden(parameter: &ParameterInfo) -> bool {
     matches!(parameter.place, Place::Header | Place::Cookie) || names_secret(parameter.wire)
 }

@@ -72,8 +72,10 @@ impl From<reqwest::Error> for Invalid {
 }
 
 impl<B: Body> Parameters<B> {
-    /// Makes the request, or returns everything that is invalid: the parameters in the description's order,
-    /// then the body.
+    /// Makes the request.
+    ///
+    /// # Errors
+    /// Returns everything that is invalid: the parameters in the description's order, then the body.
     pub(crate) fn into_request(self, base: &Base) -> Result<Request, Invalid> {
         let info = self.info;
         let mut problems = Vec::new();
@@ -164,6 +166,9 @@ impl<B: Body> Parameters<B> {
 
 impl<B> Parameters<B> {
     /// Returns the URL's path. A fragment of the template only tells operations apart.
+    ///
+    /// # Errors
+    /// Returns an error if the template names a parameter that doesn't exist or has no value.
     fn path(&self, base: &Base) -> Result<String, Invalid> {
         let template = self.info.path.split('#').next().unwrap_or_default();
         let mut path = String::with_capacity(base.prefix().len() + template.len() + 32);
@@ -212,11 +217,15 @@ impl ParameterInfo {
     }
 }
 
-/// The characters to percent-encode in a cookie's value: all that RFC 6265, section 4.1.1, doesn't allow there.
+/// The characters to percent-encode in a cookie's value: all that RFC 6265, section 4.1.1, doesn't allow there,
+/// and `%`.
 const COOKIE_VALUE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(b';').add(b'\\');
 
-/// Adds the query and resolves the URL. The path must be unchanged: the URL parser resolves `.` and `..` into
-/// another path.
+/// Adds the query and resolves the URL.
+///
+/// # Errors
+/// Returns an error if the URL is invalid, or if its path isn't `text`: the URL parser resolves `.` and `..`
+/// into another path.
 fn parsed(mut text: String, query: &str, base: &Base) -> Result<Url, Invalid> {
     // The template may have a query of its own.
     let path_ends = text.find('?').unwrap_or(text.len());
@@ -273,8 +282,11 @@ fn segment_problem(field: &str, value: &str) -> Option<String> {
     }
 }
 
-/// Returns a body as JSON. A number that isn't finite is a problem that names the field; serde_json would
-/// silently write null.
+/// Returns a body as JSON.
+///
+/// # Errors
+/// Returns an error if the body can't be written as JSON. A number that isn't finite is a problem that names
+/// the field; serde_json would silently write null.
 pub(crate) fn json_body<T: Serialize + ?Sized>(body: &T) -> Result<Vec<u8>, Invalid> {
     let problems: Vec<String> = unwritable(body).iter().map(ToString::to_string).collect();
     if !problems.is_empty() {

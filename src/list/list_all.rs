@@ -23,8 +23,8 @@ const MAX_CONCURRENCY: usize = 64;
 /// A request for every item of a list, in the server's order: begun with [`stream`](ListAll::stream),
 /// [`pages`](ListAll::pages) or [`try_collect`](ListAll::try_collect).
 ///
-/// It owns what it needs: it can be cloned, kept in a struct, and begun several times. What is set can't be
-/// set after reading began.
+/// It owns what it needs: it can be cloned, kept in a struct, and begun several times. Options are set before
+/// reading begins.
 ///
 /// The length of the list is known after the first page. From then on, up to
 /// [`concurrency`](ListAll::concurrency) pages are prefetched; prefetching pauses when you stop reading. A
@@ -60,13 +60,13 @@ const MAX_CONCURRENCY: usize = 64;
 #[doc(alias("cursor", "paginate", "pagination", "paging"))]
 #[must_use = "nothing is requested until the list is begun"]
 pub struct ListAll<T> {
-    call: Arc<Prepare>,
+    make_request: Arc<MakeRequest>,
     pub(super) decoder: Decoder<T>,
     pub(super) options: ListOptions,
 }
 
 /// Makes the list's request, and returns the time-out of the whole list.
-type Prepare = dyn Fn() -> ListRequest + Send + Sync;
+type MakeRequest = dyn Fn() -> ListRequest + Send + Sync;
 
 /// The request of a list's first page, from which those of all other pages are made.
 pub(super) struct ListRequest {
@@ -115,7 +115,10 @@ impl fmt::Debug for FetchedPage {
 }
 
 impl<T: Send + 'static> ListAll<T> {
-    pub(super) fn new(call: impl Fn() -> ListRequest + Send + Sync + 'static, decoder: Decoder<T>) -> Self {
+    pub(super) fn new(
+        make_request: impl Fn() -> ListRequest + Send + Sync + 'static,
+        decoder: Decoder<T>,
+    ) -> Self {
         let options = ListOptions {
             concurrency: CONCURRENCY,
             limit: None,
@@ -127,11 +130,11 @@ impl<T: Send + 'static> ListAll<T> {
             resume: None,
             fetched: FetchedPage::default(),
         };
-        ListAll { call: Arc::new(call), decoder, options }
+        ListAll { make_request: Arc::new(make_request), decoder, options }
     }
 
     pub(super) fn prepare(&self) -> ListRequest {
-        (self.call)()
+        (self.make_request)()
     }
 
     /// Sets how many pages are fetched concurrently: 4 by default, 1 for one after the other, at most 64.
@@ -224,7 +227,7 @@ impl<T: Send + 'static> ListAll<T> {
     /// Begins the list. The first page is requested at the first read. An invalid parameter is the stream's first
     /// item.
     pub fn stream(self) -> ListStream<T> {
-        ListStream::new((self.call)(), self.decoder, self.options)
+        ListStream::new(self.prepare(), self.decoder, self.options)
     }
 
     /// Begins the list, page by page.
@@ -245,7 +248,11 @@ impl<T: Send + 'static> ListAll<T> {
 
 impl<T> Clone for ListAll<T> {
     fn clone(&self) -> Self {
-        ListAll { call: self.call.clone(), decoder: self.decoder, options: self.options.clone() }
+        ListAll {
+            make_request: self.make_request.clone(),
+            decoder: self.decoder,
+            options: self.options.clone(),
+        }
     }
 }
 

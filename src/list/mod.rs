@@ -152,20 +152,23 @@ where
     B: Operation + Clone + Sync + 'static,
     T: Send + 'static,
 {
-    let prepare = move || {
+    let make_request = move || {
         let transport = call.client().transport().clone();
         let pagination = call.operation().pagination().unwrap_or_default();
         let (template, timeout) = call.clone().prepare_several();
         ListRequest { transport, template: template.and_then(readable), pagination, timeout }
     };
-    ListAll::new(prepare, decoder)
+    ListAll::new(make_request, decoder)
 }
 
-/// Returns the first page's call, if the other pages can be requested like it.
-fn readable(prepared: TransportRequest) -> Result<TransportRequest> {
-    let has_body = prepared.request.body().is_some() || prepared.streamed.is_some();
-    match unreadable(prepared.request.method(), has_body) {
-        None => Ok(prepared),
-        Some(problem) => Err(Error::invalid_input(format!("{}: {problem}", prepared.operation))),
+/// Returns the first page's request.
+///
+/// # Errors
+/// Returns an error if the other pages can't be requested like it.
+fn readable(request: TransportRequest) -> Result<TransportRequest> {
+    let has_body = request.request.body().is_some() || request.streamed.is_some();
+    match unreadable(request.request.method(), has_body) {
+        None => Ok(request),
+        Some(problem) => Err(Error::invalid_input(format!("{}: {problem}", request.operation))),
     }
 }

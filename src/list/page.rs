@@ -148,7 +148,7 @@ impl Decoder<RawItem> {
             },
             problem: |item| {
                 let message = std::str::from_utf8(item).err()?.to_string();
-                Some(Problem { path: String::new(), message, cut_off: false })
+                Some(Problem { path: String::new(), message, is_truncated: false })
             },
         }
     }
@@ -247,8 +247,11 @@ impl<T> Decoder<T> {
         }
         let length = parse::<IgnoredAny>(rest).map_or(rest.len(), |(_, length)| length);
         let text = rest.get(..length).unwrap_or_default();
-        let unknown =
-            || Problem { path: String::new(), message: "it can't be decoded".to_owned(), cut_off: false };
+        let unknown = || Problem {
+            path: String::new(),
+            message: "it can't be decoded".to_owned(),
+            is_truncated: false,
+        };
         (text, (self.problem)(text).unwrap_or_else(unknown))
     }
 }
@@ -303,7 +306,7 @@ fn refuse_list(body: &[u8]) -> Result<(), Problem> {
         return Ok(());
     }
     let message = "it is a JSON list, not a page: read it with the call's `send_as::<Vec<…>>()`".to_owned();
-    Err(Problem { path: String::new(), message, cut_off: false })
+    Err(Problem { path: String::new(), message, is_truncated: false })
 }
 
 /// Returns why a text isn't a page.
@@ -341,7 +344,8 @@ fn problem_of(body: &[u8]) -> Problem {
             Ok(self)
         }
     }
-    let unknown = || Problem { path: String::new(), message: "it is not a page".to_owned(), cut_off: false };
+    let unknown =
+        || Problem { path: String::new(), message: "it is not a page".to_owned(), is_truncated: false };
     decode::<Whole>(body).err().unwrap_or_else(unknown)
 }
 
@@ -490,7 +494,7 @@ mod tests {
                 .page(&r#"{"results": [{"id": 1"#.into(), &[], &Secrets::NONE)
                 .err()
                 .unwrap()
-                .cut_off
+                .is_truncated
         );
     }
 

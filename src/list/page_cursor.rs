@@ -173,7 +173,7 @@ impl<T> PageItems<T> {
     /// Returns the error for an item of page `page` that can't be decoded.
     pub(super) fn error(&self, decoder: Decoder<T>, page: u64, failed: Failed) -> Error {
         let index = failed.index;
-        let (failure, cut_off) = self.problem(decoder, page, failed);
+        let (failure, is_truncated) = self.problem(decoder, page, failed);
         let named = failure.id.as_ref().map(|id| format!(" (id {id})")).unwrap_or_default();
         let path = match failure.json_path.as_str() {
             "" => format!("results[{index}]"),
@@ -181,7 +181,7 @@ impl<T> PageItems<T> {
             path if path.starts_with('[') => format!("results[{index}]{path}"),
             path => format!("results[{index}].{path}"),
         };
-        let problem = Problem { path, message: failure.message.clone(), cut_off };
+        let problem = Problem { path, message: failure.message.clone(), is_truncated };
         let error = match &self.source {
             Some(source) => (source.error)(&problem),
             None => Error::new(ErrorKind::Decode, problem.message),
@@ -206,7 +206,7 @@ impl<T> PageItems<T> {
             message: shown(&problem.message, MAX_MESSAGE),
             text: String::from_utf8_lossy(text).into_owned(),
         };
-        (failure, problem.cut_off)
+        (failure, problem.is_truncated)
     }
 }
 

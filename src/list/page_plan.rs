@@ -208,7 +208,7 @@ impl PagePlan {
             return then;
         };
         if number.checked_add(1) != Some(following) {
-            // The server returned the page before that link, not the requested one.
+            // The link doesn't lead to the page after the requested one, so the server returned another page.
             observation.before.push(ListAnomaly::OutOfOrder { page: number, next: following });
             return Next::Page(number.saturating_add(1));
         }

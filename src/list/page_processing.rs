@@ -21,6 +21,9 @@ use crate::transport::timeouts::saturating_deadline;
 
 impl<T: Send + 'static> ListStream<T> {
     /// Waits for the next page; returns `false` at the list's end.
+    ///
+    /// # Errors
+    /// Returns the error that ends the list.
     pub(super) fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
         loop {
             if let State::Comparing(comparing) = &mut self.state {
@@ -76,6 +79,9 @@ impl<T: Send + 'static> ListStream<T> {
     }
 
     /// Starts requests for as many pages as may be fetched now.
+    ///
+    /// # Errors
+    /// Returns an error outside of a runtime.
     fn fill_window(&mut self) -> Result<()> {
         let PageSource { transport, template, timeout, deadline, decoder, .. } = &mut self.source;
         *deadline = deadline.or_else(|| timeout.map(|timeout| saturating_deadline(Instant::now(), timeout)));
@@ -91,6 +97,9 @@ impl<T: Send + 'static> ListStream<T> {
     }
 
     /// Takes a page's items, and plans the pages after it.
+    ///
+    /// # Errors
+    /// Returns an anomaly that ends the list before the page's items.
     fn arrived(&mut self, page: PendingPage<T>, compared: Compared) -> Result<()> {
         let PendingPage { number, url, page, passed } = page;
         let ArrivedPage { items, length, count, next, unconverted, .. } = page;
@@ -154,15 +163,18 @@ impl<T: Send + 'static> ListStream<T> {
         }
     }
 
-    /// Handles a failed page: it was past the list's end, is skipped, or ends the stream.
+    /// Handles a failed page: it is past the list's end, it is skipped, or it ends the stream.
+    ///
+    /// # Errors
+    /// Returns the page's error if it ends the stream.
     fn failed(&mut self, number: u64, url: &Url, error: Error) -> Result<()> {
         if self.plan.total.is_some() && page_number(url).is_some() && is_past_the_end(&error) {
             let (observation, _) = self.plan.page_missing(number);
             // The pages after it are past the end as well.
             self.prefetch.clear();
             // The error shows the server's response, with the anomaly as context.
-            let with_page = |judged: Error| match judged.list_anomaly() {
-                Some(event) => error.during(judged.to_string()).with_detail(event.clone()),
+            let with_page = |refused: Error| match refused.list_anomaly() {
+                Some(anomaly) => error.during(refused.to_string()).with_detail(anomaly.clone()),
                 None => error,
             };
             self.apply_policy(observation.before).map_err(with_page)?;
@@ -185,8 +197,8 @@ impl<T: Send + 'static> ListStream<T> {
             && !error.is_url_conversion()
             && let Some((observation, then)) = self.plan.skip_page(number)
         {
-            if let Some(event) = observation.after.into_iter().find(ListAnomaly::is_fatal) {
-                return Err(error.during(event.to_string()).with_detail(event));
+            if let Some(anomaly) = observation.after.into_iter().find(ListAnomaly::is_fatal) {
+                return Err(error.during(anomaly.to_string()).with_detail(anomaly));
             }
             self.report.page_failure(PageFailure { page: number, url: shown_url(url).into(), error });
             self.page.after = then.into();
@@ -196,10 +208,13 @@ impl<T: Send + 'static> ListStream<T> {
         Err(error)
     }
 
-    /// Reports anomalies or returns one as an error, as the policy says.
-    fn apply_policy(&mut self, events: Vec<ListAnomaly>) -> Result<()> {
-        for event in events {
-            let harmless = match event {
+    /// Reports anomalies, as the policy says.
+    ///
+    /// # Errors
+    /// Returns the first anomaly that ends the list.
+    fn apply_policy(&mut self, anomalies: Vec<ListAnomaly>) -> Result<()> {
+        for anomaly in anomalies {
+            let harmless = match anomaly {
                 // `deduplicate` drops the items that are repeated.
                 ListAnomaly::CountChanged { before, now, .. } => now > before && self.options.deduplicate,
                 ListAnomaly::Repeated { .. } if self.options.deduplicate => continue,
@@ -207,23 +222,23 @@ impl<T: Send + 'static> ListStream<T> {
             };
             let ends = match self.options.policy {
                 ListPolicy::Strict => !harmless,
-                ListPolicy::Complete => event.is_loss(),
+                ListPolicy::Complete => anomaly.is_loss(),
                 ListPolicy::Lenient => false,
             };
-            if ends || event.is_fatal() {
-                return Err(self.broken(event));
+            if ends || anomaly.is_fatal() {
+                return Err(self.broken(anomaly));
             }
-            self.report.event(event);
+            self.report.event(anomaly);
         }
         Ok(())
     }
 
-    fn broken(&self, event: ListAnomaly) -> Error {
-        let hint = match event.is_fatal() {
+    fn broken(&self, anomaly: ListAnomaly) -> Error {
+        let hint = match anomaly.is_fatal() {
             true => "",
             false => "; with the policy `Lenient` this is only reported",
         };
-        let error = Error::new(ErrorKind::Pagination, format!("{event}{hint}")).with_detail(event);
+        let error = Error::new(ErrorKind::Pagination, format!("{anomaly}{hint}")).with_detail(anomaly);
         match &self.source.template {
             Some(template) => error.of(self.source.transport.info(template)),
             None => error,

@@ -72,9 +72,8 @@ impl<T: Send + 'static> Prefetch<T> {
         self.tasks.clear();
     }
 
-    /// Starts to fetch a page. The request is sent as soon as fewer than `width` of the pages before it are
-    /// still being received. Pages that are being decoded don't count. A page that was `fetched` before is only
-    /// decoded.
+    /// Starts to fetch a page. The request is sent as soon as the window has room: pages before it that are
+    /// being decoded don't count. A page that was `fetched` before is only decoded.
     ///
     /// # Errors
     /// Returns an error outside of a runtime.
@@ -95,18 +94,18 @@ impl<T: Send + 'static> Prefetch<T> {
             .len()
             .checked_sub(self.window.size())
             .and_then(|earlier| self.tasks[earlier].read.take());
-        let (info_sender, read) = oneshot::channel();
+        let (reading, read) = oneshot::channel();
         let handle = tokio::spawn(async move {
             if let Some(turn) = turn {
                 // It doesn't matter whether that page was read or cancelled.
                 let _ = turn.await;
             }
-            let info_sender = Arc::new(Mutex::new(Some(info_sender)));
+            let reading = Arc::new(Mutex::new(Some(reading)));
             let decode = async |whole: WholeResponse| {
-                let (info_sender, fields, secrets) =
-                    (info_sender.clone(), fields.clone(), whole.info().secrets.clone());
+                let (reading, fields, secrets) =
+                    (reading.clone(), fields.clone(), whole.info().secrets.clone());
                 let decode = move |body: &Bytes| {
-                    info_sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    reading.lock().unwrap_or_else(PoisonError::into_inner).take();
                     decoder.page(body, &fields, &secrets)
                 };
                 let (decoded, mut response) = whole.decoded(decode).await?;

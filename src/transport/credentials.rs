@@ -196,7 +196,7 @@ impl CredentialsSource {
 
     /// Returns credentials other than `refused`, to which the server responded 401; `None` if there are no
     /// others.
-    pub(crate) async fn renewed(&self, refused: &Arc<HeaderMap>) -> Result<Option<Arc<HeaderMap>>> {
+    pub(crate) async fn other_than(&self, refused: &Arc<HeaderMap>) -> Result<Option<Arc<HeaderMap>>> {
         let CredentialsSource::Provided(provided) = self else { return Ok(None) };
         let mut current = provided.current.lock().await;
         // Another request may have renewed the credentials in the meantime.

@@ -8,7 +8,7 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue, LOCATION, RA
 use reqwest::{Body, Request, StatusCode};
 
 use super::content_decoder::ContentDecoder;
-use super::failure::{Failure, Reason, failure, not_connected_in_time, not_sent_in_time, timed_out};
+use super::failure::{Failure, Reason, not_connected_in_time, not_sent_in_time, of_reqwest, timed_out};
 use super::metrics::ByteCounter;
 use super::redirect::{RedirectChain, redirect_target};
 use super::request::{StreamedBody, TransportRequest};
@@ -26,7 +26,10 @@ const WINDOW: u64 = 64 << 10;
 
 impl Transport {
     /// One attempt: sends a request and waits for the head of its response, following redirects and renewing
-    /// the credentials once. A response with an error status is a failure.
+    /// the credentials once.
+    ///
+    /// # Errors
+    /// Returns a failure if there is no response, or if its status is an error.
     pub(super) async fn exchange(
         &self,
         outgoing: &mut TransportRequest,
@@ -41,7 +44,7 @@ impl Transport {
         let mut request = outgoing.request.try_clone().ok_or_else(once)?;
         let info_of =
             |request: &Request| RequestInfo::new(outgoing.operation, request.method(), request.url());
-        // Hidden in errors, wherever a redirect leads.
+        // Errors hide these secrets, wherever a redirect leads.
         let mut secrets = Secrets::from(self.credentials.known());
         let mut permit = match self.in_flight.clone().try_acquire_owned() {
             Ok(permit) => Some(permit),
@@ -95,10 +98,10 @@ impl Transport {
             }
             if let (StatusCode::UNAUTHORIZED, Some(refused), false) = (status, &incoming.credentials, renewed)
             {
-                let others =
-                    Box::pin(from_provider(self.credentials.renewed(refused), timeouts, &incoming.info))
+                let other_credentials =
+                    Box::pin(from_provider(self.credentials.other_than(refused), timeouts, &incoming.info))
                         .await?;
-                match (others, again.and_then(Request::try_clone)) {
+                match (other_credentials, again.and_then(Request::try_clone)) {
                     (None, _) => return Err(Box::pin(incoming.into_status_error()).await.into()),
                     // The caller who provided the body must provide it again.
                     (Some(_), None) => {
@@ -147,6 +150,9 @@ impl Transport {
     }
 
     /// Returns the tenant that requests are for, if one is set.
+    ///
+    /// # Errors
+    /// Returns an error if the credentials provider fails.
     pub(crate) async fn tenant(&self, timeouts: Timeouts, info: &RequestInfo) -> Result<Option<HeaderValue>> {
         Box::pin(from_provider(self.credentials.tenant(), timeouts.start(), info)).await
     }
@@ -162,6 +168,9 @@ impl Transport {
 
     /// Returns the head of the response and, if the request has a body, the handle that ends the body when
     /// dropped.
+    ///
+    /// # Errors
+    /// Returns a failure if no response head arrives.
     async fn execute(
         &self,
         mut request: Request,
@@ -209,7 +218,7 @@ impl Transport {
             Ok(Ok(response)) => Ok((response, waiter)),
             Ok(Err(error)) => {
                 let proxy = error.url().and_then(|url| self.http.proxy_of(url));
-                Err(failure(error, info, kind.connect_timeout, proxy.as_deref()))
+                Err(of_reqwest(error, info, kind.connect_timeout, proxy.as_deref()))
             }
             Err(elapsed) if activity.is_some_and(|activity| activity.untouched()) => {
                 Err(not_connected_in_time(elapsed, info).into())
@@ -220,6 +229,9 @@ impl Transport {
 }
 
 /// Waits for the credentials provider, at most for the read time-out, since all requests wait for it.
+///
+/// # Errors
+/// Returns an error if the provider fails or doesn't respond in time.
 async fn from_provider<T>(
     asked: impl Future<Output = Result<T>>,
     timeouts: ActiveTimeouts,

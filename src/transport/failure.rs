@@ -63,16 +63,16 @@ impl Failure {
             || matches!(self.reason, Reason::Interrupted | Reason::Truncated)
     }
 
-    /// Returns whether the request may be sent again without the server acting on it twice. `repeatable` says
-    /// that the server may act on it twice.
-    pub(crate) fn may_be_resent(&self, method: &Method, repeatable: bool) -> bool {
-        let repeatable = repeatable || method.may_be_resent();
+    /// Returns whether the request may be sent again: the server didn't act on it, or may act on it twice.
+    /// `idempotent` says the latter for any method.
+    pub(crate) fn may_be_resent(&self, method: &Method, idempotent: bool) -> bool {
+        let idempotent = idempotent || method.may_be_resent();
         let status = self.error.status().map(|status| status.as_u16()).unwrap_or_default();
         match self.error.kind() {
             ErrorKind::Connect => true,
-            ErrorKind::Timeout | ErrorKind::ConnectionLost | ErrorKind::UnknownOutcome => repeatable,
-            ErrorKind::Decode => repeatable && self.reason == Reason::Truncated,
-            ErrorKind::Status if repeatable => {
+            ErrorKind::Timeout | ErrorKind::ConnectionLost | ErrorKind::UnknownOutcome => idempotent,
+            ErrorKind::Decode => idempotent && self.reason == Reason::Truncated,
+            ErrorKind::Status if idempotent => {
                 matches!(status, 408 | 429 | 502 | 503 | 504 | 520..=524)
                     || (status == 500 && method == Method::GET)
             }
@@ -83,8 +83,8 @@ impl Failure {
     }
 }
 
-/// Returns the failure of a request without a response. `proxy` is the proxy of the request, if there is one.
-pub(super) fn failure(
+/// Returns the failure of a request without a usable response head. `proxy` is the proxy of the request, if there is one.
+pub(super) fn of_reqwest(
     error: reqwest::Error,
     info: &RequestInfo,
     connect_timeout: Duration,
@@ -192,6 +192,7 @@ impl From<ContentError> for BodyError {
     }
 }
 
+/// Returns the failure of a response whose body can't be read to its end.
 pub(super) fn body_failure(error: BodyError, info: &RequestInfo) -> Failure {
     match error {
         BodyError::Broken(error) => {
@@ -203,6 +204,7 @@ pub(super) fn body_failure(error: BodyError, info: &RequestInfo) -> Failure {
     }
 }
 
+/// Returns the failure of a request whose time-out expired after it was sent.
 pub(super) fn timed_out(elapsed: Elapsed, info: &RequestInfo) -> Failure {
     let failure = match info.may_be_resent() {
         true => Error::new(ErrorKind::Timeout, elapsed.to_string()).of(info.clone()).into(),

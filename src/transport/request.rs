@@ -23,7 +23,7 @@ pub(crate) struct TransportRequest {
     pub(crate) retry: Retry,
     /// What converts the response's URLs, and whether the response is a page of a list.
     pub(crate) conversions: Option<(Arc<Conversions>, bool)>,
-    /// Use a new connection, because a pooled one has just failed.
+    /// Use a new connection, because the last one failed.
     pub(crate) new_connection: bool,
     /// Return the body as it was sent, without decompression.
     pub(crate) no_decompression: bool,
@@ -73,7 +73,7 @@ impl TransportRequest {
         }
     }
 
-    /// Returns the same request for another URL, with this deadline.
+    /// Returns a request for another URL with the same method, headers and options, without a body.
     pub(crate) fn at(&self, url: Url, deadline: Option<Instant>) -> TransportRequest {
         let mut request = Request::new(self.request.method().clone(), url);
         *request.headers_mut() = self.request.headers().clone();

@@ -1,4 +1,4 @@
-//! [`Retries`]: whether a failed request, chunk or file is tried again, and after which wait.
+//! [`Retries`]: how often a failed request, chunk or file is tried again, and after which wait.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,8 @@ impl<'t> Retries<'t> {
         self.began = self.transport.clock.now();
     }
 
-    /// Returns the wait before retry number `retry`, counted from 0, whatever limits the retries.
+    /// Returns the wait before retry number `retry`, counted from 0. The policy's limits of retries and time
+    /// don't apply.
     pub(crate) fn backoff(&self, retry: u32) -> Duration {
         self.policy.wait(retry, None, &*self.transport.clock)
     }

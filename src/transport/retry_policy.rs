@@ -28,7 +28,7 @@ use crate::runtime::clock::Clock;
 /// After a broken connection, a time-out or a gateway's error, the server may have acted on a POST, PUT or
 /// PATCH ([`is_unknown_outcome`](crate::Error::is_unknown_outcome)). The request is not retried then, unless
 /// the document says that the operation is idempotent, or the call sets [`idempotent`](crate::Call::idempotent).
-/// Then it is retried like a GET.
+/// Such a request is also retried if its outcome is unknown, and after a 408, 502, 504 or 520–524.
 ///
 /// If the response to a DELETE is lost, the retry may get a 404, because the first attempt already deleted
 /// the object.
@@ -96,7 +96,8 @@ impl RetryPolicy {
     }
 
     /// Sets how long after the first attempt the last one may start; 3 minutes by default. The total time-out
-    /// of a call, if set, applies as well.
+    /// of a call, if set, applies as well. A chunk of an upload has no such limit of time, and progress resets
+    /// the number of retries.
     pub fn max_elapsed(mut self, time: Duration) -> Self {
         self.max_elapsed = time;
         self

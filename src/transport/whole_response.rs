@@ -170,7 +170,7 @@ impl ResponseHead {
     fn into_undecodable(mut self, body: Bytes, problem: &Problem) -> Failure {
         let headers = std::mem::take(&mut self.headers);
         let response = ErrorResponse::hiding(self.status, headers, body, self.info.secrets.clone());
-        let reason = if problem.cut_off { Reason::Truncated } else { Reason::Kind };
+        let reason = if problem.is_truncated { Reason::Truncated } else { Reason::Kind };
         Failure { error: self.undecodable(response, problem), reason }
     }
 
@@ -187,7 +187,7 @@ impl ResponseHead {
             format!("{}, but the response can't be used{kind}{place}: {message}", shown_status(self.status));
         // A truncated response, or one from a proxy in front of the backend, doesn't show what the backend
         // did.
-        let error = match !self.info.may_be_resent() && (problem.cut_off || !json) {
+        let error = match !self.info.may_be_resent() && (problem.is_truncated || !json) {
             true => Error::unknown_outcome(message),
             false => Error::new(ErrorKind::Decode, message),
         };

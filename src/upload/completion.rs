@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::Url;
-
-use super::engine::UploadEngine;
+use super::engine::{Remote, UploadEngine};
 use super::progress::UploadPhase;
 use super::protocol::{AfterCompletion, after_completion, is_complete, is_lost, of_another, same_id};
 use super::state::Step;
@@ -29,6 +27,9 @@ fn is_incomplete(body: &[u8]) -> bool {
 
 impl UploadEngine<'_> {
     /// Completes the upload.
+    ///
+    /// # Errors
+    /// Returns an error if the source has changed, or if the server's file isn't complete and the same.
     pub(super) async fn complete(&mut self) -> Result<Step> {
         self.progress.enter(UploadPhase::Completing, self.state.size);
         let md5 = within(self.calls.deadline, "hashing the file", self.file.digest.md5_hex(self.state.size))
@@ -41,16 +42,13 @@ impl UploadEngine<'_> {
             unchanged.map_err(|error| self.mark_unrecoverable(error))?;
         }
         let Some(remote) = &self.remote else { return Ok(Step::Restart) };
-        let failure = match self.post(remote.url.clone(), &md5).await {
+        let error = match self.post(remote, &md5).await {
             Ok(response) => return self.checked(response, &md5),
-            Err(failure) => failure,
+            Err(failure) => failure.error,
         };
-        let after = after_completion(&failure);
-        let error = failure.error;
-        match after {
+        match after_completion(&error) {
             AfterCompletion::GiveUp => Err(error),
-            AfterCompletion::Again => self.fail(error).map(|_| Step::Continue),
-            AfterCompletion::Restart => self.send_again(error),
+            AfterCompletion::Restart => self.restart_sending(error),
             AfterCompletion::DigestMismatch => {
                 let error = self.digest_mismatch(error, &md5).await;
                 Err(self.mark_unrecoverable(error))
@@ -64,10 +62,7 @@ impl UploadEngine<'_> {
     /// # Errors
     /// Also returns an error if the response is a success but doesn't confirm the completion of this upload.
     /// The outcome is unknown then.
-    async fn post(&self, url: Url, md5: &str) -> Result<ChunkedUpload, Failure> {
-        let Some(remote) = &self.remote else {
-            return Err(Error::new(ErrorKind::Upload, "there is no upload").into());
-        };
+    async fn post(&self, remote: &Remote, md5: &str) -> Result<ChunkedUpload, Failure> {
         let call =
             self.calls.client.call(|raw| raw.complete_chunked_upload(&remote.id, |body| body.md5(md5)));
         let mut call = call
@@ -77,7 +72,7 @@ impl UploadEngine<'_> {
             call = call.timeout(timeout);
         }
         let mut request = call.prepare()?;
-        *request.request.url_mut() = url;
+        *request.request.url_mut() = remote.url.clone();
         let transport = self.calls.client.transport().clone();
         let info = transport.info(&request);
         let read = |body: &bytes::Bytes| {
@@ -97,6 +92,9 @@ impl UploadEngine<'_> {
     }
 
     /// Polls until the server says that the upload is complete: it may still be assembling the file.
+    ///
+    /// # Errors
+    /// Returns the completion's error if it stays unknown whether the upload is complete.
     async fn poll_completion(&mut self, error: Error, md5: &str) -> Result<Step> {
         let transport = self.calls.client.transport();
         let Some(remote) = &self.remote else { return Err(error) };
@@ -106,7 +104,7 @@ impl UploadEngine<'_> {
             match self.fetch_upload(&remote.id).await {
                 Ok(response) if is_complete(&response) => return self.checked(response, md5),
                 // The server has lost the upload.
-                Err(error) if is_lost(&error) => return self.send_again(error),
+                Err(error) if is_lost(&error) => return self.restart_sending(error),
                 // Without permission, asking again doesn't help.
                 Err(refused) if refused.is_unauthorized() || refused.is_forbidden() => break,
                 response => is_incomplete = response.is_ok(),
@@ -133,7 +131,11 @@ impl UploadEngine<'_> {
         Err(error.during(what).with_upload_id(&remote.id))
     }
 
-    fn send_again(&mut self, error: Error) -> Result<Step> {
+    /// Restarts the upload, and reports the phase.
+    ///
+    /// # Errors
+    /// Returns the error if the upload can't restart.
+    fn restart_sending(&mut self, error: Error) -> Result<Step> {
         self.restart(error)?;
         self.progress.enter(UploadPhase::Sending, 0);
         Ok(Step::Restart)
@@ -149,6 +151,9 @@ impl UploadEngine<'_> {
     }
 
     /// Checks a response: one with another digest or size isn't a success, whatever its status.
+    ///
+    /// # Errors
+    /// Returns an error if the server's file has another digest or size.
     pub(super) fn checked(&mut self, response: ChunkedUpload, md5: &str) -> Result<Step> {
         let theirs = response.checksum.as_deref().filter(|theirs| is_md5(theirs));
         if let Some(theirs) = theirs.filter(|theirs| !theirs.eq_ignore_ascii_case(md5)) {

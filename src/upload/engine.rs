@@ -78,6 +78,9 @@ pub(super) struct SourceFile<'a> {
 }
 
 /// Uploads a checked source by `deadline`. The session's file stays: it refers to the complete upload.
+///
+/// # Errors
+/// Returns the error that ended the upload, with the session if the upload can be resumed.
 pub(crate) async fn upload(
     client: &BackendClient,
     ready: Preflight,
@@ -126,7 +129,7 @@ pub(crate) async fn upload(
             engine.progress.enter(UploadPhase::Complete, size);
             Ok(complete)
         }
-        Err(error) if engine.state.is_lost => {
+        Err(error) if engine.state.is_unrecoverable => {
             // Resuming it would fail again.
             forget_session(options, deadline).await;
             Err(error.hiding(client.transport().credentials.known()))
@@ -161,6 +164,9 @@ impl<'a> UploadEngine<'a> {
     }
 
     /// Sends the next chunk, once.
+    ///
+    /// # Errors
+    /// Returns an error if the upload can't continue.
     async fn chunk(&mut self, range: Range<u64>) -> Result<()> {
         self.progress.at(range.start);
         let failure = match self.send(range.clone()).await {
@@ -205,6 +211,10 @@ impl<'a> UploadEngine<'a> {
     }
 
     /// Processes the answer to a chunk.
+    ///
+    /// # Errors
+    /// Returns an error if the answer contradicts what was sent, if the upload makes no progress, or if the
+    /// session can't be saved.
     async fn accepted(&mut self, range: &Range<u64>, response: &ChunkedUpload) -> Result<()> {
         let advance = self.state.accept(range, self.file.source.given(), response.offset);
         let Advance { stalled_at, is_progress } = advance.map_err(|problem| self.inconsistent(problem))?;
@@ -225,6 +235,10 @@ impl<'a> UploadEngine<'a> {
         self.offer_session().await
     }
 
+    /// Sends a chunk's request.
+    ///
+    /// # Errors
+    /// Returns an error if the request can't be made, or if it fails.
     async fn send(&mut self, range: Range<u64>) -> Result<ChunkedUpload, Failure> {
         // Once the chunk before is hashed, its buffers can be reused, and a session can contain its digest.
         within(self.calls.deadline, "hashing the file", self.file.digest.wait_for(range.start)).await??;
@@ -279,6 +293,9 @@ impl<'a> UploadEngine<'a> {
     }
 
     /// Returns an upload's URL according to the API's document, whatever the server says.
+    ///
+    /// # Errors
+    /// Returns an error if the id or an option is invalid.
     pub(super) fn expected_url(&self, id: &UploadId) -> Result<Url> {
         let request = self.call_upload(|raw| raw.get_chunked_upload(id)).request()?;
         let mut url = request.url().clone();
@@ -287,6 +304,9 @@ impl<'a> UploadEngine<'a> {
     }
 
     /// Returns where further chunks are sent: the URL from the server, under the rule for the server's links.
+    ///
+    /// # Errors
+    /// Returns an error if the server's id or URL can't be used.
     pub(super) fn remote_of(&self, response: &ChunkedUpload) -> Result<Remote> {
         if let Some(problem) = id_problem(&response.id) {
             return Err(Error::new(
@@ -303,10 +323,13 @@ impl<'a> UploadEngine<'a> {
     }
 
     /// Continues at the server's offset, after a failure.
+    ///
+    /// # Errors
+    /// Returns an error if the server doesn't tell the offset, or if the upload can't restart.
     async fn resync(&mut self, error: Error) -> Result<()> {
         if self.remote.is_none() {
             // An upload may have been started, but its id isn't known.
-            self.state.offset = 0;
+            self.state.begin();
             return Ok(());
         }
         let synced = self.sync_offset(self.file.source.given(), false).await;
@@ -323,6 +346,9 @@ impl<'a> UploadEngine<'a> {
 
     /// Asks the server, which was sent at most `sent` bytes, for the upload's offset, and continues there. If
     /// the upload is gone, it restarts. With `relocate`, further chunks are sent to the URL in the response.
+    ///
+    /// # Errors
+    /// Returns an error if the server doesn't tell a possible offset, or if the upload can't restart.
     pub(super) async fn sync_offset(&mut self, sent: u64, relocate: bool) -> Result<Step> {
         let Some(remote) = &self.remote else { return Ok(Step::Restart) };
         let response = match self.fetch_upload(&remote.id).await {
@@ -345,6 +371,9 @@ impl<'a> UploadEngine<'a> {
     }
 
     /// Requests an upload's state from the server.
+    ///
+    /// # Errors
+    /// Returns an error if the request fails, or if the response is of another upload.
     pub(super) async fn fetch_upload(&self, id: &UploadId) -> Result<ChunkedUpload> {
         let response = self.call_upload(|raw| raw.get_chunked_upload(id)).await?;
         if same_id(&response.id, id) {
@@ -354,7 +383,10 @@ impl<'a> UploadEngine<'a> {
         }
     }
 
-    /// Restarts an upload that the server has lost. This happens only once.
+    /// Restarts the upload from its first byte. This happens only once.
+    ///
+    /// # Errors
+    /// Returns the error if the upload has restarted before, or if its source can't be read again.
     pub(super) fn restart(&mut self, error: Error) -> Result<()> {
         if !self.state.restart() {
             let error = match error.is_not_found() {
@@ -373,7 +405,7 @@ impl<'a> UploadEngine<'a> {
 
     /// Records that the upload can't be resumed, and returns the error.
     pub(super) fn mark_unrecoverable(&mut self, error: Error) -> Error {
-        self.state.is_lost = true;
+        self.state.is_unrecoverable = true;
         error
     }
 
@@ -382,7 +414,10 @@ impl<'a> UploadEngine<'a> {
         self.mark_unrecoverable(Error::new(ErrorKind::Upload, problem))
     }
 
-    /// Counts a failure, and returns it. Too many failures in a row end the upload.
+    /// Counts a failure, and returns it.
+    ///
+    /// # Errors
+    /// Returns the failure as an error after too many in a row.
     pub(super) fn fail(&mut self, error: Error) -> Result<Error> {
         match self.retries.count() {
             true => Ok(error),

@@ -35,7 +35,7 @@ pub(super) fn after_chunk(failure: &Failure, known: bool) -> AfterChunk {
             ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::ConnectionLost | ErrorKind::UnknownOutcome,
             _,
         ) => AfterChunk::WaitAndAsk,
-        // The response was cut off, or doesn't come from the backend: the chunk may have arrived, at least in
+        // The response is truncated, or doesn't come from the backend: the chunk may have arrived, at least in
         // part.
         (ErrorKind::Decode, _) => AfterChunk::WaitAndAsk,
         (ErrorKind::Status, _) if known && is_lost(error) => AfterChunk::Restart,
@@ -63,8 +63,6 @@ fn is_offset_conflict(error: &Error) -> bool {
 pub(super) enum AfterCompletion {
     /// A retry doesn't help.
     GiveUp,
-    /// The cause is resolved: send the request again.
-    Again,
     /// The server may have completed the upload or may still do so: ask.
     Ask,
     /// The server has other bytes.
@@ -74,11 +72,7 @@ pub(super) enum AfterCompletion {
 }
 
 /// Returns what follows a failed completion.
-pub(super) fn after_completion(failure: &Failure) -> AfterCompletion {
-    let Failure { error, reason } = failure;
-    if *reason == Reason::Renewed {
-        return AfterCompletion::Again;
-    }
+pub(super) fn after_completion(error: &Error) -> AfterCompletion {
     let said = || error.response().map(|response| response.text().to_ascii_lowercase()).unwrap_or_default();
     let status = error.status().map(|status| status.as_u16());
     match (error.kind(), status) {
@@ -236,11 +230,18 @@ mod tests {
             (503, r#"{"detail": "busy"}"#, AfterCompletion::GiveUp),
             (429, "{}", AfterCompletion::GiveUp),
         ] {
-            assert_eq!(after_completion(&answered(&Method::POST, status, body)), after, "{status} {body}");
+            assert_eq!(
+                after_completion(&answered(&Method::POST, status, body).error),
+                after,
+                "{status} {body}"
+            );
         }
-        assert_eq!(after_completion(&Failure::interrupted(info(&Method::POST), "x")), AfterCompletion::Ask);
-        assert_eq!(after_completion(&failed(ErrorKind::Decode)), AfterCompletion::Ask);
-        assert_eq!(after_completion(&failed(ErrorKind::Connect)), AfterCompletion::GiveUp);
+        assert_eq!(
+            after_completion(&Failure::interrupted(info(&Method::POST), "x").error),
+            AfterCompletion::Ask
+        );
+        assert_eq!(after_completion(&failed(ErrorKind::Decode).error), AfterCompletion::Ask);
+        assert_eq!(after_completion(&failed(ErrorKind::Connect).error), AfterCompletion::GiveUp);
     }
 
     #[test]

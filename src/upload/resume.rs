@@ -25,7 +25,7 @@ impl UploadEngine<'_> {
             None => self.expected_url(&session.id)?,
         };
         self.remote = Some(Remote { id: session.id.clone(), url });
-        self.state.offset = session.offset;
+        self.state.resume_at(session.offset);
         self.session_digest = session.digest.clone();
         let mut hashed = 0;
         if let Some(digest) = &session.digest {
@@ -49,11 +49,11 @@ impl UploadEngine<'_> {
             Step::Restart => return Ok(Step::Restart),
             Step::Completed(response) => return self.reuse(*response, &session, hashed, kept).await,
         }
-        if hashed < self.state.offset {
-            self.hash(hashed, self.state.offset, self.state.offset).await?;
+        if hashed < self.state.offset() {
+            self.hash(hashed, self.state.offset(), self.state.offset()).await?;
         }
-        self.file.source.was_sent(self.state.offset);
-        self.progress.enter(UploadPhase::Sending, self.state.offset);
+        self.file.source.was_sent(self.state.offset());
+        self.progress.enter(UploadPhase::Sending, self.state.offset());
         Ok(Step::Continue)
     }
 

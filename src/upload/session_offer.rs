@@ -21,7 +21,7 @@ impl UploadEngine<'_> {
             version: VERSION,
             id: remote.id.clone(),
             url: remote.url.as_str().into(),
-            offset: self.state.offset,
+            offset: self.state.offset(),
             size: self.state.size,
             modified: opened.modified,
             chunk_size: self.state.chunk_size,
@@ -33,7 +33,7 @@ impl UploadEngine<'_> {
         if self.calls.options.on_session.is_none() && self.calls.options.session_file.is_none() {
             return Ok(());
         }
-        within(self.calls.deadline, "hashing the file", self.file.digest.wait_for(self.state.offset))
+        within(self.calls.deadline, "hashing the file", self.file.digest.wait_for(self.state.offset()))
             .await??;
         let Some(session) = self.session() else { return Ok(()) };
         if let Some(on_session) = &self.calls.options.on_session {

@@ -44,17 +44,29 @@ pub(super) struct UploadState {
     /// Bytes of a chunk.
     pub(super) chunk_size: u64,
     /// The byte that the server expects next.
-    pub(super) offset: u64,
+    offset: u64,
     /// The value of `offset` when the upload last made progress.
     progress_offset: u64,
     restarted: bool,
     /// What the server has can't be used any more.
-    pub(super) is_lost: bool,
+    pub(super) is_unrecoverable: bool,
 }
 
 impl UploadState {
     pub(super) fn new(size: u64, chunk_size: u64) -> Self {
-        UploadState { size, chunk_size, offset: 0, progress_offset: 0, restarted: false, is_lost: false }
+        UploadState {
+            size,
+            chunk_size,
+            offset: 0,
+            progress_offset: 0,
+            restarted: false,
+            is_unrecoverable: false,
+        }
+    }
+
+    /// Returns the byte that the server expects next.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
     }
 
     pub(super) fn next(&self) -> Next {
@@ -107,7 +119,7 @@ impl UploadState {
         (self.chunk_size / 16).clamp(1, PROGRESS_BYTES)
     }
 
-    /// Restarts an upload that the server has lost. Returns whether it may: this happens only once.
+    /// Restarts the upload from its first byte. Returns whether it may: this happens only once.
     pub(super) fn restart(&mut self) -> bool {
         self.begin();
         !std::mem::replace(&mut self.restarted, true)
@@ -116,6 +128,11 @@ impl UploadState {
     /// Begins at the first byte, as if nothing had been sent.
     pub(super) fn begin(&mut self) {
         (self.offset, self.progress_offset) = (0, 0);
+    }
+
+    /// Resumes at the offset of a session.
+    pub(super) fn resume_at(&mut self, offset: u64) {
+        self.offset = offset;
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Problem {
     pub(crate) path: String,
     pub(crate) message: String,
     /// The text is truncated.
-    pub(crate) cut_off: bool,
+    pub(crate) is_truncated: bool,
 }
 
 /// Decodes a body.
@@ -62,7 +62,11 @@ fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> R
         Repaired::Body(body) => body,
     };
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Err(Problem { path: String::new(), message: "the body is empty".to_owned(), cut_off: false });
+        return Err(Problem {
+            path: String::new(),
+            message: "the body is empty".to_owned(),
+            is_truncated: false,
+        });
     }
     let mut deserializer = serde_json::Deserializer::from_slice(&repaired);
     let (path, error) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
@@ -71,7 +75,7 @@ fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> R
         Ok(_) => (String::new(), bounded(first, MAX_MESSAGE)),
     };
     let message = if first.is_eof() { format!("the response is truncated: {error}") } else { error };
-    Err(Problem { path, message, cut_off: first.is_eof() })
+    Err(Problem { path, message, is_truncated: first.is_eof() })
 }
 
 /// The maximum length of a decoding message, in bytes: a message may quote a text of any length.

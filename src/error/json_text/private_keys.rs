@@ -26,7 +26,7 @@ pub(crate) fn refuse_nested(body: &[u8]) -> Result<(), Problem> {
         {
             let message = "it nests keys that begin with `$serde_json::private::`, which serde_json reserves"
                 .to_owned();
-            return Err(Problem { path: String::new(), message, cut_off: false });
+            return Err(Problem { path: String::new(), message, is_truncated: false });
         }
         after_key = is_private_key(text, at, literal);
     }

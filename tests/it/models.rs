@@ -17,7 +17,9 @@ use synapse_backend_client::bytes::Bytes;
 use synapse_backend_client::raw::builder::{GetModel, ListModels};
 use synapse_backend_client::reqwest::StatusCode;
 use synapse_backend_client::types::{self, Model, ModelPage, ModelType};
-use synapse_backend_client::{BackendClient, Error, ErrorKind, ModelFile, UploadPhase, UploadProgress};
+use synapse_backend_client::{
+    BackendClient, CallOptions, Error, ErrorKind, ModelFile, UploadPhase, UploadProgress,
+};
 use tempfile::TempDir;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -597,6 +599,19 @@ async fn create_model_converts_answer_file() {
     let model = model.url_conversion("file", |url| format!("https://cdn.example.com{url}")).await.unwrap();
     assert_eq!(model.file.as_deref(), Some("https://cdn.example.com/media/models/456.pkl"));
     assert_eq!(setup.creation().await.url.query(), None);
+}
+
+#[tokio::test]
+async fn create_model_takes_shared_options() {
+    let setup = Setup::new("7", created()).await;
+    let options = CallOptions::new().header("x-batch", "b");
+    let model = setup
+        .client
+        .create_model(Bytes::from_static(CONTENT), |m| m.name("n").model_type("detection").project(1));
+    model.header("x-dropped", "a").with_options(options).await.unwrap();
+    let creation = setup.creation().await;
+    assert_eq!(header(&creation, "x-batch"), Some("b"));
+    assert_eq!(header(&creation, "x-dropped"), None);
 }
 
 // ---- create_model: errors before anything is sent

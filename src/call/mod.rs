@@ -197,7 +197,7 @@ impl<B: Operation> Call<B> {
         Ok(TransportRequest {
             conversions,
             allow_cross_origin: !(list || options.backend_only),
-            ..TransportRequest::new(request, id, timeouts, Retry { policy, repeatable: idempotent })
+            ..TransportRequest::new(request, id, timeouts, Retry { policy, idempotent })
         })
     }
 

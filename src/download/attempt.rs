@@ -47,7 +47,7 @@ impl DownloadEngine<'_> {
                 self.request(state, offset),
                 OPERATION,
                 Timeouts { total, ..timeouts },
-                Retry { policy: policy.clone(), repeatable: false },
+                Retry { policy: policy.clone(), idempotent: false },
             )
         };
         let plan = |status, headers: &HeaderMap| plan(status, headers, offset, &state.known, state.doubt);

@@ -5,7 +5,7 @@ mod display;
 pub(crate) mod error_body;
 pub(crate) mod json_text;
 pub(crate) mod method;
-mod predicates;
+pub(crate) mod predicates;
 pub(crate) mod redact;
 pub(crate) mod response;
 

@@ -4,6 +4,10 @@ use reqwest::StatusCode;
 
 use super::{Error, ErrorKind};
 
+/// A detail of an error: the response's text is truncated.
+#[derive(Clone)]
+pub(crate) struct TruncatedResponse;
+
 impl Error {
     /// True if a setting of the client is invalid. **What to do:** correct the setting that the message
     /// names.
@@ -49,11 +53,11 @@ impl Error {
         self.0.kind == ErrorKind::ConnectionLost
     }
 
-    /// True if the same request may succeed later: no connection, a time-out, a broken connection, 408, 425, 429,
-    /// or a 5xx status that servers and gateways respond for a while. A truncated JSON text isn't recognized; an
-    /// unknown outcome is always included. **What to do:** try again later, at the
-    /// earliest after [`retry_after`](Error::retry_after). If
-    /// [`is_unknown_outcome`](Error::is_unknown_outcome) is true as well, check the server's state first.
+    /// True if the same request may succeed later: no connection, a time-out, a broken connection, a truncated
+    /// response, 408, 425, 429, or a 5xx status that servers and gateways respond for a while. An unknown outcome is
+    /// always included. **What to do:** try again later, at the earliest after
+    /// [`retry_after`](Error::retry_after). If [`is_unknown_outcome`](Error::is_unknown_outcome) is true as well,
+    /// check the server's state first.
     #[doc(alias = "retryable")]
     pub fn is_transient(&self) -> bool {
         match self.0.kind {
@@ -65,7 +69,7 @@ impl Error {
                 self.status().map(|status| status.as_u16()),
                 Some(408 | 425 | 429 | 500 | 502..=504 | 520..=524)
             ),
-            _ => self.0.timed_out,
+            _ => self.0.timed_out || self.detail::<TruncatedResponse>().is_some(),
         }
     }
 

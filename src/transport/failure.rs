@@ -8,6 +8,7 @@ use super::content_decoder::ContentError;
 use reqwest::{Method, Url};
 
 use crate::error::method::MethodSemantics as _;
+use crate::error::predicates::TruncatedResponse;
 use crate::error::{Cause, Error, ErrorKind, RequestInfo};
 use crate::transport::timeouts::Elapsed;
 
@@ -42,7 +43,10 @@ impl From<Error> for Failure {
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        failure.error
+        match failure.reason {
+            Reason::Truncated => failure.error.with_detail(TruncatedResponse),
+            _ => failure.error,
+        }
     }
 }
 
@@ -224,4 +228,16 @@ pub(super) fn not_connected_in_time(elapsed: Elapsed, info: &RequestInfo) -> Err
     Error::new(ErrorKind::Connect, format!("{elapsed}, and nothing of the request had been sent"))
         .timed_out()
         .of(info.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn truncated_response_is_transient() {
+        let error = |reason| Error::from(Failure { error: Error::new(ErrorKind::Decode, "x"), reason });
+        assert!(error(Reason::Truncated).is_transient());
+        assert!(!error(Reason::Kind).is_transient());
+    }
 }

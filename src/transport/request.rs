@@ -46,7 +46,7 @@ pub(crate) struct StreamedBody {
 pub(crate) struct Retry {
     pub(crate) policy: RetryPolicy,
     /// The server may act on the request twice, whatever its method.
-    pub(crate) repeatable: bool,
+    pub(crate) idempotent: bool,
 }
 
 impl TransportRequest {

@@ -76,7 +76,7 @@ impl Transport {
             let wait = match &mut outcome {
                 Err(failure) if is_kept => {
                     let method = outgoing.request.method();
-                    match failure.may_be_resent(method, outgoing.retry.repeatable) {
+                    match failure.may_be_resent(method, outgoing.retry.idempotent) {
                         true => retries.wait_after(&mut failure.error),
                         false => None,
                     }

@@ -598,7 +598,7 @@ async fn invalid_upload_settings_send_nothing() {
         "chunk_timeout",
         "completion_timeout",
         "timeout: ",
-        "read_timeout",
+        "header `host`",
         "session_file",
         "header \"host\"",
     ] {

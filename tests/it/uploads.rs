@@ -598,9 +598,9 @@ async fn invalid_upload_settings_send_nothing() {
         "chunk_timeout",
         "completion_timeout",
         "timeout: ",
-        "header `host`",
+        "read_timeout",
         "session_file",
-        "header \"host\"",
+        "header `host`",
     ] {
         assert!(message.contains(name), "{name}: {message}");
     }

@@ -40,12 +40,12 @@ pub(crate) const MAX_CONCURRENCY: usize = 64;
 pub struct BatchStream<T> {
     /// The number of files.
     files: usize,
-    waiting: Box<dyn Iterator<Item = (usize, ResponseFuture<T>)> + Send>,
+    waiting: Box<dyn Iterator<Item = ResponseFuture<T>> + Send>,
     /// The files that didn't begin.
     left: usize,
     concurrency: usize,
     /// Aborts its tasks when it is dropped.
-    under_way: JoinSet<Result<T>>,
+    in_progress: JoinSet<Result<T>>,
     indices: HashMap<Id, usize>,
 }
 
@@ -58,9 +58,9 @@ impl<T: Send + 'static> BatchStream<T> {
         BatchStream {
             files: files.len(),
             left: files.len(),
-            waiting: Box::new(files.enumerate()),
+            waiting: Box::new(files),
             concurrency: concurrency.clamp(1, MAX_CONCURRENCY),
-            under_way: JoinSet::new(),
+            in_progress: JoinSet::new(),
             indices: HashMap::new(),
         }
     }
@@ -68,7 +68,7 @@ impl<T: Send + 'static> BatchStream<T> {
     /// Returns the next result with the index of its file; `None` after the last one.
     ///
     /// # Errors
-    /// A file that fails has an error as its result; the other files go on. If a setting of the batch is
+    /// A file that fails has an error as its result; the other files continue. If a setting of the batch is
     /// invalid, each file has that error.
     ///
     /// # Panics
@@ -87,9 +87,10 @@ impl<T: Send + 'static> BatchStream<T> {
     }
 
     fn begin_next(&mut self) -> Option<(usize, ResponseFuture<T>)> {
-        let next = self.waiting.next();
-        self.left = if next.is_some() { self.left.saturating_sub(1) } else { 0 };
-        next
+        // Counted first: setting up a file calls the user's function, which may panic.
+        let index = self.files - self.left;
+        self.left = self.left.checked_sub(1)?;
+        self.waiting.next().map(|file| (index, file))
     }
 }
 
@@ -111,12 +112,12 @@ impl<T: Send + 'static> Stream for BatchStream<T> {
         {
             return Poll::Ready(Some((index, Err(error))));
         }
-        while this.under_way.len() < this.concurrency
+        while this.in_progress.len() < this.concurrency
             && let Some((index, file)) = this.begin_next()
         {
-            this.indices.insert(this.under_way.spawn(file).id(), index);
+            this.indices.insert(this.in_progress.spawn(file).id(), index);
         }
-        let joined = std::task::ready!(this.under_way.poll_join_next_with_id(context));
+        let joined = std::task::ready!(this.in_progress.poll_join_next_with_id(context));
         Poll::Ready(joined.and_then(|joined| {
             let (id, result) = match joined {
                 Ok(finished) => finished,
@@ -130,7 +131,7 @@ impl<T: Send + 'static> Stream for BatchStream<T> {
 
     /// The number of results that are left.
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.left + self.under_way.len();
+        let left = self.left + self.in_progress.len();
         (left, Some(left))
     }
 }
@@ -140,7 +141,7 @@ impl<T> fmt::Debug for BatchStream<T> {
         f.debug_struct("BatchStream")
             .field("files", &self.files)
             .field("waiting", &self.left)
-            .field("under_way", &self.under_way.len())
+            .field("in_progress", &self.in_progress.len())
             .field("concurrency", &self.concurrency)
             .finish_non_exhaustive()
     }

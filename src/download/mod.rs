@@ -285,7 +285,7 @@ impl Download {
 
     async fn run(mut self) -> Result<DownloadedFile> {
         let Some(path) = self.to.take() else {
-            let mut problems = problems(&self.download, &self.options);
+            let mut problems = invalid_settings(&self.download, &self.options);
             problems.push("`to` is missing: set the file's path".to_owned());
             return Err(invalid(&problems));
         };
@@ -303,7 +303,7 @@ impl Download {
     /// # Errors
     /// Returns an error if the URL or a setting is invalid.
     async fn source(&self) -> Result<(Option<Url>, Option<Vec<u8>>)> {
-        let problems = problems(&self.download, &self.options);
+        let problems = invalid_settings(&self.download, &self.options);
         if !problems.is_empty() {
             return Err(invalid(&problems));
         }
@@ -339,7 +339,7 @@ impl Download {
 }
 
 /// Returns the settings that are invalid.
-fn problems(download: &DownloadOptions, options: &CallOptions) -> Vec<String> {
+fn invalid_settings(download: &DownloadOptions, options: &CallOptions) -> Vec<String> {
     let mut problems = download.problems.clone();
     problems.extend(options.problems());
     problems

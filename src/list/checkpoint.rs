@@ -8,7 +8,9 @@ use super::fingerprint::{self, difference, shown_query};
 use super::identity::MAX_CHECKPOINT_IDS;
 use super::page_plan::Next;
 use super::stored_link::{self, stored};
+use crate::call::custom_request::CustomRequest;
 use crate::error::redact::excerpt;
+use crate::generated::operation::Operation as _;
 use crate::transport::origin::Origin;
 use crate::values::url::Url;
 
@@ -27,7 +29,8 @@ const WHOLE_URLS: u32 = 1;
 ///
 /// The serialized form contains the list's parameters and links as they are, and up to 1,000 item ids as
 /// numbers, about 20 KB. `Debug` shows no parameter values. A modified checkpoint is refused if it doesn't
-/// match the list: no other host or path than the list's own is requested. Checkpoints of earlier releases
+/// match the list: no other host or path than the list's own is requested. A modified link may still select other
+/// items there. Save it as JSON, or in another format that keeps the names of fields. Checkpoints of earlier releases
 /// (format 1) are read; the host and the path prefix in them are ignored.
 ///
 /// ```
@@ -156,11 +159,13 @@ impl Checkpoint {
             return Ok(self);
         }
         self.version = VERSION;
-        if let Some(query) = fingerprint::from_whole(&self.query, path) {
+        // All custom requests have one id: only the whole path tells their lists apart.
+        let guess = self.query.split(' ').next() != Some(CustomRequest::ID);
+        if let Some(query) = fingerprint::from_whole(&self.query, path, guess) {
             self.query = query;
         }
         if let Position::Link { url, .. } = &mut self.at {
-            *url = stored_link::from_whole(url, path)?.into();
+            *url = stored_link::from_whole(url, path, guess)?.into();
         }
         Ok(self)
     }
@@ -291,6 +296,15 @@ mod tests {
             checkpoint.query = query;
         }
         assert!(format!("{checkpoint:?}").contains("list_models /models/?token=…"));
+    }
+
+    #[test]
+    fn custom_list_needs_its_whole_path() {
+        let text = r#"{"version":1,"query":"request https://h/projects/7/items/","at":{"page":{"number":3,"item":5}}}"#;
+        let old: Checkpoint = serde_json::from_str(text).unwrap();
+        assert!(old.clone().in_this_format("/items/").unwrap().problem("request /items/").is_some());
+        let own = old.in_this_format("/projects/7/items/").unwrap();
+        assert_eq!(own.problem("request /projects/7/items/"), None);
     }
 
     #[test]

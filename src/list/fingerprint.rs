@@ -33,10 +33,10 @@ pub(super) fn list_path<'u>(url: &'u Url, origin: &Origin) -> &'u str {
 }
 
 /// Returns a query of format 1, which contains a whole URL, as this format has it. `path` is the list's path.
-pub(super) fn from_whole(query: &str, path: &str) -> Option<String> {
+pub(super) fn from_whole(query: &str, path: &str, guess: bool) -> Option<String> {
     let (operation, url) = Some(query).filter(|query| query.len() <= MAX_QUERY)?.split_once(' ')?;
     let url = Url::parse(url).ok()?;
-    Some(format!("{operation} {}", with_query(without_prefix(url.path(), path), url.query())))
+    Some(format!("{operation} {}", with_query(without_prefix(url.path(), path, guess), url.query())))
 }
 
 /// The parts of such a text.
@@ -168,11 +168,14 @@ mod tests {
         let parameters = now.split_once('?').unwrap().1;
         for base in ["https://h/api", "http://127.0.0.1:8000", "https://u:p@g/x/y"] {
             let before = format!("list_models {base}/models/?{parameters}");
-            assert_eq!(from_whole(&before, "/models/").unwrap(), now);
+            assert_eq!(from_whole(&before, "/models/", true).unwrap(), now);
         }
-        assert_eq!(from_whole("list_models https://h/users/", "/models/").unwrap(), "list_models /users/");
+        assert_eq!(
+            from_whole("list_models https://h/users/", "/models/", true).unwrap(),
+            "list_models /users/"
+        );
         for other in ["", "list_models", "list_models /models/", &format!("a {}", "x".repeat(1 << 20))] {
-            assert_eq!(from_whole(other, "/models/"), None);
+            assert_eq!(from_whole(other, "/models/", true), None);
         }
     }
 

@@ -56,6 +56,7 @@ impl<T: Send + 'static> ListStream<T> {
             }
             self.fill_window()?;
             let Some(arrival) = ready!(self.prefetch.poll_first(context)) else {
+                self.report.ended = true;
                 self.finish();
                 return Poll::Ready(Ok(false));
             };

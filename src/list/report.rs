@@ -86,6 +86,8 @@ pub struct ListReport {
     pub(super) bytes: usize,
     /// An error ended the list.
     pub(super) failed: bool,
+    /// The list was read to its end.
+    pub(super) ended: bool,
 }
 
 impl ListReport {
@@ -94,7 +96,7 @@ impl ListReport {
     ///
     /// Dropped duplicates don't matter, as long as the list has as many different items as its count. This is
     /// known only if items have an [`identity`](ListReport::identity); otherwise only the number of items is
-    /// compared.
+    /// compared. Before the end of the list, this is about the items so far.
     pub fn is_complete(&self) -> bool {
         self.anomalies.is_empty()
             && self.page_failures.is_empty()

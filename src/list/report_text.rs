@@ -11,7 +11,7 @@ use crate::list::anomaly::ItemFailure;
 /// Maximum length of an error that is shown, in bytes.
 const MAX_ERROR: usize = 500;
 
-/// One line, such as `2 pages, 150 items, complete`, or what is missing.
+/// One line, such as `2 pages, 150 items, complete`, or what is missing; before the list's end, `so far`.
 impl fmt::Display for ListReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, {}", Count(self.pages, "page", "pages"), Count(self.items, "item", "items"))?;
@@ -19,7 +19,7 @@ impl fmt::Display for ListReport {
             write!(f, ", {} dropped", Count(self.duplicates, "duplicate", "duplicates"))?;
         }
         if self.is_complete() {
-            return f.write_str(", complete");
+            return f.write_str(if self.ended { ", complete" } else { " so far" });
         }
         let counts = [
             Count(self.anomalies.len() as u64, "anomaly", "anomalies"),
@@ -46,12 +46,13 @@ impl fmt::Display for Count {
     }
 }
 
-/// All fields, and `complete`: whether the report [is complete](ListReport::is_complete). The texts of skipped items
+/// All fields, and `complete`: whether the list was read to its end and the report
+/// [is complete](ListReport::is_complete). The texts of skipped items
 /// are left out.
 impl Serialize for ListReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut report = serializer.serialize_struct("ListReport", 10)?;
-        report.serialize_field("complete", &self.is_complete())?;
+        report.serialize_field("complete", &(self.ended && self.is_complete()))?;
         report.serialize_field("identity", &self.identity)?;
         report.serialize_field("items", &self.items)?;
         report.serialize_field("pages", &self.pages)?;
@@ -129,10 +130,12 @@ mod tests {
     #[test]
     fn report_is_shown_in_one_line() {
         let mut report = ListReport { pages: 2, items: 150, ..ListReport::default() };
+        assert_eq!(report.to_string(), "2 pages, 150 items so far");
+        report.ended = true;
         assert_eq!(report.to_string(), "2 pages, 150 items, complete");
         report.failed = true;
         assert_eq!(report.to_string(), "2 pages, 150 items, incomplete: ended by an error");
-        report = ListReport { pages: 1, items: 1, duplicates: 1, ..ListReport::default() };
+        report = ListReport { pages: 1, items: 1, duplicates: 1, ended: true, ..ListReport::default() };
         assert_eq!(report.to_string(), "1 page, 1 item, 1 duplicate dropped, complete");
         report.event(ListAnomaly::PageGone { page: 2 });
         report.page_failure(page_failure("lost"));

@@ -7,22 +7,28 @@ use super::links::{completed, is_first, with_page};
 use super::list_stream::{ListStream, PageSource, State};
 use super::page_plan::PagePlan;
 use super::stored_link::resolved;
+use crate::call::query;
 
 impl<T: Send + 'static> ListStream<T> {
     pub(super) fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), String> {
-        let PageSource { transport, template: Some(template), query, .. } = &self.source else {
+        let PageSource { transport, template: Some(template), query: kept, .. } = &self.source else {
             return Ok(());
         };
         let own = template.request.url();
         let path = list_path(own, &transport.origin);
         let checkpoint = checkpoint.in_this_format(path)?;
-        if let Some(problem) = checkpoint.problem(query) {
+        if let Some(problem) = checkpoint.problem(kept) {
             return Err(problem);
         }
         let (url, number, item) = match &checkpoint.at {
             // The first page of a list whose pages may have no numbers is requested by the list's own URL.
             Position::Page { number: 1, item } if is_first(own) => (own.clone(), 1, *item),
-            Position::Page { number, item } => (with_page(own, *number), *number, *item),
+            // A cursor that the caller set selects another page.
+            Position::Page { number, item } => {
+                let mut page = with_page(own, *number);
+                query::set(&mut page, &[("cursor".to_owned(), Vec::new())]);
+                (page, *number, *item)
+            }
             // Earlier releases saved links as the server sent them.
             Position::Link { url, number, item } => {
                 (completed(resolved(url, own, path)?, own), *number, *item)

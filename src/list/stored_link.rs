@@ -41,14 +41,15 @@ pub(super) fn resolved(link: &str, list: &Url, path: &str) -> Result<Url, String
 ///
 /// # Errors
 /// Returns an error if the link isn't a URL.
-pub(super) fn from_whole(link: &str, path: &str) -> Result<String, String> {
+pub(super) fn from_whole(link: &str, path: &str, guess: bool) -> Result<String, String> {
     let url = Url::parse(link).map_err(|error| format!("its link isn't a URL: {error}"))?;
-    Ok(with_query(without_prefix(url.path(), path), url.query()))
+    Ok(with_query(without_prefix(url.path(), path, guess), url.query()))
 }
 
-/// Returns the list's own path if `whole` is that path after some prefix; otherwise `whole`.
-pub(super) fn without_prefix<'p>(whole: &'p str, path: &'p str) -> &'p str {
-    if whole.ends_with(path) { path } else { whole }
+/// Returns the list's own path if `whole` is that path after some prefix, and prefixes may be guessed; otherwise
+/// `whole`.
+pub(super) fn without_prefix<'p>(whole: &'p str, path: &'p str, guess: bool) -> &'p str {
+    if guess && whole.ends_with(path) { path } else { whole }
 }
 
 /// Returns a path with its query.
@@ -130,8 +131,8 @@ mod tests {
             ("http://h/users/?cursor=x", "/users/?cursor=x"),
             ("http://h/models/../users/", "/users/"),
         ] {
-            assert_eq!(from_whole(link, "/models/").unwrap(), stored);
+            assert_eq!(from_whole(link, "/models/", true).unwrap(), stored);
         }
-        assert!(from_whole("/models/?cursor=x", "/models/").unwrap_err().contains("isn't a URL"));
+        assert!(from_whole("/models/?cursor=x", "/models/", true).unwrap_err().contains("isn't a URL"));
     }
 }

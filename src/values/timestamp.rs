@@ -104,8 +104,14 @@ impl Timestamp {
     #[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
     pub fn to_jiff_with(&self, offset: jiff::tz::Offset) -> Result<jiff::Timestamp, TimestampError> {
         self.to_jiff_strict().or_else(|error| {
-            let civil: jiff::civil::DateTime = self.0.trim().parse().map_err(|_| error)?;
-            offset.to_timestamp(civil).map_err(|error| self.no_time(&error))
+            let Ok(pieces) = jiff::fmt::temporal::Pieces::parse(self.0.trim()) else { return Err(error) };
+            match pieces.time() {
+                Some(time) if pieces.offset().is_none() && pieces.time_zone_annotation().is_none() => {
+                    let time = offset.to_timestamp(pieces.date().to_datetime(time));
+                    time.map_err(|error| self.no_time(&error))
+                }
+                _ => Err(error),
+            }
         })
     }
 
@@ -190,7 +196,9 @@ impl From<jiff::Timestamp> for Timestamp {
 impl From<&jiff::ZonedDateTime> for Timestamp {
     /// Keeps the zone's offset but not its name, since ISO 8601 has no zone names.
     fn from(time: &jiff::ZonedDateTime) -> Self {
-        Timestamp(time.timestamp().display_with_offset(time.offset()).to_string())
+        // ISO 8601 has no offsets with seconds.
+        let offset = time.offset().round(jiff::Unit::Minute).unwrap_or(jiff::tz::Offset::UTC);
+        Timestamp(time.timestamp().display_with_offset(offset).to_string())
     }
 }
 
@@ -258,8 +266,15 @@ mod tests {
             assert_eq!(time.to_jiff_with(nine).unwrap().to_string(), korean);
             assert_eq!(time.to_jiff_strict().is_ok(), text.contains('+'));
         }
-        for text in ["", "yesterday"] {
-            assert!(Timestamp::from(text).to_jiff_with(nine).is_err());
+        for text in [
+            "",
+            "yesterday",
+            "2025-01-31",
+            "2025-01-31T09:00:00[Asia/Seoul]",
+            "2025-01-31T09:00:00[+09:00]",
+            "9999-12-30T20:00:00-05:00",
+        ] {
+            assert!(Timestamp::from(text).to_jiff_with(nine).is_err(), "{text}");
         }
     }
 

@@ -104,14 +104,14 @@ impl Timestamp {
     #[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
     pub fn to_jiff_with(&self, offset: jiff::tz::Offset) -> Result<jiff::Timestamp, TimestampError> {
         self.to_jiff_strict().or_else(|error| {
-            let Ok(pieces) = jiff::fmt::temporal::Pieces::parse(self.0.trim()) else { return Err(error) };
-            match pieces.time() {
-                Some(time) if pieces.offset().is_none() && pieces.time_zone_annotation().is_none() => {
-                    let time = offset.to_timestamp(pieces.date().to_datetime(time));
-                    time.map_err(|error| self.no_time(&error))
-                }
-                _ => Err(error),
-            }
+            // A text with an offset or a zone that isn't a time would be read without them.
+            let local = |text: &&str| {
+                let time = text.split_once(['T', 't', ' ']).map(|(_, time)| time);
+                time.is_some_and(|time| !time.contains(['+', '-', '[', 'Z', 'z']))
+            };
+            let Some(text) = Some(self.0.trim()).filter(local) else { return Err(error) };
+            let civil: jiff::civil::DateTime = text.parse().map_err(|_| error)?;
+            offset.to_timestamp(civil).map_err(|error| self.no_time(&error))
         })
     }
 

@@ -15,7 +15,7 @@ use crate::upload::{
     Preflight, ResumableSource, StreamSource, UploadOptions, UploadSource, forget_session,
     from_content_types, upload, upload_setters,
 };
-use crate::values::path_types::from_path_types;
+use crate::values::from_paths::from_paths;
 
 impl BackendClient {
     /// Creates a model: uploads its file in chunks, then sends its metadata.
@@ -121,7 +121,7 @@ impl From<StreamSource> for ModelFile {
     }
 }
 
-from_path_types!(ModelFile, path => UploadSource::path(path).into());
+from_paths!(ModelFile, path => UploadSource::path(path).into());
 from_content_types!(ModelFile, bytes => UploadSource::bytes(bytes).into());
 
 /// Creates a model when it is awaited: see [`create_model`](BackendClient::create_model).

@@ -23,8 +23,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::runtime;
 use crate::url_conversion::{ConversionFuture, FileReference, UrlConverter};
 use crate::values::file_url::is_data_uri;
+use crate::values::from_paths::from_paths;
 use crate::values::local_paths;
-use crate::values::path_types::from_path_types;
 
 /// Default number of files that are downloaded at a time.
 const CONCURRENCY: usize = 8;
@@ -70,7 +70,7 @@ impl From<&FileCache> for CacheLocation {
     }
 }
 
-from_path_types!(CacheLocation, directory => CacheLocation(At::Directory(directory)));
+from_paths!(CacheLocation, directory => CacheLocation(At::Directory(directory)));
 
 #[derive(Default)]
 struct Shared {

@@ -12,7 +12,7 @@ use futures_core::Stream;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::values::path_types::from_path_types;
+use crate::values::from_paths::from_paths;
 
 /// What is uploaded: a path, bytes in memory, a [`ResumableSource`], or a [`StreamSource`].
 ///
@@ -251,8 +251,8 @@ macro_rules! from_content_types {
 }
 pub(crate) use from_content_types;
 
-from_path_types!(UploadSource, path => UploadSource::path(path));
-from_path_types!(ResumableSource, path => ResumableSource::path(path));
+from_paths!(UploadSource, path => UploadSource::path(path));
+from_paths!(ResumableSource, path => ResumableSource::path(path));
 from_content_types!(UploadSource, bytes => UploadSource::bytes(bytes));
 from_content_types!(ResumableSource, bytes => ResumableSource::bytes(bytes));
 

@@ -58,7 +58,7 @@ fn body_argument(
         BodyKind::Raw if body.is_form() => {
             format!("{CRATE}::reqwest::multipart::Form::new().text(\"…\", \"…\")")
         }
-        BodyKind::Raw => "\"…\"".to_owned(),
+        BodyKind::Raw => "b\"content\"".to_owned(),
         BodyKind::Json { builder: None, ty } => value("body", ty, &Value::Null),
         BodyKind::Json { builder: Some(_), ty } => {
             let fields = name_of(ty).map(|name| required_fields(components, &name));

@@ -331,7 +331,7 @@ async fn bytes(server: &Server, client: &BackendClient) {
     );
     println!("a form in the place of JSON");
     server.json(&PET.replace("\"tags\": null", "\"tags\": []"));
-    client.call(|raw| raw.pets_create(|pet| pet).form("made elsewhere")).await.unwrap();
+    client.call(|raw| raw.pets_create(|pet| pet).form(b"made elsewhere")).await.unwrap();
     println!("{}", server.asked().header("content-type").unwrap());
     server.answer(200, "text/plain", "");
     let body = RawBody::text("x").media_type("image/png");

@@ -1,10 +1,10 @@
 //! Conversions from all types of a path.
 
-/// Implements `From` for a type that can be made from a path: `from_path_types!(Target, path => expression)`, where
+/// Implements `From` for a type that can be made from a path: `from_paths!(Target, path => expression)`, where
 /// `path` is a `PathBuf`. The types are listed, so that a type that isn't a path can get its own conversion later.
-macro_rules! from_path_types {
+macro_rules! from_paths {
     ($target:ty, $path:ident => $made:expr) => {
-        $crate::values::path_types::from_path_types!(
+        $crate::values::from_paths::from_paths!(
             $target, $path => $made;
             &str, String, &String, &std::ffi::OsStr, std::ffi::OsString, &std::ffi::OsString, &std::path::Path,
             std::path::PathBuf, &std::path::PathBuf, Box<std::path::Path>, std::borrow::Cow<'_, std::path::Path>
@@ -19,4 +19,4 @@ macro_rules! from_path_types {
         })*
     };
 }
-pub(crate) use from_path_types;
+pub(crate) use from_paths;

@@ -81,8 +81,11 @@ impl<T: Serialize> Shown for Result<T, String> {
 pub fn show(f: &mut fmt::Formatter<'_>, builder: &str, fields: &[(&str, &dyn Shown)]) -> fmt::Result {
     let mut shown = f.debug_struct(builder);
     for (name, value) in fields {
+        if names_secret(name) {
+            shown.field(name, &HIDDEN);
+            continue;
+        }
         match value.shown() {
-            _ if names_secret(name) => shown.field(name, &HIDDEN),
             Ok(mut value) => {
                 hide(&mut value);
                 shown.field(name, &format_args!("{value}"))

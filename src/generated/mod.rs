@@ -7,6 +7,7 @@ pub(crate) mod description;
 pub(crate) mod list_operation;
 pub(crate) mod operation;
 pub(crate) mod page_link;
+pub(crate) mod pagination;
 pub(crate) mod parameters;
 pub mod raw;
 pub(crate) mod raw_body;

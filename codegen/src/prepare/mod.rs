@@ -15,6 +15,7 @@ pub mod naming;
 mod nullable;
 mod one_line;
 mod operations;
+pub(crate) mod pagination;
 mod parameters;
 mod plain_types;
 mod references;
@@ -63,8 +64,8 @@ pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", 
 ///
 /// # Errors
 ///
-/// Returns an error if a reference points to nothing, a media type isn't an object, `x-idempotent` has another
-/// value than `true` or `false`, the document has no operation, or the document would become many times larger: its schemas extend or contain one another too
+/// Returns an error if a reference points to nothing, a media type isn't an object, an extension such as
+/// `x-pagination` is malformed, the document has no operation, or the document would become many times larger: its schemas extend or contain one another too
 /// deeply or too often, or its operations share large parts. The error is one line with place and reason.
 pub fn prepare(document: &mut Value) -> Result<Report, String> {
     let mut report = Report::default();
@@ -74,6 +75,7 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     references::point_references_to_components(document, report_to)?;
     operations::start_paths_with_slash(document, report_to);
     operations::check_idempotent(document)?;
+    pagination::check_pagination(document)?;
     version::convert_to_3_0(document, report_to);
     version::keep_requests_and_responses(document, report_to);
     operations::add_missing_responses(document, report_to)?;

@@ -105,9 +105,10 @@ pub use values::url::Url;
 pub mod __generated {
     pub use crate::generated::argument::{Argument, In, Parameter, ParameterText, Problems};
     pub use crate::generated::body::{Body, JsonBody, JsonOrForm, NoBody};
-    pub use crate::generated::choices::{Shape, by_fit, choice, fits, tagged};
+    pub use crate::generated::choices::{Attempt, Shape, by_fit, choice, fits, tagged};
     pub use crate::generated::description::{OperationInfo, ParameterInfo, Place};
     pub use crate::generated::list_operation::{ListField, ListOperation, ValueKind};
+    pub use crate::generated::object::Object;
     pub use crate::generated::operation::{
         BytesDecoder, Described, EmptyDecoder, JsonDecoder, OptionalJsonDecoder, PagedOperation, Sealed,
     };

@@ -3,6 +3,7 @@
 //!
 //! - The document is the one in `openapi/`, or the one that `SYNAPSE_OPENAPI` names.
 //! - `SYNAPSE_OPENAPI_ONLY` selects operations by tag or path: `models,/sdk/`.
+//! - `SYNAPSE_OPENAPI_STRICT=1` makes responses that break the document errors.
 //! - `OUT_DIR/prepared.tsv` lists every change of the preparation: rule, place, description.
 
 use std::env;
@@ -17,6 +18,7 @@ use crate::{document, domains};
 const FOLDER: &str = "openapi";
 const OTHER_DOCUMENT: &str = "SYNAPSE_OPENAPI";
 const ONLY: &str = "SYNAPSE_OPENAPI_ONLY";
+const STRICT: &str = "SYNAPSE_OPENAPI_STRICT";
 
 type Stdout = Output<std::io::Stdout>;
 
@@ -26,7 +28,7 @@ pub fn run() {
     for input in [FOLDER, "build.rs"] {
         output.rerun_if_changed(Path::new(input));
     }
-    for variable in [OTHER_DOCUMENT, ONLY] {
+    for variable in [OTHER_DOCUMENT, ONLY, STRICT] {
         output.rerun_if_env_changed(variable);
     }
     output.domains(domains::DOMAINS.iter().map(|domain| domain.name));
@@ -61,8 +63,11 @@ fn generate_into(output: &mut Stdout) -> Result<(), String> {
     // The generator panics on some documents. The build's last line reports the panic, so the hook prints
     // nothing.
     std::panic::set_hook(Box::new(|_| {}));
-    let settings =
-        Settings { schemars: env::var_os("CARGO_FEATURE_SCHEMARS").is_some(), ..Settings::default() };
+    let settings = Settings {
+        schemars: env::var_os("CARGO_FEATURE_SCHEMARS").is_some(),
+        strict: is_strict()?,
+        ..Settings::default()
+    };
     let generated = generate::generate_with(document, settings);
     let _ = std::panic::take_hook();
     let mut generated = generated.map_err(at)?;
@@ -76,6 +81,14 @@ fn generate_into(output: &mut Stdout) -> Result<(), String> {
     write(&out.join("methods.rs"), &generated.methods)?;
     write(&out.join("methods.md"), &generated.table)?;
     write(&prepared, &generated.report.to_string())
+}
+
+fn is_strict() -> Result<bool, String> {
+    match env::var(STRICT).unwrap_or_default().as_str() {
+        "" | "0" => Ok(false),
+        "1" => Ok(true),
+        other => Err(format!("{STRICT}={other}: it is neither `1` nor `0`")),
+    }
 }
 
 /// Includes each part of the handwritten layer that the document serves. The project's own serves all.

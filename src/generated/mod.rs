@@ -5,6 +5,7 @@ pub(crate) mod body;
 pub(crate) mod choices;
 pub(crate) mod description;
 pub(crate) mod list_operation;
+pub(crate) mod object;
 pub(crate) mod operation;
 pub(crate) mod page_link;
 pub(crate) mod pagination;

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::page_text::{Cursor, Envelope, Irregular, digest, field, parse, walk};
 use super::raw_item::RawItem;
 use crate::error::json_text::decode::{Problem, decode, refuse_nested, without_mark};
+use crate::error::json_text::leniency::Leniency;
 use crate::error::redact::secrets::Secrets;
 use crate::generated::pagination::Pagination;
 
@@ -83,13 +84,21 @@ impl<T: DeserializeOwned> Decoder<T> {
         Decoder {
             items: |cursor, body, items| {
                 let mut hopeless = Hopeless::default();
+                // If one item has fields of another shape, the others have them, too.
+                let mut leniency = Leniency::current();
                 cursor.items(|at| {
                     let rest = body.get(at..)?;
                     if let Some(length) = hopeless.length(body, rest) {
                         items.failed(at, length, None);
                         return Some(length);
                     }
-                    if let Ok((item, length)) = parse::<T>(rest) {
+                    let decoded = leniency.decode(|| parse::<T>(rest)).or_else(|error| {
+                        let again = error.is_data() && leniency != Leniency::Lenient;
+                        let decoded =
+                            again.then(|| Leniency::Lenient.decode(|| parse::<T>(rest)).ok()).flatten();
+                        decoded.inspect(|_| leniency = Leniency::Lenient).ok_or(error)
+                    });
+                    if let Ok((item, length)) = decoded {
                         items.decoded(item, at, rest.get(..length)?);
                         return Some(length);
                     }

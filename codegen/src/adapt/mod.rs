@@ -46,6 +46,8 @@ struct Context<'a> {
     requested: BTreeSet<String>,
     /// Whether types implement `JsonSchema`.
     schemars: bool,
+    /// Whether each value must fit its field.
+    strict: bool,
 }
 
 /// The code of a document.
@@ -71,7 +73,8 @@ pub fn adapt(
     let requested = builders_in_requests(&builders, &types);
     let responses = Responses::new(document, notes, &types);
     let operations = operations::read_operations(&builders, document, notes, &responses)?;
-    adapt_types(&mut types, &Context { notes, requested, schemars: settings.schemars });
+    let Settings { schemars, strict, .. } = settings;
+    adapt_types(&mut types, &Context { notes, requested, schemars, strict });
     types_module.content = Some((Default::default(), types));
     let components = Components::of(document);
     let title = document.pointer("/info/title").and_then(Value::as_str).unwrap_or_default();

@@ -42,7 +42,7 @@ pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) {
             Item::Struct(structure) => {
                 clearable.widen(structure);
                 let page = adapt_struct(structure);
-                let deserialize = unflattened(structure);
+                let deserialize = unflattened(structure, context.strict);
                 if requested.contains(&structure.ident.to_string()) {
                     adapted.push(argument(&structure.ident, true));
                     built.push(structure.clone());
@@ -141,7 +141,7 @@ fn adapt_struct(structure: &mut ItemStruct) -> Option<Vec<Item>> {
         }
         let is_extra = serde_says(&field.attrs, "flatten");
         describe(&mut field.attrs, || match is_extra {
-            true => "Fields that the document doesn't name, unchanged.".to_owned(),
+            true => "Fields that the document doesn't name or describes otherwise, unchanged.".to_owned(),
             false => format!("`{name}`. The document has no description."),
         });
     }

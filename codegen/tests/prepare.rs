@@ -140,7 +140,7 @@ fn required_names_must_be_properties() {
 }
 
 #[test]
-fn nameless_enum_values_are_dropped() {
+fn nameless_enum_values_are_named() {
     let (document, report) = prepared(document(
         json!({}),
         json!({"type": "object", "properties": {
@@ -148,12 +148,16 @@ fn nameless_enum_values_are_dropped() {
             "order": {"type": "string", "enum": ["name", "-name"]},
         }}),
     ));
-    assert_eq!(support::component(&document, "ThingStatus")["enum"], json!(["open", "closed"]));
-    let properties = &thing(&document)["properties"];
-    for plain in ["sign", "order"] {
-        assert_eq!(properties[plain], json!({"type": "string"}), "{plain}");
-    }
-    assert_eq!(reported(&report, "drop_unnameable_enum_values").len(), 3);
+    let values = |name: &str| support::component(&document, name)["enum"].clone();
+    assert_eq!(values("ThingStatus"), json!(["open", "Minus", "closed"]));
+    assert_eq!(values("ThingSign"), json!(["Plus", "Minus"]));
+    assert_eq!(values("ThingOrder"), json!(["name", "MinusName"]));
+    let wire = |name: &str| report.notes.enum_values[name].values().cloned().collect::<Vec<_>>();
+    assert_eq!(
+        (wire("ThingStatus"), wire("ThingSign"), wire("ThingOrder")),
+        (vec!["-".to_owned()], vec!["-".to_owned(), "+".to_owned()], vec!["-name".to_owned()])
+    );
+    assert_eq!(reported(&report, "name_enum_values").len(), 4);
 }
 
 #[test]
@@ -248,6 +252,7 @@ fn impossible_enumerations_are_plain() {
             "sign": {"type": "string", "enum": ["+", "-"]},
             "blank": {"type": "string", "enum": [""]},
             "case": {"type": "string", "enum": ["utf8", "UTF-8"]},
+            "zone": {"type": "string", "enum": ["a", "A", "a_b", "a-b", "a b", "☃", ""]},
             "maybe": {"type": "string", "nullable": true, "enum": ["x", null]},
         }}),
     ));
@@ -256,9 +261,10 @@ fn impossible_enumerations_are_plain() {
     assert_eq!(properties["level"], json!({"type": "integer"}));
     assert_eq!(properties["tags"], json!({"type": "array", "items": {"type": "string"}}));
     assert_eq!(values("ThingKind"), &json!(["a", "b"]));
-    for name in ["sign", "blank", "case"] {
-        assert_eq!(properties[name], json!({"type": "string"}), "{name}");
-    }
+    assert_eq!(values("ThingSign"), &json!(["Plus", "Minus"]));
+    assert_eq!(values("ThingBlank"), &json!(["Blank"]));
+    assert_eq!(values("ThingCase"), &json!(["utf8", "UtfMinus8"]));
+    assert_eq!(values("ThingZone"), &json!(["a", "A2", "a_b", "AMinusB", "ASpaceB", "U2603", "Blank"]));
     assert_eq!(values("ThingMaybe"), &json!(["x"]));
     assert_eq!(
         properties["maybe"],
@@ -266,7 +272,7 @@ fn impossible_enumerations_are_plain() {
     );
     assert_eq!(reported(&report, "drop_non_string_enums").len(), 2);
     assert_eq!(reported(&report, "deduplicate_enum_values"), ["Thing.kind: left out 1 doubled values"]);
-    assert_eq!(reported(&report, "drop_unnameable_enum_values").len(), 3);
+    assert_eq!(reported(&report, "name_enum_values").len(), 9);
 }
 
 #[test]

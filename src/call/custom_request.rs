@@ -6,7 +6,7 @@ use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Request, Url};
 use serde::Serialize;
 
-use crate::generated::operation::{Operation, ResponseDecoder, Sealed};
+use crate::generated::operation::{Operation, PagedOperation, Repeatable, ResponseDecoder, Sealed};
 use crate::generated::pagination::Pagination;
 use crate::generated::raw_body::RawBody;
 use crate::generated::request::{Base, Invalid, json_body};
@@ -143,8 +143,9 @@ fn url_of(path: &str, base: &Base) -> Result<Url, Invalid> {
 }
 
 /// A custom request whose response is a page of a list.
+#[doc(hidden)]
 #[derive(Debug, Clone)]
-pub(crate) struct CustomList {
+pub struct CustomList {
     method: Method,
     path: String,
     /// The body and its media type.
@@ -169,6 +170,18 @@ impl From<CustomRequest> for CustomList {
 /// The problem of a list with a body that can be sent only once.
 const ONCE: &str =
     "the body is a stream or a form, which can't be sent with every page: send the pages one by one";
+
+impl PagedOperation for CustomRequest {
+    type Item = Json;
+}
+
+impl Repeatable for CustomRequest {
+    type List = CustomList;
+
+    fn listed(self) -> CustomList {
+        self.into()
+    }
+}
 
 impl Sealed for CustomList {}
 

@@ -92,9 +92,25 @@ impl<D: Described> Operation for D {
     note = "the documentation of the operation's method says what is missing",
     note = "if it is a list, describe its pages in the document by the operation's extension `x-pagination`"
 )]
-pub trait PagedOperation: Operation {
+pub trait PagedOperation: Repeatable {
     /// The type of the items.
     type Item: DeserializeOwned + Send + 'static;
+}
+
+/// An operation whose request can be sent for each page of a list.
+#[doc(hidden)]
+pub trait Repeatable: Operation {
+    /// The operation that reads the list.
+    type List: Operation + Clone + Sync + 'static;
+    fn listed(self) -> Self::List;
+}
+
+impl<D: Described + Clone + Sync + 'static> Repeatable for D {
+    type List = D;
+
+    fn listed(self) -> D {
+        self
+    }
 }
 
 /// A page of a list of Django REST Framework: any generated type with the fields `results` and `next`.

@@ -44,7 +44,7 @@ use list_all::ListRequest;
 use page::Decoder;
 
 use crate::call::Call;
-use crate::call::custom_request::{CustomList, CustomRequest, unreadable};
+use crate::call::custom_request::unreadable;
 use crate::call::run_time_list::RunTimeList;
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
@@ -52,11 +52,10 @@ use crate::generated::list_operation::ListOperation;
 use crate::generated::operation::{Operation, PagedOperation};
 use crate::generated::pagination::Pagination;
 use crate::transport::TransportRequest;
-use crate::values::json::Json;
 
-impl<B: PagedOperation + Clone + Sync + 'static> Call<B> {
+impl<B: Operation> Call<B> {
     /// Returns a request for every item, from the page that the parameters select (by default the first) to the
-    /// last.
+    /// last. A search, which is a POST request, sends its body with every page.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -69,50 +68,42 @@ impl<B: PagedOperation + Clone + Sync + 'static> Call<B> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// A list that isn't in the API's document has pages with `results`, `next` and, if they have numbers, `count`,
+    /// unless [`pagination`](crate::CustomRequest::pagination) says otherwise:
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// use synapse_backend_client::{Json, reqwest::Method};
+    ///
+    /// let tags: Vec<Json> = client.request(Method::GET, "/tags/").param("project", 1).list_all().try_collect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias("cursor", "paginate", "pagination", "paging"))]
-    pub fn list_all(self) -> ListAll<B::Item> {
-        list_of(self, Decoder::typed())
+    pub fn list_all(self) -> ListAll<B::Item>
+    where
+        B: PagedOperation,
+    {
+        list_of(self.map(B::listed), Decoder::typed())
     }
 
     /// Like [`list_all`](Call::list_all), but decodes items into your own type, such as a struct with only
     /// the fields that you need.
-    pub fn list_all_as<T: DeserializeOwned + Send + 'static>(self) -> ListAll<T> {
-        list_of(self, Decoder::typed())
+    pub fn list_all_as<T: DeserializeOwned + Send + 'static>(self) -> ListAll<T>
+    where
+        B: PagedOperation,
+    {
+        list_of(self.map(B::listed), Decoder::typed())
     }
 
     /// Like [`list_all`](Call::list_all), but returns each item as raw JSON text, for example to write it to
     /// a file.
-    pub fn list_all_raw(self) -> ListAll<RawItem> {
-        list_of(self, Decoder::raw())
-    }
-}
-
-/// A list that isn't in the API's document. Its pages have `results`, `next` and, if it has page numbers, `count`, unless
-/// [`pagination`](CustomRequest::pagination) says otherwise. Its method is GET, or POST for a search: the body is sent
-/// with every page.
-///
-/// ```no_run
-/// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
-/// use synapse_backend_client::{Json, reqwest::Method};
-///
-/// let tags: Vec<Json> = client.request(Method::GET, "/tags/").param("project", 1).list_all().try_collect().await?;
-/// # Ok(())
-/// # }
-/// ```
-impl Call<CustomRequest> {
-    /// Returns a request for every item, like [`list_all`](Call::list_all) of an operation.
-    pub fn list_all(self) -> ListAll<Json> {
-        list_of(self.map(CustomList::from), Decoder::typed())
-    }
-
-    /// Like [`list_all`](Call::list_all), but decodes items into your own type.
-    pub fn list_all_as<T: DeserializeOwned + Send + 'static>(self) -> ListAll<T> {
-        list_of(self.map(CustomList::from), Decoder::typed())
-    }
-
-    /// Like [`list_all`](Call::list_all), but returns each item as raw JSON text.
-    pub fn list_all_raw(self) -> ListAll<RawItem> {
-        list_of(self.map(CustomList::from), Decoder::raw())
+    pub fn list_all_raw(self) -> ListAll<RawItem>
+    where
+        B: PagedOperation,
+    {
+        list_of(self.map(B::listed), Decoder::raw())
     }
 }
 

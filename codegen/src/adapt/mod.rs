@@ -74,9 +74,14 @@ pub fn adapt(
     let responses = Responses::new(document, notes, &types);
     let operations = operations::read_operations(&builders, document, notes, &responses)?;
     let Settings { schemars, strict, .. } = settings;
-    adapt_types(&mut types, &Context { notes, requested, schemars, strict });
+    let open = adapt_types(&mut types, &Context { notes, requested, schemars, strict });
     types_module.content = Some((Default::default(), types));
     let components = Components::of(document);
+    // Otherwise such a name would be sent in place of its value.
+    let is_lost = |name: &&String| !open.contains(*name) && components.of_type(name).is_some();
+    if let Some(lost) = notes.enum_values.keys().find(is_lost) {
+        return Err(format!("generated code: the enumeration `{lost}` has another form"));
+    }
     let title = document.pointer("/info/title").and_then(Value::as_str).unwrap_or_default();
     let client = builders::emit_client(title, &operations);
     let builders = builders::emit_builders(&operations);

@@ -1,21 +1,31 @@
 //! Enumerations of texts, which accept values that the document doesn't list.
 
+use std::collections::BTreeMap;
+
 use quote::quote;
 use syn::{Fields, Item, ItemEnum, parse_quote};
 
 use super::reading::{describe, serde_text, unrecognized};
 
 /// Adds a variant for unknown values to an enumeration of texts. Otherwise one new value would fail a whole
-/// page.
-pub(super) fn open_enum(enumeration: &mut ItemEnum, schemars: bool) -> Option<Vec<Item>> {
+/// page. `named` are the values on the wire of variants that the preparation named.
+pub(super) fn open_enum(
+    enumeration: &mut ItemEnum,
+    named: Option<&BTreeMap<String, String>>,
+    schemars: bool,
+) -> Option<Vec<Item>> {
     let mut names = Vec::new();
     for variant in &mut enumeration.variants {
         if !matches!(variant.fields, Fields::Unit) {
             return None;
         }
         let value = serde_text(&variant.attrs, "rename").unwrap_or_else(|| variant.ident.to_string());
+        let value = named.and_then(|named| named.get(&value)).cloned().unwrap_or(value);
         variant.attrs.retain(|attribute| !attribute.path().is_ident("serde"));
-        describe(&mut variant.attrs, || format!("`{value}`"));
+        describe(&mut variant.attrs, || match value.trim() {
+            "" => format!("The text {value:?}."),
+            _ => format!("`{value}`"),
+        });
         names.push((variant.ident.clone(), value));
     }
     let ident = enumeration.ident.clone();

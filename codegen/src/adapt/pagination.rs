@@ -11,7 +11,7 @@ use super::components::Components;
 use super::reading::{list_item, name_of, option_inner, wire_name};
 use crate::prepare::naming::type_name;
 use crate::prepare::pagination::{PageValue, PaginationNote, pagination_note};
-use crate::prepare::{Keywords, Notes, OWN_TYPES, only_refers};
+use crate::prepare::{HEADERS, Keywords, Notes, OWN_TYPES, only_refers};
 
 /// The names of a page's items, in order of preference.
 const ITEMS: [&str; 7] = ["results", "data", "items", "objects", "records", "rows", "entries"];
@@ -105,7 +105,7 @@ impl<'d> Responses<'d> {
         let PaginationNote { items, count, next, parameter } = note;
         let page = name_of(output).and_then(|name| self.object(&name));
         let headers = headers(operation);
-        let has_header = |name: &&str| headers.iter().any(|header| header == name);
+        let has_header = |name: &&str| headers.contains(name);
         let found_next = match page {
             Some(page) => self.next_of(page, operation),
             None if has_header(&"link") => Some((PageValue::Header("link".to_owned()), None)),
@@ -299,11 +299,10 @@ fn of_operation(operation: &Value, names: &[&str]) -> Option<String> {
 }
 
 /// Returns the names of the response's headers, in lower case.
-fn headers(operation: &Value) -> Vec<String> {
+fn headers(operation: &Value) -> Vec<&str> {
     let responses = operation.object("responses").into_iter().flatten();
     let success = responses.filter(|(status, _)| status.starts_with('2')).map(|(_, response)| response);
-    let names = success.flat_map(|response| response.object("headers").into_iter().flatten());
-    names.map(|(name, _)| name.to_ascii_lowercase()).collect()
+    success.flat_map(|response| response.list(HEADERS)).filter_map(Value::as_str).collect()
 }
 
 impl Pagination {

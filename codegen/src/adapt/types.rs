@@ -16,8 +16,8 @@ use super::type_builders::emit_type_builders;
 use super::untagged::{Keys, fitting};
 use crate::prepare::Notes;
 
-/// Adapts the items of the module of the types.
-pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) {
+/// Adapts the items of the module of the types. Returns the names of the enumerations of texts.
+pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) -> BTreeSet<String> {
     let requested = &context.requested;
     boxes_are_around_values(items);
     let names = items.iter().filter_map(|item| match item {
@@ -57,7 +57,8 @@ pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) {
                 if requested.contains(&name) {
                     adapted.push(argument(&enumeration.ident, false));
                 }
-                let more = match open_enum(enumeration, context.schemars) {
+                let named = context.notes.enum_values.get(&name);
+                let more = match open_enum(enumeration, named, context.schemars) {
                     Some(more) => {
                         open.insert(name);
                         more
@@ -101,6 +102,7 @@ pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) {
     adapted.insert(0, parse_quote! { use super::rt; });
     adapted.push(emit_type_builders(&built, &names, &clearable, context.notes));
     *items = adapted;
+    open
 }
 
 /// Lets setters accept what converts into a type.

@@ -1,12 +1,13 @@
 //! Enumerations that the generator rejects, or whose code doesn't compile.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use serde_json::Value;
+use unicode_ident::is_xid_continue;
 
 use super::Report;
 use super::keywords::Keywords;
-use super::naming::is_nameable;
+use super::naming::{Names, is_nameable, type_name};
 use super::walk::each_schema;
 
 /// Turns a choice between constants into an enumeration. As a choice between types, the first one would
@@ -77,34 +78,72 @@ pub fn deduplicate_enum_values(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Removes values without a valid Rust name (`+`, an empty text). Removes the enumeration if two values
-/// have the same name (`a` and `A`), or no value has a valid one. The generator panics on these and doesn't
-/// state the place. The adapted enumeration accepts any text, so responses can still contain a removed
-/// value.
+/// Gives a name to each value of an enumeration that has none of its own: an empty text, `+`, or `a_b` beside `a-b`. The
+/// generator panics on these and doesn't state the place. The values in the prepared document are the names; the notes
+/// have the values on the wire.
 ///
-/// - `{type: string, enum: [open, "-"]}` -> `{type: string, enum: [open]}`
-/// - `{type: string, enum: [name, "-name"]}` -> `{type: string}`
-pub fn drop_unnameable_enum_values(document: &mut Value, report: &mut Report) {
+/// - `{type: string, enum: [open, "", "-"]}` -> `{type: string, enum: [open, Blank, Minus]}`
+/// - `{type: string, enum: [name, "-name"]}` -> `{type: string, enum: [name, MinusName]}`
+pub fn name_enum_values(document: &mut Value, report: &mut Report) {
     each_schema(document, |place, object| {
         let Some(values) = object.list_mut("enum") else { return };
-        // Null isn't a variant.
-        let nameless = |value: &Value| value.as_str().is_some_and(|text| !is_nameable(text));
-        if values.iter().any(|value| value.is_string() && !nameless(value)) {
-            for value in values.extract_if(.., |value| nameless(value)) {
-                let what = format!("left out {value}: it comes to no name");
-                report.add("drop_unnameable_enum_values", place, what);
-            }
-        }
-        let mut names = BTreeSet::new();
-        let clash = values.iter().filter_map(Value::as_str).find(|value| {
-            let letters = value.chars().filter(|character| character.is_alphanumeric());
-            let name: String = letters.flat_map(char::to_lowercase).collect();
-            !is_nameable(value) || !names.insert(name)
-        });
-        if let Some(value) = clash.map(str::to_owned) {
-            object.remove("enum");
-            let what = format!("a plain string: {value:?} comes to no name of its own");
-            report.add("drop_unnameable_enum_values", place, what);
+        let mut taken = Names::default();
+        let is_named = |value: &Value, taken: &mut Names| match value.as_str() {
+            Some(text) => is_nameable(text) && taken.take(letters(text)),
+            // Null isn't a variant.
+            None => true,
+        };
+        let nameless: Vec<&mut Value> =
+            values.iter_mut().filter_map(|value| (!is_named(value, &mut taken)).then_some(value)).collect();
+        for value in nameless {
+            let wire = value.as_str().unwrap_or_default().to_owned();
+            let name = free_name(&spelled_out(&wire), &mut taken);
+            report.add("name_enum_values", place, format!("{value} is called `{name}`"));
+            report.notes.enum_values.entry(type_name(place)).or_default().insert(name.clone(), wire);
+            *value = name.into();
         }
     });
+}
+
+/// Returns the letters and digits that tell two names apart.
+fn letters(text: &str) -> String {
+    text.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Returns the name, with a number if it is taken.
+fn free_name(name: &str, taken: &mut Names) -> String {
+    let free = taken.free(&letters(name));
+    let number = free.strip_prefix(&letters(name)).unwrap_or_default();
+    format!("{name}{number}")
+}
+
+/// Returns a name in which each character that isn't a letter or digit is a word.
+fn spelled_out(value: &str) -> String {
+    const LONGEST: usize = 60;
+    let mut words = String::new();
+    for character in value.chars() {
+        match character {
+            '-' => words.push_str(" minus "),
+            '+' => words.push_str(" plus "),
+            '*' => words.push_str(" asterisk "),
+            '/' => words.push_str(" slash "),
+            '=' => words.push_str(" equal "),
+            '<' => words.push_str(" less "),
+            '>' => words.push_str(" greater "),
+            '!' => words.push_str(" not "),
+            '.' => words.push_str(" dot "),
+            '%' => words.push_str(" percent "),
+            '_' => words.push_str(" underscore "),
+            ' ' => words.push_str(" space "),
+            letter if letter.is_alphanumeric() && is_xid_continue(letter) => words.push(letter),
+            other => words.push_str(&format!(" u{:x} ", u32::from(other))),
+        }
+        if words.len() > LONGEST {
+            break;
+        }
+    }
+    match words.trim() {
+        "" => "Blank".to_owned(),
+        words => type_name(words),
+    }
 }

@@ -34,6 +34,7 @@ pub(crate) use {
     keywords::Keywords,
     one_line::is_invisible,
     report::{ROUTINE, wire_names},
+    version::HEADERS,
     walk::{leave_out, only_refers, place_of, reach, references, required, schemas},
 };
 // Used by the maintainers' commands and the tests.
@@ -133,7 +134,6 @@ fn run(document: &mut Value, strict: bool) -> Result<Report, String> {
     values::drop_defaults(document, report_to);
     enums::drop_non_string_enums(document, report_to);
     enums::deduplicate_enum_values(document, report_to);
-    enums::drop_unnameable_enum_values(document, report_to);
     // Types, and the names of types and fields.
     components::drop_unused_schemas(document, report_to);
     components::make_component_names_unique(document, report_to);
@@ -151,5 +151,6 @@ fn run(document: &mut Value, strict: bool) -> Result<Report, String> {
     components::make_property_names_unique(document, report_to);
     lengths::record_text_lengths(document, report_to);
     components::drop_unused_schemas(document, report_to);
+    enums::name_enum_values(document, report_to);
     Ok(report)
 }

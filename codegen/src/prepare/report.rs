@@ -113,6 +113,8 @@ pub struct Notes {
     pub parameters: BTreeMap<String, Vec<Renamed>>,
     /// Fields, by type, that have another name on the wire.
     pub properties: BTreeMap<String, Vec<Renamed>>,
+    /// The values on the wire of an enumeration's named values, by type and name.
+    pub enum_values: BTreeMap<String, BTreeMap<String, String>>,
     /// Nullable fields of requests, by type.
     pub clearable: BTreeMap<String, BTreeSet<String>>,
     /// Choices with a tag property, by type.

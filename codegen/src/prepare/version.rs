@@ -163,6 +163,9 @@ fn siblings_of_a_reference(schema: &mut Map<String, Value>, note: &mut dyn FnMut
     schema.put("allOf", parts);
 }
 
+/// The keyword that keeps the names of a response's headers.
+pub(crate) const HEADERS: &str = "x-headers";
+
 /// Removes everything except requests and responses: servers, callbacks, security, examples.
 ///
 /// `get: {operationId: x, callbacks: …, security: …, responses: …}` -> `get: {operationId: x, responses: …}`
@@ -173,7 +176,7 @@ pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
                 report.add("keep_requests_and_responses", place, format!("left out `{key}`"));
             }
         }
-        const KEPT: [&str; 11] = [
+        const KEPT: [&str; 12] = [
             "operationId",
             "summary",
             "description",
@@ -183,11 +186,20 @@ pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
             "x-identity",
             "x-narrower",
             "x-idempotent",
+            "x-pagination",
             "responses",
             "deprecated",
         ];
         operation.keep(&KEPT);
-        responses(operation).for_each(|response| response.keep(&["description", "content"]));
+        for response in responses(operation) {
+            // A header may lead to a list's next page.
+            let headers = response.object("headers").into_iter().flat_map(Map::keys);
+            let headers: Vec<String> = headers.map(|name| name.to_ascii_lowercase()).collect();
+            response.keep(&["description", "content"]);
+            if !headers.is_empty() {
+                response.put(HEADERS, headers);
+            }
+        }
         let body = operation.get_mut("requestBody");
         body.into_iter().for_each(|body| body.keep(&["description", "content", "required"]));
     });

@@ -19,7 +19,9 @@ fn any_answer_is_decoded_on_the_wire() {
     );
 
     // What can't be read to its end has no `list_all`, and the compiler says why.
-    for call in ["endless_list()", "plain_list()", "report_retrieve()", "books_bulk_update(|b| b.text(\"t\"))"] {
+    for call in
+        ["endless_list()", "plain_list()", "report_retrieve()", "books_bulk_update(|b| b.text(\"t\"))"]
+    {
         let example = format!(
             "fn main() {{ let client = synapse_backend_client::BackendClient::builder(\"http://h\").build().unwrap(); \
              let _ = client.{call}.list_all(); }}"
@@ -28,7 +30,8 @@ fn any_answer_is_decoded_on_the_wire() {
         let output = copy.cargo(&["build", "--example", "unfollowed"]);
         let err = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{call} has a `list_all`");
-        let reason = "has no `list_all`: the API's document doesn't say how its response leads to a next page";
+        let reason =
+            "has no `list_all`: the API's document doesn't say how its response leads to a next page";
         assert!(err.contains(reason) && err.contains("x-pagination"), "{err}");
     }
 }

@@ -8,7 +8,7 @@ use super::Report;
 use super::discriminators::component_of;
 use super::enums::ENUMERATED;
 use super::keywords::Keywords;
-use super::walk::{Copies, each_schema, only_refers, referred, resolved, size};
+use super::walk::{Copies, each_schema, only_refers, referred, resolved, schemas_mut, size};
 
 /// Changes `anyOf` to `oneOf`, because the generator's type of an `anyOf` fails for every value.
 ///
@@ -22,11 +22,12 @@ pub fn any_of_to_one_of(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Removes null and the empty text from choices and enumerations. A null choice makes the whole schema
-/// nullable. The empty text needs no choice, because the adapted enumeration accepts any text.
+/// Removes null and the empty text from choices. A null choice makes the whole schema nullable, and the empty text
+/// becomes a value of the enumeration beside it.
 ///
-/// - `{oneOf: [StatusEnum, BlankEnum, NullEnum]}` -> `{allOf: [StatusEnum], nullable: true}`
-/// - `{enum: [a, "", null]}` -> `{enum: [a], nullable: true}`
+/// - `{oneOf: [StatusEnum, BlankEnum, NullEnum]}`, `StatusEnum: {enum: [a]}` -> `{allOf: [StatusEnum], nullable: true}`,
+///   `StatusEnum: {enum: [a, ""]}`
+/// - `{enum: [a, "", null]}` -> `{enum: [a, ""], nullable: true}`
 pub fn drop_null_and_blank_choices(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     let only_null = |schema: &Value| {
@@ -43,6 +44,7 @@ pub fn drop_null_and_blank_choices(document: &mut Value, report: &mut Report) {
         let target = resolved(&whole, schema);
         target.text("type") == Some("string") || target.list("enum").iter().any(Value::is_string)
     };
+    let mut blank: BTreeSet<String> = BTreeSet::new();
     each_schema(document, |place, object| {
         if let Some(choices) = object.list_mut("oneOf") {
             let before = choices.len();
@@ -52,8 +54,15 @@ pub fn drop_null_and_blank_choices(document: &mut Value, report: &mut Report) {
             for choice in choices.iter_mut().filter_map(Value::as_object_mut) {
                 nullable |= choice.remove("nullable") == Some(json!(true));
             }
-            if choices.iter().any(|choice| is_text(choice) && !only_blank(choice)) {
+            let is_words = |choice: &Value| is_text(choice) && !only_blank(choice);
+            if choices.iter().any(only_blank) && choices.iter().any(is_words) {
                 choices.retain(|choice| !only_blank(choice));
+                for choice in choices.iter_mut().filter(|choice| is_words(choice)) {
+                    match only_refers(choice) {
+                        Some(name) => drop(blank.insert(name.to_owned())),
+                        None => add_blank(choice),
+                    }
+                }
             }
             if nullable {
                 object.put("nullable", true);
@@ -65,16 +74,10 @@ pub fn drop_null_and_blank_choices(document: &mut Value, report: &mut Report) {
             }
         }
         if let Some(values) = object.get("enum").and_then(Value::as_array).cloned() {
-            let mut kept: Vec<Value> = values.iter().filter(|value| !value.is_null()).cloned().collect();
+            let kept: Vec<Value> = values.iter().filter(|value| !value.is_null()).cloned().collect();
             if kept.len() < values.len() {
                 object.put("nullable", true);
-            }
-            if kept.iter().any(|value| value.as_str().is_some_and(|text| !text.is_empty())) {
-                kept.retain(|value| value != "");
-            }
-            if kept.len() < values.len() {
-                let what = "null and the empty text are no values of the enumeration";
-                report.add("drop_null_and_blank_choices", place, what);
+                report.add("drop_null_and_blank_choices", place, "null is no value of the enumeration");
             }
             match kept.is_empty() {
                 true => drop(object.remove("enum")),
@@ -82,6 +85,19 @@ pub fn drop_null_and_blank_choices(document: &mut Value, report: &mut Report) {
             }
         }
     });
+    for (name, schema) in
+        schemas_mut(document).into_iter().flatten().filter(|(name, _)| blank.contains(*name))
+    {
+        add_blank(schema);
+        report.add("drop_null_and_blank_choices", name, "the empty text is a value of the enumeration");
+    }
+}
+
+/// Adds the empty text to an enumeration.
+fn add_blank(schema: &mut Value) {
+    if let Some(values) = schema.list_mut("enum").filter(|values| !values.iter().any(|value| value == "")) {
+        values.push("".into());
+    }
 }
 
 /// Replaces an inner choice by its own choices. The type of the inner choice would accept every value as an

@@ -20,6 +20,9 @@ pub mod domains;
 pub mod generate;
 #[doc(hidden)]
 pub mod output;
+#[cfg(feature = "overlay")]
+#[doc(hidden)]
+pub mod overlay;
 pub mod prepare;
 #[doc(hidden)]
 pub mod selection;

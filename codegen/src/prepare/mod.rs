@@ -27,6 +27,8 @@ mod walk;
 
 use serde_json::Value;
 
+#[cfg(feature = "overlay")]
+pub(crate) use walk::Copies;
 pub(crate) use {
     components::drop_unused_schemas,
     keywords::Keywords,

@@ -7,7 +7,7 @@ use super::one_line;
 
 /// Rules that don't affect what a caller looks for. For the project's own document, a build prints only the
 /// changes of the other rules as warnings.
-pub(crate) const ROUTINE: [&str; 19] = [
+pub(crate) const ROUTINE: [&str; 20] = [
     "add_own_schemas",
     "allow_clearing_fields",
     "any_of_to_one_of",
@@ -23,6 +23,7 @@ pub(crate) const ROUTINE: [&str; 19] = [
     "keep_unknown_fields",
     "links_to_file_url",
     "move_nullable_to_references",
+    "overlay",
     "page_links_to_file_url",
     "record_discriminators",
     "record_text_lengths",

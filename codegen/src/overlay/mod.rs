@@ -82,7 +82,8 @@ impl Overlay {
         let concatenates = version.starts_with("1.1.");
         let overlay = if concatenates {
             let mut overlay: v1_1::Overlay = decoded(overlay)?;
-            overlay.actions = actions(listed, |action: &v1_1::Action| vec![Some(&action.target), action.copy.as_ref()])?;
+            overlay.actions =
+                actions(listed, |action: &v1_1::Action| vec![Some(&action.target), action.copy.as_ref()])?;
             overlay.validate(Default::default()).map_err(|error| first(&error, &overlay.actions))?;
             overlay
         } else if version.starts_with("1.0.") {
@@ -143,7 +144,8 @@ fn apply_action(
     copies: &mut Copies,
 ) -> Result<(&'static str, usize), String> {
     let places = places(document, &action.target)?;
-    let kinds: HashSet<Kind> = places.iter().filter_map(|place| document.pointer(place)).map(Kind::of).collect();
+    let kinds: HashSet<Kind> =
+        places.iter().filter_map(|place| document.pointer(place)).map(Kind::of).collect();
     if !concatenates && kinds.contains(&Kind::Plain) {
         return Err("it matches a plain value, which only an overlay of version 1.1 can".to_owned());
     }
@@ -172,7 +174,9 @@ fn apply_action(
             return Err(format!("the result would have more than {DEEPEST} levels"));
         }
         match (document.pointer_mut(place), &value) {
-            (Some(Value::Array(items)), Value::Array(more)) if concatenates => items.extend(more.iter().cloned()),
+            (Some(Value::Array(items)), Value::Array(more)) if concatenates => {
+                items.extend(more.iter().cloned())
+            }
             (Some(Value::Array(items)), item) => items.push(item.clone()),
             (Some(slot), value) => merge_json(slot, value),
             (None, _) => return Err(format!("its own {verb} replaces `{place}`, which it matches, too")),
@@ -201,7 +205,8 @@ impl Kind {
 
 /// Returns the places that a query matches, as JSON pointers. A query may match a place twice.
 fn places(document: &Value, query: &str) -> Result<Vec<String>, String> {
-    let path = compile_path(query).map_err(|reason| format!("`{}`: {reason}", one_line(query, LONGEST_SHOWN)))?;
+    let path =
+        compile_path(query).map_err(|reason| format!("`{}`: {reason}", one_line(query, LONGEST_SHOWN)))?;
     let mut seen = HashSet::new();
     let mut places = locate(document, &path);
     places.retain(|place| seen.insert(place.clone()));

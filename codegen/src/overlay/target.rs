@@ -75,7 +75,9 @@ impl Scan {
             '.' if before.ends_with('.') => {
                 self.descents += 1;
                 if self.descents > 1 || self.filter.is_some() {
-                    return Err("it has `..` twice or in a filter: one outside of filters is supported".to_owned());
+                    return Err(
+                        "it has `..` twice or in a filter: one outside of filters is supported".to_owned()
+                    );
                 }
             }
             '*' | '?' | ':' | ',' if self.filter.is_some() => {

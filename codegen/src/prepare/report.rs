@@ -92,6 +92,8 @@ impl fmt::Display for Report {
 /// Operations are named by their id, types by the name of the component.
 #[derive(Debug, Default, Clone)]
 pub struct Notes {
+    /// The ids of operations in the document, by operation, if `x-name` gives another name.
+    pub operation_ids: BTreeMap<String, String>,
     /// Statuses of the document's responses with their descriptions, by operation: the prepared document has
     /// only the success.
     pub statuses: BTreeMap<String, Vec<(String, String)>>,

@@ -60,12 +60,12 @@ pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
     let mut next: BTreeMap<String, usize> = BTreeMap::new();
     let _ = for_operations(document, |path, method, place, operation| {
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
+        let stated = operation.remove("x-name");
         let given = operation.text("operationId").map(str::trim).filter(|id| !id.is_empty());
-        if let Some(stated) = operation.text("x-name").map(str::to_owned) {
+        if let Some(stated) = stated.as_ref().and_then(Value::as_str) {
             let what = format!("called `{stated}`: `x-name`");
             report.add("make_operation_ids_unique", place, what);
-            let id = given.map_or_else(|| stated.clone(), str::to_owned);
-            report.notes.operation_ids.insert(stated.clone(), id);
+            report.notes.operation_ids.insert(stated.to_owned(), given.unwrap_or(stated).to_owned());
             operation.put("operationId", stated);
             return Ok(());
         }

@@ -175,13 +175,14 @@ pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
                 report.add("keep_requests_and_responses", place, format!("left out `{key}`"));
             }
         }
-        const KEPT: [&str; 11] = [
+        const KEPT: [&str; 12] = [
             "operationId",
             "summary",
             "description",
             "tags",
             "parameters",
             "requestBody",
+            "x-name",
             "x-identity",
             "x-narrower",
             "x-idempotent",

@@ -16,7 +16,7 @@ use crate::generate::{self, Generated, Settings};
 use crate::output::Output;
 use crate::prepare::Change;
 use crate::selection::Selection;
-use crate::{document, domains};
+use crate::{changes, document, domains};
 
 /// The folder of the project's own document.
 const FOLDER: &str = "openapi";
@@ -97,6 +97,7 @@ fn generate_into(output: &mut Stdout) -> Result<(), String> {
     write(&out.join("raw.rs"), &generated.code)?;
     write(&out.join("methods.rs"), &generated.methods)?;
     write(&out.join("methods.md"), &generated.table)?;
+    write(&out.join("changes.md"), &changes::markdown(&generated.report, ONLY))?;
     write(&prepared, &generated.report.to_string())
 }
 

@@ -13,6 +13,8 @@
 mod adapt;
 #[doc(hidden)]
 pub mod build_script;
+#[doc(hidden)]
+pub mod changes;
 pub mod document;
 #[doc(hidden)]
 pub mod domains;

@@ -45,6 +45,25 @@ fn x_optional_changes_required() {
 }
 
 #[test]
+fn misplaced_extensions_are_reported() {
+    let parameters = json!([{"name": "q", "in": "query", "x-optional": true, "x-name": "text", "schema": {"type": "string"}}]);
+    let (_, report) = prepared(document(
+        json!({"parameters": parameters}),
+        json!({"x-optional": true, "type": "array", "items": text(json!({"x-name": "item"}))}),
+    ));
+    let mut reported = reported(&report, "correct_properties");
+    reported.sort();
+    assert_eq!(
+        reported,
+        [
+            "components.schemas.Thing.items: `x-name` has no effect here",
+            "components.schemas.Thing: `x-optional` has no effect here",
+            "paths./things/.get.parameters: `x-optional` has no effect here",
+        ]
+    );
+}
+
+#[test]
 fn field_is_renamed_in_both_directions() {
     let code = code(both_ways(json!({"type": "object", "required": ["id", "type"], "properties": {
         "id": {"type": "integer", "readOnly": true},

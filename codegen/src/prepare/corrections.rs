@@ -86,6 +86,13 @@ impl Correcting<'_> {
 
     /// Corrects the properties of an object.
     fn correct(&mut self, object: &mut Map<String, Value>) -> Outcome {
+        // Its own extensions are those of a property, an operation or a parameter, or misplaced.
+        let has_name = object.has_any(&["operationId", "responses", "in"]);
+        for key in [OPTIONAL, NAME].into_iter().filter(|key| *key == OPTIONAL || !has_name) {
+            if object.contains_key(key) {
+                self.report.add("correct_properties", &self.place, format!("`{key}` has no effect here"));
+            }
+        }
         let mut optional: BTreeMap<String, bool> = BTreeMap::new();
         let mut names: BTreeMap<String, String> = BTreeMap::new();
         for (property, schema) in object.object_mut("properties").into_iter().flatten() {

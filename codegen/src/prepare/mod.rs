@@ -69,8 +69,9 @@ pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", 
 /// # Errors
 ///
 /// Returns an error if a reference points to nothing, a media type isn't an object, `x-idempotent` or `x-optional`
-/// has another value than `true` or `false`, `x-name` is invalid or taken, the document has no operation, or the document would become many times larger: its schemas extend or contain one another too
-/// deeply or too often, or its operations share large parts. The error is one line with place and reason.
+/// has another value than `true` or `false`, `x-name` is invalid or taken, the document has no operation, or the
+/// document would become many times larger: its schemas extend or contain one another too deeply or too often, or
+/// its operations share large parts. The error is one line with place and reason.
 pub fn prepare(document: &mut Value) -> Result<Report, String> {
     let mut report = Report::default();
     let report_to = &mut report;
@@ -78,8 +79,8 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     references::inline_shared_parts(document)?;
     openapi_3_2::leave_out_new_operations(document, report_to);
     openapi_3_2::drop_untyped_parts(document, report_to);
-    corrections::correct_properties(document, report_to)?;
     let type_names = corrections::take_type_names(document)?;
+    corrections::correct_properties(document, report_to)?;
     corrections::check_names(document)?;
     references::point_references_to_components(document, report_to)?;
     operations::start_paths_with_slash(document, report_to);

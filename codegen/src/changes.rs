@@ -98,7 +98,7 @@ fn harmless_line(text: &str) -> String {
     const MARKS: &str = "\\`*_[]<>#|~&$!";
     let line = one_line(text, LONGEST);
     let line = line.trim();
-    let is_code = line.matches('`').count() % 2 == 0 && !line.contains("``");
+    let is_code = line.matches('`').count().is_multiple_of(2) && !line.contains("``");
     let mut escaped = String::new();
     let mut within = false;
     for letter in line.chars() {

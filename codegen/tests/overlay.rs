@@ -219,6 +219,7 @@ fn hostile_overlay_costs_little() {
 }
 
 const PROBE: &str = r##"//! Prints what the corrections changed.
+use std::io::{Read, Write};
 use synapse_backend_client::{BackendClient, types};
 
 fn main() {
@@ -228,6 +229,25 @@ fn main() {
     let model: types::Model = serde_json::from_str(r#"{"id": 1, "name": "n", "configuration": {"a": 1}}"#).unwrap();
     println!("{} {:?}", model.settings.text(), model.model_type);
     println!("{}", serde_json::to_value(&model).unwrap()["configuration"]);
+    let created = client.call(|raw| raw.create_model(|m| {
+        m.name("n").model_type("t").project(1).chunked_upload(2).summary("s")
+    }));
+    println!("{}", String::from_utf8_lossy(created.request().unwrap().body().unwrap().as_bytes().unwrap()));
+    // The server responds with 204, then with 404.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = BackendClient::builder(format!("http://{}", listener.local_addr().unwrap())).build().unwrap();
+    std::thread::spawn(move || {
+        for status in ["204 No Content\r\n", "404 Not Found\r\ncontent-length: 0\r\n"] {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            write!(stream, "HTTP/1.1 {status}connection: close\r\n\r\n").unwrap();
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        println!("{:?}", client.fetch_model(7).await.unwrap());
+        println!("{:?}", client.fetch_model(7).await.unwrap_err().operation());
+    });
 }
 "##;
 
@@ -237,7 +257,8 @@ fn overlay_needs_its_feature() {
     copy.example("probe", PROBE);
     let path = copy.path().join("openapi/overlay.yaml");
     let more = "  - target: $.paths['/models/{id}/'].get\n    update: { x-name: fetch_model }\n  \
-                - target: $.paths['/models/{id}/'].get.parameters[?@.name == 'include_file']\n    update: { x-name: with_file }\n";
+                - target: $.paths['/models/{id}/'].get.parameters[?@.name == 'include_file']\n    update: { x-name: with_file }\n  \
+                - target: $.components.schemas.ModelCreate.properties.description\n    update: { x-name: summary }\n";
     fs::write(&path, documented() + more).unwrap();
     let output = copy.cargo(&["build", "-q", "--lib"]);
     let err = String::from_utf8_lossy(&output.stderr);
@@ -247,7 +268,14 @@ fn overlay_needs_its_feature() {
     let (out, _) = copy.succeed(&["run", "-q", "--features", "overlay", "--example", "probe"]);
     assert_eq!(
         out.lines().collect::<Vec<_>>(),
-        ["http://localhost/models/7/?include_file=true", r#"{"a": 1} None"#, r#"{"a":1}"#,]
+        [
+            "http://localhost/models/7/?include_file=true",
+            r#"{"a": 1} None"#,
+            r#"{"a":1}"#,
+            r#"{"chunked_upload":2,"description":"s","model_type":"t","name":"n","project":1}"#,
+            "None",
+            r#"Some("get_model")"#,
+        ]
     );
 
     // Another overlay replaces it.

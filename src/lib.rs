@@ -68,7 +68,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use generated::argument::{In, Problems};
 pub use generated::description::{ParameterInfo, Place};
 pub use generated::list_operation::{ListField, ListOperation, ValueKind};
-pub use generated::operation::{Operation, Page};
+pub use generated::operation::{Operation, Page, PagedOperation};
+pub use generated::pagination::Pagination;
 pub use generated::raw;
 pub use generated::raw::types;
 pub use generated::raw_body::RawBody;
@@ -104,13 +105,15 @@ pub use values::url::Url;
 pub mod __generated {
     pub use crate::generated::argument::{Argument, In, Parameter, ParameterText, Problems};
     pub use crate::generated::body::{Body, JsonBody, JsonOrForm, NoBody};
-    pub use crate::generated::choices::{Shape, by_fit, choice, fits, tagged};
-    pub use crate::generated::description::{OperationInfo, Pagination, ParameterInfo, Place};
+    pub use crate::generated::choices::{Attempt, Shape, by_fit, choice, fits, tagged};
+    pub use crate::generated::description::{OperationInfo, ParameterInfo, Place};
     pub use crate::generated::list_operation::{ListField, ListOperation, ValueKind};
+    pub use crate::generated::object::Object;
     pub use crate::generated::operation::{
-        BytesDecoder, Described, EmptyDecoder, JsonDecoder, OptionalJsonDecoder, Sealed,
+        BytesDecoder, Described, EmptyDecoder, JsonDecoder, OptionalJsonDecoder, PagedOperation, Sealed,
     };
     pub use crate::generated::page_link::PageLink;
+    pub use crate::generated::pagination::Pagination;
     pub use crate::generated::parameters::Parameters;
     pub use crate::generated::raw_body::RawBody;
     #[cfg(feature = "schemars")]

@@ -5,6 +5,7 @@
 //! - The overlay that corrects it is `openapi/overlay.yaml`, or the one that `SYNAPSE_OPENAPI_OVERLAY` names. It
 //!   needs the feature `overlay`.
 //! - `SYNAPSE_OPENAPI_ONLY` selects operations by tag or path: `models,/sdk/`.
+//! - `SYNAPSE_OPENAPI_STRICT=1` makes responses that break the document errors.
 //! - `OUT_DIR/prepared.tsv` lists every change of the preparation: rule, place, description.
 
 use std::env;
@@ -23,6 +24,7 @@ const FOLDER: &str = "openapi";
 const OTHER_DOCUMENT: &str = "SYNAPSE_OPENAPI";
 const OTHER_OVERLAY: &str = "SYNAPSE_OPENAPI_OVERLAY";
 const ONLY: &str = "SYNAPSE_OPENAPI_ONLY";
+const STRICT: &str = "SYNAPSE_OPENAPI_STRICT";
 
 type Stdout = Output<std::io::Stdout>;
 
@@ -32,7 +34,7 @@ pub fn run() {
     for input in [FOLDER, "build.rs"] {
         output.rerun_if_changed(Path::new(input));
     }
-    for variable in [OTHER_DOCUMENT, OTHER_OVERLAY, ONLY] {
+    for variable in [OTHER_DOCUMENT, OTHER_OVERLAY, ONLY, STRICT] {
         output.rerun_if_env_changed(variable);
     }
     output.domains(domains::DOMAINS.iter().map(|domain| domain.name));
@@ -82,8 +84,11 @@ fn generate_into(output: &mut Stdout) -> Result<(), String> {
     // The generator panics on some documents. The build's last line reports the panic, so the hook prints
     // nothing.
     std::panic::set_hook(Box::new(|_| {}));
-    let settings =
-        Settings { schemars: env::var_os("CARGO_FEATURE_SCHEMARS").is_some(), ..Settings::default() };
+    let settings = Settings {
+        schemars: env::var_os("CARGO_FEATURE_SCHEMARS").is_some(),
+        strict: is_strict()?,
+        ..Settings::default()
+    };
     let generated = generate::generate_with(document, settings);
     let _ = std::panic::take_hook();
     let mut generated = generated.map_err(at)?;
@@ -114,6 +119,14 @@ fn apply_overlay(document: &mut Value, path: &Path) -> Result<Vec<Change>, Strin
 #[cfg(not(feature = "overlay"))]
 fn apply_overlay(_: &mut Value, _: &Path) -> Result<Vec<Change>, String> {
     Err("the overlay isn't applied: enable the feature `overlay` of synapse-backend-client".to_owned())
+}
+
+fn is_strict() -> Result<bool, String> {
+    match env::var(STRICT).unwrap_or_default().as_str() {
+        "" | "0" => Ok(false),
+        "1" => Ok(true),
+        other => Err(format!("{STRICT}={other}: it is neither `1` nor `0`")),
+    }
 }
 
 /// Includes each part of the handwritten layer that the document serves. The project's own serves all.

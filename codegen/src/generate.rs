@@ -12,7 +12,7 @@ use crate::domains;
 use crate::prepare::naming::parameter_name;
 use crate::prepare::{
     Keywords, Notes, OWN_TYPES, Report, drop_unused_schemas, inline_shared_parts, leave_out, new_operations,
-    operations, place_of, prepare, reach, references, schemas,
+    operations, place_of, prepare, prepare_strictly, reach, references, schemas,
 };
 
 /// What the emitted code depends on.
@@ -23,11 +23,14 @@ pub struct Settings {
     pub root: &'static str,
     /// Whether types implement `schemars::JsonSchema`.
     pub schemars: bool,
+    /// Whether responses must be as the document says: otherwise, fields that the server sets are optional, and a
+    /// value of another shape is kept as an unknown field.
+    pub strict: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { root: "crate", schemars: true }
+        Settings { root: "crate", schemars: true, strict: false }
     }
 }
 
@@ -66,7 +69,7 @@ pub fn generate_with(mut document: Value, settings: Settings) -> Result<Generate
     // Operations of shared path items count once per use.
     inline_shared_parts(&mut document)?;
     let given = operations(&document).count() + new_operations(&document).count();
-    let report = prepare(&mut document)?;
+    let report = if settings.strict { prepare_strictly(&mut document)? } else { prepare(&mut document)? };
     let ids: BTreeSet<String> =
         operations(&document).map(|(_, _, operation)| operation.string("operationId")).collect();
     let types = schemas(&document).map(|(name, _)| name.clone()).collect();

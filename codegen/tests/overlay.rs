@@ -272,7 +272,7 @@ fn overlay_needs_its_feature() {
             "http://localhost/models/7/?include_file=true",
             r#"{"a": 1} None"#,
             r#"{"a":1}"#,
-            r#"{"chunked_upload":2,"description":"s","model_type":"t","name":"n","project":1}"#,
+            r#"{"chunked_upload":2,"model_type":"t","name":"n","project":1,"description":"s"}"#,
             "None",
             r#"Some("get_model")"#,
         ]

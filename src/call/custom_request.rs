@@ -1,12 +1,13 @@
 //! [`CustomRequest`]: a request that isn't in the API's document, sent through the same transport as all
 //! others.
 
+use bytes::Bytes;
 use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Request, Url};
 use serde::Serialize;
 
-use crate::generated::description::Pagination;
 use crate::generated::operation::{Operation, ResponseDecoder, Sealed};
+use crate::generated::pagination::Pagination;
 use crate::generated::raw_body::RawBody;
 use crate::generated::request::{Base, Invalid, json_body};
 use crate::transport::{Failure, IncomingResponse};
@@ -19,11 +20,30 @@ pub struct CustomRequest {
     method: Method,
     path: String,
     body: Option<Result<RawBody, Invalid>>,
+    pagination: Pagination,
 }
 
 impl CustomRequest {
     pub(crate) fn new(method: Method, path: String) -> Self {
-        CustomRequest { method, path, body: None }
+        CustomRequest { method, path, body: None, pagination: Pagination::new() }
+    }
+
+    /// Sets how [`list_all`](crate::Call::list_all) reads the pages, if they aren't those of Django REST Framework.
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// use synapse_backend_client::{Json, Pagination, reqwest::Method};
+    ///
+    /// let pages = Pagination::new().items("data").count("meta.total").next_value("meta.next_page", "page");
+    /// let call = client.request(Method::GET, "/labels/").params(|p| p.pagination(pages));
+    /// let labels: Vec<Json> = call.list_all().try_collect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn pagination(mut self, pagination: Pagination) -> Self {
+        self.pagination = pagination;
+        self
     }
 
     /// Sets the body: any value that can be serialized as JSON. A number that isn't finite is an error when
@@ -122,19 +142,33 @@ fn url_of(path: &str, base: &Base) -> Result<Url, Invalid> {
         .map_err(|error| Invalid::from(format!("`path`: {path:?}: {error}")))
 }
 
-/// A custom request whose response is a page of a list. It has no body.
+/// A custom request whose response is a page of a list.
 #[derive(Debug, Clone)]
 pub(crate) struct CustomList {
     method: Method,
     path: String,
-    has_body: bool,
+    /// The body and its media type.
+    body: Option<(Bytes, Option<String>)>,
+    /// What is wrong with the body.
+    problems: Vec<String>,
+    pagination: Pagination,
 }
 
 impl From<CustomRequest> for CustomList {
-    fn from(request: CustomRequest) -> Self {
-        CustomList { method: request.method, path: request.path, has_body: request.body.is_some() }
+    fn from(CustomRequest { method, path, body, pagination }: CustomRequest) -> Self {
+        let (body, problems) = match body.map(|body| body.map(RawBody::in_memory)) {
+            None => (None, Vec::new()),
+            Some(Ok(Some(body))) => (Some(body), Vec::new()),
+            Some(Ok(None)) => (None, vec![ONCE.to_owned()]),
+            Some(Err(invalid)) => (None, invalid.problems),
+        };
+        CustomList { method, path, body, problems, pagination }
     }
 }
+
+/// The problem of a list with a body that can be sent only once.
+const ONCE: &str =
+    "the body is a stream or a form, which can't be sent with every page: send the pages one by one";
 
 impl Sealed for CustomList {}
 
@@ -145,24 +179,31 @@ impl Operation for CustomList {
     const PATH: &'static str = "";
     const PAGINATION: Option<Pagination> = Some(Pagination::new());
 
+    fn pagination(&self) -> Option<Pagination> {
+        Some(self.pagination)
+    }
+
     fn into_request(self, base: &Base) -> Result<Request, Invalid> {
-        let unreadable = unreadable(&self.method, self.has_body);
-        match (CustomRequest::new(self.method, self.path).into_request(base), unreadable) {
-            (request, None) => request,
-            (request, Some(problem)) => {
-                let more = request.err().unwrap_or_default().problems;
-                Err(Invalid { problems: std::iter::once(problem).chain(more).collect() })
+        let CustomList { method, path, body, mut problems, pagination } = self;
+        problems.extend(unreadable(&method, false).or_else(|| pagination.problem()));
+        let body = body.map(|(content, media_type)| Ok(RawBody::from(content).with_media_type(media_type)));
+        match (CustomRequest { method, path, body, pagination }.into_request(base), problems.is_empty()) {
+            (request, true) => request,
+            (request, false) => {
+                problems.extend(request.err().unwrap_or_default().problems);
+                Err(Invalid { problems })
             }
         }
     }
 }
 
-/// Returns why the pages of a list can't be requested like a first page with this method.
-pub(crate) fn unreadable(method: &Method, has_body: bool) -> Option<String> {
-    let with_body = if has_body { " with a body" } else { "" };
-    (*method != Method::GET || has_body).then(|| {
-        format!(
-            "a list is read by GET requests without a body, not by {method}{with_body}: send the pages one by one"
-        )
-    })
+/// Returns why the pages of a list can't be requested like a first page with this method and body.
+pub(crate) fn unreadable(method: &Method, is_streamed: bool) -> Option<String> {
+    if !matches!(*method, Method::GET | Method::POST) {
+        return Some(format!(
+            "a list is read by GET requests, or by POST requests of a search, not by {method}: send the pages one by \
+             one"
+        ));
+    }
+    is_streamed.then(|| ONCE.to_owned())
 }

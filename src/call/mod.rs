@@ -174,7 +174,8 @@ impl<B: Operation> Call<B> {
     /// # Errors
     /// Returns an error if a parameter or an option is invalid.
     pub(crate) fn prepare(self) -> Result<TransportRequest> {
-        let (id, list) = (self.operation.id(), self.operation.pagination().is_some());
+        let (id, pagination) = (self.operation.id(), self.operation.pagination());
+        let list = pagination.is_some();
         let idempotent = self.options.idempotent || self.operation.idempotent();
         let mut request = checked(self.operation, &self.options, self.client.base())
             .map_err(|problems| invalid(id, problems))?;
@@ -193,7 +194,8 @@ impl<B: Operation> Call<B> {
         for (name, value) in options.headers {
             request.headers_mut().insert(name, value);
         }
-        let conversions = (!options.conversions.is_empty()).then(|| (Arc::new(options.conversions), list));
+        let items = pagination.map(|pagination| pagination.items);
+        let conversions = (!options.conversions.is_empty()).then(|| (Arc::new(options.conversions), items));
         Ok(TransportRequest {
             conversions,
             allow_cross_origin: !(list || options.backend_only),

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 use crate::error::json_text::decode::text_of;
+use crate::error::json_text::leniency::Leniency;
 use crate::error::json_text::members::{items, members, name};
 use crate::values::json::Json;
 
@@ -27,9 +28,20 @@ pub fn choice<T: DeserializeOwned, E: serde::de::Error>(value: &Json, tag: &str,
     value.decode().map_err(|error| E::custom(format!("with `{tag}` {is:?}: {error}")))
 }
 
+/// An attempt to decode a value as one of several types.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt {
+    /// The type's index.
+    pub index: usize,
+    leniency: Leniency,
+}
+
 /// Decodes the value as one of several types; `None` if it doesn't fit the type.
-pub fn fits<T: DeserializeOwned, E: serde::de::Error>(value: &Json) -> Result<Option<T>, E> {
-    match value.decode() {
+pub fn fits<T: DeserializeOwned, E: serde::de::Error>(
+    value: &Json,
+    attempt: Attempt,
+) -> Result<Option<T>, E> {
+    match attempt.leniency.decode(|| value.decode()) {
         Ok(choice) => Ok(Some(choice)),
         // It is unknown whether the value fits.
         Err(error) if error.is_given_up() => Err(E::custom(error)),
@@ -48,10 +60,10 @@ pub enum Shape<'a> {
     Other,
 }
 
-/// Returns the indices of the choices, the best fit for the value first. For an object, that is the choice
+/// Returns attempts at the choices, the best fit for the value first. For an object, that is the choice
 /// with the fewest unknown keys, then the one with the fewest missing fields. For a list, the first item is
-/// compared.
-pub fn by_fit(value: &Json, choices: &[Shape<'_>]) -> Vec<usize> {
+/// compared. A choice that fits strictly comes before one in which fields may have other shapes.
+pub fn by_fit(value: &Json, choices: &[Shape<'_>]) -> Vec<Attempt> {
     let text = value.text();
     let is_list = text.starts_with('[');
     let first = items(text).next().and_then(keys);
@@ -68,7 +80,11 @@ pub fn by_fit(value: &Json, choices: &[Shape<'_>]) -> Vec<usize> {
     };
     let mut order: Vec<usize> = (0..choices.len()).collect();
     order.sort_by_key(|index| misfit(&choices[*index]));
-    order
+    let with = |leniency| order.iter().map(move |index| Attempt { index: *index, leniency });
+    match Leniency::current() {
+        Leniency::Strict => with(Leniency::Strict).collect(),
+        _ => with(Leniency::Strict).chain(with(Leniency::Lenient)).collect(),
+    }
 }
 
 /// Returns the keys of an object, without duplicates.
@@ -80,7 +96,7 @@ fn keys(text: &str) -> Option<HashSet<Cow<'_, str>>> {
 mod tests {
     use serde::{Deserialize, Deserializer};
 
-    use super::{Shape, by_fit, choice, fits, tagged};
+    use super::{Attempt, Shape, by_fit, choice, fits, tagged};
     use crate::{Json, json};
 
     /// A choice like a generated one; each choice may contain another.
@@ -143,11 +159,11 @@ mod tests {
     impl<'de> Deserialize<'de> for Fitting {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             let value = Json::deserialize(deserializer)?;
-            for index in by_fit(&value, &[Shape::Object(&["of", "size"]), Shape::Object(&["of", "size"])]) {
+            for attempt in by_fit(&value, &[Shape::Object(&["of", "size"]), Shape::Object(&["of", "size"])]) {
                 TRIES.set(TRIES.get() + 1);
-                let choice = match index {
-                    0 => fits(&value)?.map(Self::Narrow),
-                    _ => fits(&value)?.map(Self::Group),
+                let choice = match attempt.index {
+                    0 => fits(&value, attempt)?.map(Self::Narrow),
+                    _ => fits(&value, attempt)?.map(Self::Group),
                 };
                 if let Some(choice) = choice {
                     return Ok(choice);
@@ -155,6 +171,15 @@ mod tests {
             }
             Ok(Self::Unrecognized(value))
         }
+    }
+
+    /// The order of the choices.
+    fn order(value: &Json, choices: &[Shape<'_>]) -> Vec<usize> {
+        let attempts = by_fit(value, choices);
+        let (strict, lenient) = attempts.split_at(choices.len());
+        let indexes = |attempts: &[Attempt]| attempts.iter().map(|attempt| attempt.index).collect::<Vec<_>>();
+        assert_eq!(indexes(strict), indexes(lenient));
+        indexes(strict)
     }
 
     fn nested(levels: usize) -> String {
@@ -184,9 +209,9 @@ mod tests {
                 Shape::Other,
                 Shape::Object(&["a", "b"]),
             ];
-            assert_eq!(by_fit(&json, &choices), [1, 3, 0, 2]);
+            assert_eq!(order(&json, &choices), [1, 3, 0, 2]);
             let list: Json = format!(r#"[{{"b": {odd}}}, {odd}]"#).parse().unwrap();
-            assert_eq!(by_fit(&list, &[Shape::Other, Shape::List(&["a"]), Shape::List(&["b"])]), [2, 1, 0]);
+            assert_eq!(order(&list, &[Shape::Other, Shape::List(&["a"]), Shape::List(&["b"])]), [2, 1, 0]);
         }
         for (text, tag) in [
             (r#"{"kind": 7}"#, Some("7")),
@@ -250,11 +275,11 @@ mod tests {
             Shape::Object(&["a", "b"]),
             Shape::List(&["b"]),
         ];
-        assert_eq!(by_fit(&json!({"a": 1, "b": 2}), &choices), [3, 1, 0, 2, 4]);
-        assert_eq!(by_fit(&json!({"a": 1}), &choices), [0, 3, 1, 2, 4]);
-        assert_eq!(by_fit(&json!("text"), &choices), [2, 0, 1, 3, 4]);
+        assert_eq!(order(&json!({"a": 1, "b": 2}), &choices), [3, 1, 0, 2, 4]);
+        assert_eq!(order(&json!({"a": 1}), &choices), [0, 3, 1, 2, 4]);
+        assert_eq!(order(&json!("text"), &choices), [2, 0, 1, 3, 4]);
         let lists = [Shape::List(&["a"]), Shape::List(&["b", "c"]), Shape::Other, Shape::Object(&["b"])];
-        assert_eq!(by_fit(&json!([{"b": 1}, {"a": 1}]), &lists), [1, 0, 2, 3]);
-        assert_eq!(by_fit(&json!([]), &lists), [0, 1, 2, 3]);
+        assert_eq!(order(&json!([{"b": 1}, {"a": 1}]), &lists), [1, 0, 2, 3]);
+        assert_eq!(order(&json!([]), &lists), [0, 1, 2, 3]);
     }
 }

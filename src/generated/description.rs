@@ -1,6 +1,7 @@
 //! [`OperationInfo`]: what the API's document says about an operation, as data.
 
 use super::list_operation::ValueKind;
+use super::pagination::Pagination;
 
 /// What the API's document says about an operation.
 #[derive(Debug)]
@@ -17,35 +18,11 @@ pub struct OperationInfo {
     pub request_type: &'static str,
     /// The value of the `Accept` header; `None` if none is sent.
     pub accept: Option<&'static str>,
-    /// How the list is read page by page; `None` if the response is no page of a list.
+    /// How the list is read page by page; `None` if the response is no page of a list. A page that leads to no other one
+    /// has one, too: it says where the items are.
     pub pagination: Option<Pagination>,
     /// Whether the server may receive the request twice, as the document says by `x-idempotent`.
     pub idempotent: bool,
-}
-
-/// How a list is read page by page: a page has its items in `results`, and a URL of the next page in `next`.
-#[derive(Debug, Clone, Copy)]
-pub struct Pagination {
-    /// The fields that tell the list's items apart, in order of preference.
-    pub identity: &'static [&'static str],
-}
-
-impl Default for Pagination {
-    fn default() -> Self {
-        Pagination::new()
-    }
-}
-
-impl Pagination {
-    /// Describes a list whose items have an `id`.
-    pub const fn new() -> Self {
-        Pagination { identity: &["id"] }
-    }
-
-    /// Sets the fields that tell items apart, in order of preference; without any, items can't be told apart.
-    pub const fn identified_by(self, identity: &'static [&'static str]) -> Self {
-        Pagination { identity }
-    }
 }
 
 impl OperationInfo {

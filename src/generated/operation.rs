@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 use serde::de::DeserializeOwned;
 
 use super::body::Body;
-use super::description::{OperationInfo, Pagination};
+use super::description::OperationInfo;
+use super::pagination::Pagination;
 use super::parameters::Parameters;
 use super::request::{Base, Invalid};
 use crate::transport::{ByteStream, Failure, IncomingResponse};
@@ -81,7 +82,22 @@ impl<D: Described> Operation for D {
     }
 }
 
-/// A page of a list: any generated type with a `results` field.
+/// A list operation: its pages lead to one another, so that [`list_all`](crate::Call::list_all) can read all of them.
+///
+/// The generated builder of a list operation implements it, if the API's document says what leads to the next page:
+/// a field such as `next`, or the header `Link`. The extension `x-pagination` of the operation says it otherwise.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no `list_all`: the API's document doesn't say how its response leads to a next page",
+    label = "not a list that can be read page by page",
+    note = "the documentation of the operation's method says what is missing",
+    note = "if it is a list, describe its pages in the document by the operation's extension `x-pagination`"
+)]
+pub trait PagedOperation: Operation {
+    /// The type of the items.
+    type Item: DeserializeOwned + Send + 'static;
+}
+
+/// A page of a list of Django REST Framework: any generated type with the fields `results` and `next`.
 pub trait Page {
     /// The type of the items.
     type Item;

@@ -60,6 +60,18 @@ impl RawBody {
         self
     }
 
+    /// Returns the content and the media type, if the content is in memory.
+    pub(crate) fn in_memory(self) -> Option<(Bytes, Option<String>)> {
+        match self.content {
+            Content::Body(body) => Some((Bytes::copy_from_slice(body.as_bytes()?), self.media_type)),
+            Content::Form(_) => None,
+        }
+    }
+
+    pub(crate) fn with_media_type(self, media_type: Option<String>) -> Self {
+        RawBody { media_type, ..self }
+    }
+
     /// Sets the body of a request; `usual` is the document's media type. `client` encodes a form.
     pub(crate) fn put(
         self,

@@ -11,9 +11,9 @@ use crate::transport::origin::Origin;
 /// Parameters that select a page or the host of file URLs. They are not part of the query.
 const IGNORED_PARAMETERS: [&str; 3] = ["page", "cursor", "url_host"];
 
-/// Returns the text that identifies a list. It contains neither the host nor the base URL's path prefix: the same
-/// list of another server, or behind another proxy, has the same text.
-pub(super) fn query_of(operation: &str, url: &Url, origin: &Origin) -> String {
+/// Returns the text that identifies a list, with the digest of its requests' body if they have one. It contains neither
+/// the host nor the base URL's path prefix: the same list of another server, or behind another proxy, has the same text.
+pub(super) fn query_of(operation: &str, url: &Url, body: Option<&[u8]>, origin: &Origin) -> String {
     let pairs = url.query_pairs().filter(|(name, _)| !IGNORED_PARAMETERS.contains(&&**name));
     let mut pairs: Vec<(String, String)> =
         pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
@@ -24,7 +24,14 @@ pub(super) fn query_of(operation: &str, url: &Url, origin: &Origin) -> String {
     if !pairs.is_empty() {
         plain.query_pairs_mut().extend_pairs(pairs);
     }
-    format!("{operation} {}", with_query(list_path(url, origin), plain.query()))
+    let body = body.map(|body| format!(" {}", digest(body))).unwrap_or_default();
+    format!("{operation} {}{body}", with_query(list_path(url, origin), plain.query()))
+}
+
+/// Returns a body's digest (SHA-256): a search endpoint's parameters are in its body.
+fn digest(body: &[u8]) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Returns the list's path below the base URL's path prefix.
@@ -45,11 +52,14 @@ struct QueryParts<'q> {
     path: &'q str,
     /// Values can be secret, such as a token: only the names are shown.
     params: BTreeMap<String, Vec<String>>,
+    /// The body's digest; empty if there is no body.
+    body: &'q str,
 }
 
 impl<'q> QueryParts<'q> {
     fn of(query: &'q str) -> Option<Self> {
         let (operation, link) = query.split_once(' ')?;
+        let (link, body) = link.split_once(' ').unwrap_or((link, ""));
         let (path, query) = link.split_once('?').unwrap_or((link, ""));
         if !path.is_empty() && !path.starts_with('/') {
             return None;
@@ -58,7 +68,7 @@ impl<'q> QueryParts<'q> {
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             params.entry(name.into_owned()).or_default().push(value.into_owned());
         }
-        Some(QueryParts { operation, path, params })
+        Some(QueryParts { operation, path, params, body })
     }
 }
 
@@ -98,18 +108,16 @@ pub(super) fn difference(kept: &str, asked: &str) -> String {
         Some(_) => Some(("with another", name)),
         None => Some(("with a", name)),
     });
-    let differences: Vec<_> = missing.chain(others).take(MAX_SHOWN_NAMES).collect();
-    differences
-        .iter()
-        .map(|(how, name)| format!("{how} `{}`", excerpt(name, MAX_SHOWN_NAME)))
-        .collect::<Vec<_>>()
-        .join(", ")
+    let differences = missing.chain(others).take(MAX_SHOWN_NAMES);
+    let differences = differences.map(|(how, name)| format!("{how} `{}`", excerpt(name, MAX_SHOWN_NAME)));
+    let other_body = (kept.body != asked.body).then(|| "with another body".to_owned());
+    differences.chain(other_body).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns a query as it may be shown: without the values of its parameters.
 pub(super) fn shown_query(query: &str) -> String {
     match Some(query).filter(|query| query.len() <= MAX_QUERY).and_then(QueryParts::of) {
-        Some(QueryParts { operation, path, params }) => {
+        Some(QueryParts { operation, path, params, .. }) => {
             let names: Vec<_> = params
                 .keys()
                 .take(MAX_SHOWN_NAMES)
@@ -132,7 +140,7 @@ mod tests {
     use super::*;
 
     fn query(url: &str) -> String {
-        query_of("list_models", &url.parse().unwrap(), &Origin::parse("https://h/api").unwrap())
+        query_of("list_models", &url.parse().unwrap(), None, &Origin::parse("https://h/api").unwrap())
     }
 
     #[test]
@@ -158,7 +166,7 @@ mod tests {
             ("https://g/x/y/", "https://g/x/y/models/?project=1"),
         ] {
             let origin = Origin::parse(base).unwrap();
-            assert_eq!(query_of("list_models", &url.parse().unwrap(), &origin), one);
+            assert_eq!(query_of("list_models", &url.parse().unwrap(), None, &origin), one);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::transport::origin::Origin;
 /// Returns an error if the base URL is invalid.
 pub fn query(base: &str, operation: &str, url: &Url) -> Result<String> {
     let origin = Origin::parse(base).map_err(Error::invalid_input)?;
-    Ok(query_of(operation, url, &origin))
+    Ok(query_of(operation, url, None, &origin))
 }
 
 /// Returns the URL that a list of a client with this base URL requests for the link of a checkpoint of this format.

@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use super::page::{Fields, Marks};
 use super::recent_set::RecentSet;
-use crate::generated::description::Pagination;
+use crate::generated::pagination::Pagination;
 
 /// How many ids are remembered: a list shifts by a few pages while it is read, not by hundreds.
 const MAX_IDS: usize = 100_000;

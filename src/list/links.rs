@@ -50,8 +50,13 @@ pub(super) fn is_head(url: &Url) -> bool {
 
 /// Returns the URL of another page of the same list.
 pub(super) fn with_page(url: &Url, number: u64) -> Url {
+    with_value(url, "page", number.to_string())
+}
+
+/// Returns the URL of the page that a value of this parameter selects.
+pub(super) fn with_value(url: &Url, parameter: &str, value: String) -> Url {
     let mut paged = url.clone();
-    query::set(&mut paged, &[("page".to_owned(), vec![number.to_string()])]);
+    query::set(&mut paged, &[(parameter.to_owned(), vec![value])]);
     paged
 }
 

@@ -10,7 +10,7 @@ use super::page::{Decoder, Fields};
 use super::pages::ListPages;
 use super::report::ListPolicy;
 use crate::error::Result;
-use crate::generated::description::Pagination;
+use crate::generated::pagination::Pagination;
 use crate::transport::{Transport, TransportRequest, WholeResponse};
 
 /// Default number of pages that are fetched concurrently: enough to hide a server's latency, few enough for a

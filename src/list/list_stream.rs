@@ -22,6 +22,7 @@ use super::pages::ListPages;
 use super::prefetch::Prefetch;
 use super::report::ListReport;
 use crate::error::{Error, Result};
+use crate::generated::pagination::Pagination;
 use crate::transport::{Transport, TransportRequest};
 use crate::url_conversion::Undelivered;
 
@@ -68,6 +69,7 @@ pub(super) struct PageSource<T> {
     /// Operation and parameters, for checkpoints.
     pub(super) query: String,
     pub(super) decoder: Decoder<T>,
+    pub(super) pagination: Pagination,
 }
 
 /// What happens after the current page.
@@ -98,7 +100,8 @@ impl<T: Send + 'static> ListStream<T> {
         let nowhere = || Url::parse("http://localhost").unwrap_or_else(|_| unreachable!("it is a URL"));
         let url = template.as_ref().map_or_else(nowhere, |template| template.request.url().clone());
         let operation = template.as_ref().map_or("", |template| template.operation);
-        let query = query_of(operation, &url, &transport.origin);
+        let body = template.as_ref().and_then(|template| template.request.body()?.as_bytes());
+        let query = query_of(operation, &url, body, &transport.origin);
         let identity = identity_of(pagination, &url);
         let number = page_number(&url).unwrap_or(1).max(1);
         let mut plan = PagePlan::new(url.clone(), url.clone(), number);
@@ -125,7 +128,7 @@ impl<T: Send + 'static> ListStream<T> {
         }
         let checkpoint = options.resume.take();
         let mut stream = ListStream {
-            source: PageSource { transport, template, timeout, deadline: None, query, decoder },
+            source: PageSource { transport, template, timeout, deadline: None, query, decoder, pagination },
             prefetch: Prefetch::new(options.concurrency),
             options,
             plan,

@@ -15,6 +15,7 @@ mod list_all;
 mod list_stream;
 mod page;
 mod page_cursor;
+mod page_headers;
 mod page_plan;
 mod page_processing;
 mod page_text;
@@ -48,14 +49,12 @@ use crate::call::run_time_list::RunTimeList;
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::generated::list_operation::ListOperation;
-use crate::generated::operation::{Operation, Page};
+use crate::generated::operation::{Operation, PagedOperation};
+use crate::generated::pagination::Pagination;
 use crate::transport::TransportRequest;
 use crate::values::json::Json;
 
-impl<B: Operation + Clone + Sync + 'static> Call<B>
-where
-    B::Output: Page,
-{
+impl<B: PagedOperation + Clone + Sync + 'static> Call<B> {
     /// Returns a request for every item, from the page that the parameters select (by default the first) to the
     /// last.
     ///
@@ -71,10 +70,7 @@ where
     /// # }
     /// ```
     #[doc(alias("cursor", "paginate", "pagination", "paging"))]
-    pub fn list_all(self) -> ListAll<<B::Output as Page>::Item>
-    where
-        <B::Output as Page>::Item: DeserializeOwned + Send + 'static,
-    {
+    pub fn list_all(self) -> ListAll<B::Item> {
         list_of(self, Decoder::typed())
     }
 
@@ -91,7 +87,9 @@ where
     }
 }
 
-/// A list that isn't in the API's document. Its pages have `results`, `next` and, if it has page numbers, `count`.
+/// A list that isn't in the API's document. Its pages have `results`, `next` and, if it has page numbers, `count`, unless
+/// [`pagination`](CustomRequest::pagination) says otherwise. Its method is GET, or POST for a search: the body is sent
+/// with every page.
 ///
 /// ```no_run
 /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -156,7 +154,8 @@ where
         let transport = call.client().transport().clone();
         let pagination = call.operation().pagination().unwrap_or_default();
         let (template, timeout) = call.clone().prepare_several();
-        ListRequest { transport, template: template.and_then(readable), pagination, timeout }
+        let template = template.and_then(|template| readable(template, &pagination));
+        ListRequest { transport, template, pagination, timeout }
     };
     ListAll::new(make_request, decoder)
 }
@@ -165,9 +164,9 @@ where
 ///
 /// # Errors
 /// Returns an error if the other pages can't be requested like it.
-fn readable(request: TransportRequest) -> Result<TransportRequest> {
-    let has_body = request.request.body().is_some() || request.streamed.is_some();
-    match unreadable(request.request.method(), has_body) {
+fn readable(request: TransportRequest, pagination: &Pagination) -> Result<TransportRequest> {
+    let is_streamed = request.streamed.is_some();
+    match unreadable(request.request.method(), is_streamed).or_else(|| pagination.problem()) {
         None => Ok(request),
         Some(problem) => Err(Error::invalid_input(format!("{}: {problem}", request.operation))),
     }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fnv::FnvHasher;
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::page_text::{Cursor, Envelope, Irregular, digest, field, parse, walk};
 use super::raw_item::RawItem;
 use crate::error::json_text::decode::{Problem, decode, refuse_nested, without_mark};
+use crate::error::json_text::leniency::Leniency;
 use crate::error::redact::secrets::Secrets;
-use crate::generated::page_link::PageLink;
+use crate::generated::pagination::Pagination;
 
 /// The names of the identity fields, in order of preference.
 pub(super) type Fields = Arc<[Arc<str>]>;
@@ -84,13 +84,21 @@ impl<T: DeserializeOwned> Decoder<T> {
         Decoder {
             items: |cursor, body, items| {
                 let mut hopeless = Hopeless::default();
+                // If one item has fields of another shape, the others have them, too.
+                let mut leniency = Leniency::current();
                 cursor.items(|at| {
                     let rest = body.get(at..)?;
                     if let Some(length) = hopeless.length(body, rest) {
                         items.failed(at, length, None);
                         return Some(length);
                     }
-                    if let Ok((item, length)) = parse::<T>(rest) {
+                    let decoded = leniency.decode(|| parse::<T>(rest)).or_else(|error| {
+                        let again = error.is_data() && leniency != Leniency::Lenient;
+                        let decoded =
+                            again.then(|| Leniency::Lenient.decode(|| parse::<T>(rest)).ok()).flatten();
+                        decoded.inspect(|_| leniency = Leniency::Lenient).ok_or(error)
+                    });
+                    if let Ok((item, length)) = decoded {
                         items.decoded(item, at, rest.get(..length)?);
                         return Some(length);
                     }
@@ -213,32 +221,38 @@ impl<T> Items<'_, T> {
     }
 }
 
-impl<T> Decoder<T> {
-    /// Decodes a page that was requested with `secrets`. The first of `fields` that any item has tells the
+/// How a page is decoded: its items' type, where they are, and the fields that tell them apart.
+pub(super) struct Decoding<T> {
+    pub(super) decoder: Decoder<T>,
+    pub(super) pagination: Pagination,
+    pub(super) fields: Fields,
+}
+
+impl<T> Decoding<T> {
+    /// Decodes a page that was requested with `secrets`. The first of the fields that any item has tells the
     /// items apart.
     ///
     /// # Errors
     /// Returns a problem if the text isn't a page. An item that can't be decoded is not a problem of its
     /// page.
-    pub(super) fn page(
-        &self,
-        body: &Bytes,
-        fields: &[Arc<str>],
-        secrets: &Secrets,
-    ) -> Result<DecodedPage<T>, Problem> {
-        refuse_list(body)?;
+    pub(super) fn page(&self, body: &Bytes, secrets: &Secrets) -> Result<DecodedPage<T>, Problem> {
+        let Decoding { decoder, pagination, fields } = self;
+        refuse_list(body, pagination)?;
         refuse_nested(body)?;
         let body = body.slice_ref(without_mark(body));
         let ids = fields.iter().map(|_| Vec::with_capacity(USUAL_ITEMS)).collect();
         let plain = !fields.iter().any(|name| name.contains(['"', '\\']));
         let mut items =
             Items { fields, secrets, plain, items: Vec::new(), failed: Vec::new(), ids, text: None };
-        let walked = walk(&body, |cursor| (self.items)(cursor, &body, &mut items));
-        let Envelope { count, next } = walked.map_err(|Irregular| problem_of(&body))?;
+        let walked = walk(&body, pagination, |cursor| (decoder.items)(cursor, &body, &mut items));
+        let Envelope { count, next } =
+            walked.map_err(|irregular| problem_of(&body, pagination, irregular))?;
         let marks = items.marks(&body);
         Ok(DecodedPage { items: items.items, failed: items.failed, marks, count, next, body })
     }
+}
 
+impl<T> Decoder<T> {
     /// Returns the text of an item that can't be decoded, and why.
     pub(super) fn problem<'b>(&self, body: &'b [u8], failed: Failed) -> (&'b [u8], Problem) {
         let rest = body.get(failed.at..).unwrap_or_default();
@@ -287,22 +301,22 @@ impl Hopeless {
 }
 
 /// Returns the number of items on a page, and the page's other fields.
-pub(super) fn length(body: &Bytes) -> Result<(usize, Envelope), Problem> {
-    refuse_list(body)?;
+pub(super) fn length(body: &Bytes, pagination: &Pagination) -> Result<(usize, Envelope), Problem> {
+    refuse_list(body, pagination)?;
     let body = without_mark(body);
     let mut length = 0;
-    let walked = walk(body, |cursor| {
+    let walked = walk(body, pagination, |cursor| {
         cursor.items(|at| {
             length += 1;
             parse::<IgnoredAny>(body.get(at..)?).ok().map(|(_, length)| length)
         })
     });
-    walked.map(|envelope| (length, envelope)).map_err(|Irregular| problem_of(body))
+    walked.map(|envelope| (length, envelope)).map_err(|irregular| problem_of(body, pagination, irregular))
 }
 
 /// Refuses a list in place of a page: its first elements would be decoded as the page's fields.
-fn refuse_list(body: &[u8]) -> Result<(), Problem> {
-    if !without_mark(body).trim_ascii_start().starts_with(b"[") {
+fn refuse_list(body: &[u8], pagination: &Pagination) -> Result<(), Problem> {
+    if pagination.items.is_empty() || !without_mark(body).trim_ascii_start().starts_with(b"[") {
         return Ok(());
     }
     let message = "it is a JSON list, not a page: read it with the call's `send_as::<Vec<…>>()`".to_owned();
@@ -311,42 +325,31 @@ fn refuse_list(body: &[u8]) -> Result<(), Problem> {
 
 /// Returns why a text isn't a page.
 #[cold]
-fn problem_of(body: &[u8]) -> Problem {
-    #[derive(Deserialize)]
-    #[serde(expecting = "a page, an object with `results`")]
-    #[allow(dead_code, reason = "only whether it can be read matters")]
-    struct Whole {
-        results: Results,
-        #[serde(default)]
-        next: PageLink,
-        #[serde(default)]
-        count: Option<u64>,
+fn problem_of(body: &[u8], pagination: &Pagination, irregular: Irregular) -> Problem {
+    if let Err(problem) = decode::<IgnoredAny>(body) {
+        return problem;
     }
-    struct Results;
-    impl<'de> Deserialize<'de> for Results {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_any(Results)
+    let is_list = pagination.items.is_empty();
+    let (path, message) = match (irregular.0, body.trim_ascii_start().first()) {
+        (Some(reason), _) => *reason,
+        (None, Some(b'{')) if !is_list => (pagination.items, "it isn't a list of items".to_owned()),
+        (None, first) => {
+            let kind = match first {
+                Some(b'n') => "null",
+                Some(b't' | b'f') => "a boolean",
+                Some(b'"') => "a string",
+                Some(b'[') => "a list",
+                Some(b'{') => "an object",
+                _ => "a number",
+            };
+            let expected = match is_list {
+                true => "a list of items".to_owned(),
+                false => format!("a page, an object with `{}`", pagination.items),
+            };
+            ("", format!("invalid type: {kind}, expected {expected}"))
         }
-    }
-    impl<'de> Visitor<'de> for Results {
-        type Value = Results;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a list of items")
-        }
-
-        fn visit_unit<E>(self) -> Result<Results, E> {
-            Ok(self)
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Results, A::Error> {
-            while items.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(self)
-        }
-    }
-    let unknown =
-        || Problem { path: String::new(), message: "it is not a page".to_owned(), is_truncated: false };
-    decode::<Whole>(body).err().unwrap_or_else(unknown)
+    };
+    Problem { path: path.to_owned(), message, is_truncated: false }
 }
 
 /// Returns the value of an item's field as a number; 0 if the item doesn't have it.
@@ -421,7 +424,15 @@ fn fnv(text: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
+
+    /// How pages of Django REST Framework are decoded.
+    fn usual<T>(decoder: Decoder<T>, fields: &[&str]) -> Decoding<T> {
+        let fields = fields.iter().copied().map(Arc::from).collect();
+        Decoding { decoder, pagination: Pagination::new(), fields }
+    }
 
     #[derive(Debug, Deserialize, PartialEq)]
     struct Item {
@@ -435,8 +446,7 @@ mod tests {
     }
 
     fn read<T>(decoder: Decoder<T>, body: &Bytes, fields: &[&str]) -> DecodedPage<T> {
-        let fields: Vec<_> = fields.iter().copied().map(Arc::from).collect();
-        decoder.page(body, &fields, &Secrets::NONE).unwrap_or_else(|problem| panic!("{problem:?}"))
+        usual(decoder, fields).page(body, &Secrets::NONE).unwrap_or_else(|problem| panic!("{problem:?}"))
     }
 
     #[test]
@@ -477,21 +487,21 @@ mod tests {
         for (body, path) in bodies {
             let problem = |result: Result<(), Problem>| result.unwrap_err().path;
             assert_eq!(
-                problem(Decoder::<Item>::typed().page(&body.into(), &[], &Secrets::NONE).map(drop)),
+                problem(usual(Decoder::<Item>::typed(), &[]).page(&body.into(), &Secrets::NONE).map(drop)),
                 path,
                 "{body}"
             );
             assert_eq!(
-                problem(Decoder::raw().page(&body.into(), &["id".into()], &Secrets::NONE).map(drop)),
+                problem(usual(Decoder::raw(), &["id"]).page(&body.into(), &Secrets::NONE).map(drop)),
                 path
             );
-            assert_eq!(problem(length(&body.into()).map(drop)), path);
+            assert_eq!(problem(length(&body.into(), &Pagination::new()).map(drop)), path);
         }
-        let null = Decoder::raw().page(&"null".into(), &[], &Secrets::NONE).err().unwrap();
+        let null = usual(Decoder::raw(), &[]).page(&"null".into(), &Secrets::NONE).err().unwrap();
         assert!(null.message.contains("null, expected a page, an object with `results`"), "{null:?}");
         assert!(
-            Decoder::<Item>::typed()
-                .page(&r#"{"results": [{"id": 1"#.into(), &[], &Secrets::NONE)
+            usual(Decoder::<Item>::typed(), &[])
+                .page(&r#"{"results": [{"id": 1"#.into(), &Secrets::NONE)
                 .err()
                 .unwrap()
                 .is_truncated

@@ -8,8 +8,9 @@ use reqwest::{StatusCode, Url};
 use super::checkpoint::Position;
 use super::comparing::{Comparing, PendingPage};
 use super::identity::Compared;
-use super::links::{completed, is_first, page_number, sendable};
+use super::links::{completed, is_first, page_number, sendable, with_value};
 use super::list_stream::{ListStream, PageSource, State};
+use super::page::Decoding;
 use super::page_cursor::{CurrentPage, PagePosition};
 use super::page_plan::{Next, PageInfo};
 use super::prefetch::{Arrival, ArrivedPage};
@@ -84,14 +85,15 @@ impl<T: Send + 'static> ListStream<T> {
     /// # Errors
     /// Returns an error outside of a runtime.
     fn fill_window(&mut self) -> Result<()> {
-        let PageSource { transport, template, timeout, deadline, decoder, .. } = &mut self.source;
+        let PageSource { transport, template, timeout, deadline, decoder, pagination, .. } = &mut self.source;
         *deadline = deadline.or_else(|| timeout.map(|timeout| saturating_deadline(Instant::now(), timeout)));
         while self.prefetch.has_room()
             && let Some(template) = template
             && let Some((number, url)) = self.plan.next_page()
         {
             let request = template.at(url, *deadline);
-            let decoding = (*decoder, self.seen.fields().clone());
+            let fields = self.seen.fields().clone();
+            let decoding = Decoding { decoder: *decoder, pagination: *pagination, fields };
             self.prefetch.start(transport, request, number, decoding, self.options.fetched.take(number))?;
         }
         Ok(())
@@ -104,11 +106,16 @@ impl<T: Send + 'static> ListStream<T> {
     fn arrived(&mut self, page: PendingPage<T>, compared: Compared) -> Result<()> {
         let PendingPage { number, url, page, passed } = page;
         let ArrivedPage { items, length, count, next, unconverted, .. } = page;
-        let PageSource { transport, template: Some(template), .. } = &self.source else { return Ok(()) };
-        let followed = |link: String| match transport.origin.follow(&link, &url)? {
-            // Only the page number of such a link is used.
-            link if count.is_some() && page_number(&link).is_some() => Ok(link),
-            link => sendable(completed(link, template.request.url())),
+        let PageSource { transport, template: Some(template), pagination, .. } = &self.source else {
+            return Ok(());
+        };
+        let followed = |next: String| match pagination.parameter {
+            Some(parameter) => sendable(with_value(template.request.url(), parameter, next)),
+            None => match transport.origin.follow(&next, &url)? {
+                // Only the page number of such a link is used.
+                link if count.is_some() && page_number(&link).is_some() => Ok(link),
+                link => sendable(completed(link, template.request.url())),
+            },
         };
         let (next, unfollowed) = match next.map(followed).transpose() {
             Ok(next) => (next, None),

@@ -4,8 +4,13 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::error::json_text::members::behind_quote;
-use crate::generated::page_link::PageLink;
+use crate::error::redact::bounded::bounded;
+use crate::generated::page_link::{PageKey, PageLink};
+use crate::generated::pagination::Pagination;
 use crate::generated::support::Key;
+
+/// Maximum length of a reason, in bytes: it may quote a text of any length.
+const MAX_REASON: usize = 1 << 10;
 
 /// A page's fields besides its items.
 #[derive(Debug, Default, PartialEq)]
@@ -14,46 +19,122 @@ pub(super) struct Envelope {
     pub(super) next: Option<String>,
 }
 
-/// The text isn't a page. Decoding the whole text as one value finds out why.
-#[derive(Debug, PartialEq)]
-pub(super) struct Irregular;
+/// The text isn't a page: at this path, for this reason, if they are known. If the text isn't JSON, decoding the whole
+/// text as one value finds out why.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Irregular(pub(super) Option<Box<(&'static str, String)>>);
 
-/// Reads a page; `results` is called at the position of its items.
-pub(super) fn walk<'t>(
-    body: &'t [u8],
-    mut results: impl FnMut(&mut Cursor<'t>) -> Result<(), Irregular>,
-) -> Result<Envelope, Irregular> {
-    let mut cursor = Cursor { text: body, at: 0 };
-    let (mut count, mut next, mut items) = (None, None, None);
-    cursor.expect(b'{')?;
-    let mut first = true;
-    while !cursor.eat(b'}') {
-        if !std::mem::take(&mut first) {
-            cursor.expect(b',')?;
-        }
-        let key: Key<'_> = cursor.value()?;
-        cursor.expect(b':')?;
-        match &*key.0 {
-            "results" if items.is_some() => return Err(Irregular),
-            "results" if cursor.peek() == Some(b'n') => items = Some(cursor.value::<()>()?),
-            "results" => items = Some(results(&mut cursor)?),
-            "count" => once(&mut count, cursor.value::<Option<u64>>()?)?,
-            "next" => once(&mut next, cursor.value::<PageLink>()?.0)?,
-            _ => {
-                cursor.value::<IgnoredAny>()?;
-            }
-        }
-    }
-    match (cursor.peek(), items) {
-        (None, Some(())) => Ok(Envelope { count: count.flatten(), next: next.flatten() }),
-        _ => Err(Irregular),
+impl Irregular {
+    #[cold]
+    fn at(path: &'static str, reason: impl ToString) -> Self {
+        Irregular(Some(Box::new((path, reason.to_string()))))
     }
 }
 
-fn once<V>(slot: &mut Option<V>, value: V) -> Result<(), Irregular> {
+/// Reads a page; `items` is called at the position of its items.
+pub(super) fn walk<'t>(
+    body: &'t [u8],
+    shape: &Pagination,
+    mut items: impl FnMut(&mut Cursor<'t>) -> Result<(), Irregular>,
+) -> Result<Envelope, Irregular> {
+    let mut cursor = Cursor { text: body, at: 0 };
+    let mut page = Walk { shape, has_items: false, count: None, next: None, items: &mut items };
+    match shape.items.is_empty() {
+        true => page.read_items(&mut cursor)?,
+        false => page.object(&mut cursor, Paths::of(shape))?,
+    }
+    if cursor.peek().is_some() {
+        return Err(Irregular::default());
+    }
+    match page.has_items {
+        true => Ok(Envelope { count: page.count.flatten(), next: page.next.flatten() }),
+        false => Err(Irregular::at("", format_args!("missing field `{}`", shape.items))),
+    }
+}
+
+/// The paths of what is wanted from an object; `None` if it isn't there.
+#[derive(Clone, Copy)]
+struct Paths {
+    items: Option<&'static str>,
+    count: Option<&'static str>,
+    next: Option<&'static str>,
+}
+
+impl Paths {
+    fn of(shape: &Pagination) -> Self {
+        Paths { items: Some(shape.items), count: shape.count.field(), next: shape.next.field() }
+    }
+
+    /// Returns the paths in the object's field `key`; `None` if there is none.
+    fn below(self, key: &str) -> Option<Self> {
+        let below = |path: Option<&'static str>| path?.strip_prefix(key)?.strip_prefix('.');
+        let Paths { items, count, next } = self;
+        let paths = Paths { items: below(items), count: below(count), next: below(next) };
+        (paths.items.is_some() || paths.count.is_some() || paths.next.is_some()).then_some(paths)
+    }
+}
+
+/// What was read of a page.
+struct Walk<'w, 't> {
+    shape: &'w Pagination,
+    has_items: bool,
+    count: Option<Option<u64>>,
+    next: Option<Option<String>>,
+    items: &'w mut dyn FnMut(&mut Cursor<'t>) -> Result<(), Irregular>,
+}
+
+impl<'t> Walk<'_, 't> {
+    /// Reads an object. It is called once for each name of a path at most, so deep texts don't matter.
+    fn object(&mut self, cursor: &mut Cursor<'t>, paths: Paths) -> Result<(), Irregular> {
+        cursor.expect(b'{')?;
+        let mut first = true;
+        while !cursor.eat(b'}') {
+            if !std::mem::take(&mut first) {
+                cursor.expect(b',')?;
+            }
+            let key: Key<'_> = cursor.value()?;
+            cursor.expect(b':')?;
+            match Some(&*key.0) {
+                key if key == paths.items => self.read_items(cursor)?,
+                key if key == paths.count => {
+                    let path = self.shape.count.field().unwrap_or_default();
+                    once(path, &mut self.count, cursor.value_at(path)?)?;
+                }
+                key if key == paths.next => {
+                    let path = self.shape.next.field().unwrap_or_default();
+                    let next = match self.shape.parameter {
+                        None => cursor.value_at::<PageLink>(path)?.0,
+                        Some(_) => cursor.value_at::<PageKey>(path)?.0,
+                    };
+                    once(path, &mut self.next, next)?;
+                }
+                _ => match paths.below(&key.0).filter(|_| cursor.peek() == Some(b'{')) {
+                    Some(below) => self.object(cursor, below)?,
+                    None => drop(cursor.value::<IgnoredAny>()?),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn read_items(&mut self, cursor: &mut Cursor<'t>) -> Result<(), Irregular> {
+        let path = self.shape.items;
+        if std::mem::replace(&mut self.has_items, true) {
+            return Err(Irregular::at(path, format_args!("duplicate field `{path}`")));
+        }
+        match cursor.peek() {
+            // Some servers send null for an empty page.
+            Some(b'n') if !path.is_empty() => cursor.value::<()>(),
+            Some(b'[') => (self.items)(cursor),
+            _ => Err(Irregular::at(path, "it isn't a list of items")),
+        }
+    }
+}
+
+fn once<V>(path: &'static str, slot: &mut Option<V>, value: V) -> Result<(), Irregular> {
     match slot.replace(value) {
         None => Ok(()),
-        Some(_) => Err(Irregular),
+        Some(_) => Err(Irregular::at(path, format_args!("duplicate field `{path}`"))),
     }
 }
 
@@ -83,12 +164,22 @@ impl<'t> Cursor<'t> {
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), Irregular> {
-        self.eat(byte).then_some(()).ok_or(Irregular)
+        self.eat(byte).then_some(()).ok_or_else(Irregular::default)
     }
 
     pub(super) fn value<V: Deserialize<'t>>(&mut self) -> Result<V, Irregular> {
         self.peek();
-        let (value, length) = self.text.get(self.at..).and_then(|rest| parse(rest).ok()).ok_or(Irregular)?;
+        let parsed = self.text.get(self.at..).and_then(|rest| parse(rest).ok());
+        let (value, length) = parsed.ok_or_else(Irregular::default)?;
+        self.at += length;
+        Ok(value)
+    }
+
+    /// Reads the value of the field with this path.
+    fn value_at<V: Deserialize<'t>>(&mut self, path: &'static str) -> Result<V, Irregular> {
+        self.peek();
+        let (value, length) = parse(self.text.get(self.at..).unwrap_or_default())
+            .map_err(|error| Irregular::at(path, without_position(&bounded(&error, MAX_REASON))))?;
         self.at += length;
         Ok(value)
     }
@@ -102,16 +193,21 @@ impl<'t> Cursor<'t> {
         }
         loop {
             self.peek();
-            self.at += item(self.at).ok_or(Irregular)?;
+            self.at += item(self.at).ok_or_else(Irregular::default)?;
             let end = self.peek();
             self.at += 1;
             match end {
                 Some(b',') => {}
                 Some(b']') => return Ok(()),
-                _ => return Err(Irregular),
+                _ => return Err(Irregular::default()),
             }
         }
     }
+}
+
+/// Returns a parser's message without the position, which counts from the value's own beginning.
+fn without_position(message: &str) -> &str {
+    message.rsplit_once(" at line ").map_or(message, |(reason, _)| reason)
 }
 
 /// Parses the value at the beginning of `text`, and returns it with its length.
@@ -225,7 +321,7 @@ mod tests {
     /// The texts of a page's items.
     fn items(body: &str) -> Result<(Envelope, Vec<&str>), Irregular> {
         let mut texts = Vec::new();
-        let envelope = walk(body.as_bytes(), |cursor| {
+        let envelope = walk(body.as_bytes(), &Pagination::new(), |cursor| {
             cursor.items(|at| {
                 let (_, length) = parse::<IgnoredAny>(&body.as_bytes()[at..]).ok()?;
                 texts.push(&body[at..at + length]);
@@ -279,7 +375,7 @@ mod tests {
             r#"{"results": [], "count": "1"}"#,
             r#"{"results" []}"#,
         ] {
-            assert_eq!(items(body), Err(Irregular), "{body}");
+            assert!(items(body).is_err(), "{body}");
         }
     }
 

@@ -3,11 +3,15 @@
 use std::fmt;
 use std::time::Instant;
 
+use bytes::Bytes;
+use reqwest::Body;
+
 use super::checkpoint::{Checkpoint, Position};
 use super::fingerprint::query_of;
-use super::links::{is_first, is_head, page_number};
+use super::links::{is_first, is_head, page_number, with_value};
 use super::list_all::{FetchedPage, ListAll, ListRequest};
 use super::page;
+use super::page_headers::envelope_in;
 use super::page_text::Envelope;
 use crate::error::{Error, Result};
 use crate::transport::IncomingResponse;
@@ -102,18 +106,31 @@ impl<T: Send + 'static> ListAll<T> {
         if self.options.limit.is_some() {
             return Err(Error::invalid_input("partitions: `limit` is set: set it for each part instead"));
         }
-        let ListRequest { transport, template, timeout, .. } = self.prepare();
+        let ListRequest { transport, template, timeout, pagination } = self.prepare();
         let template = template?;
         let url = template.request.url().clone();
-        let query = query_of(template.operation, &url, &transport.origin);
+        let body = template.request.body().and_then(Body::as_bytes);
+        let query = query_of(template.operation, &url, body, &transport.origin);
         let info = transport.info(&template);
         let deadline = timeout.map(|timeout| saturating_deadline(Instant::now(), timeout));
-        let receive =
-            async |response: Box<IncomingResponse>| response.whole().await?.inspected(page::length).await;
+        let receive = async |response: Box<IncomingResponse>| {
+            let whole = response.whole().await?;
+            let in_headers = envelope_in(whole.headers(), &pagination);
+            let read = move |body: &Bytes| {
+                let Envelope { count, next } = in_headers?;
+                let (length, page) = page::length(body, &pagination)?;
+                Ok((length, count.or(page.count), next.or(page.next)))
+            };
+            whole.inspected(read).await
+        };
         let request = template.at(url.clone(), deadline);
-        let ((length, Envelope { next, count }), whole) = transport.clone().fetch(request, receive).await?;
+        let ((length, count, next), whole) = transport.clone().fetch(request, receive).await?;
         let first = page_number(&url).unwrap_or(1).max(1);
-        let next = next.map(|next| transport.origin.follow(&next, &url)).transpose();
+        let next = next.map(|next| match pagination.parameter {
+            Some(parameter) => Ok(with_value(&url, parameter, next)),
+            None => transport.origin.follow(&next, &url),
+        });
+        let next = next.transpose();
         let next = next.map_err(|error| error.of(info).during("following the first page's `next`"))?;
         let size = length as u64;
         let numbered = next.as_ref().and_then(page_number) == first.checked_add(1) && size > 0;

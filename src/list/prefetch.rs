@@ -11,8 +11,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::adaptive_limit::Window;
-use super::page::{DecodedPage, Decoder, Fields, Marks};
+use super::page::{DecodedPage, Decoding, Marks};
 use super::page_cursor::{PageItems, Source};
+use super::page_headers::envelope_in;
+use super::page_text::Envelope;
 use crate::error::{Error, Result};
 use crate::runtime::blocking::task_outcome;
 use crate::transport::{IncomingResponse, Transport, TransportRequest, WholeResponse};
@@ -82,7 +84,7 @@ impl<T: Send + 'static> Prefetch<T> {
         transport: &Arc<Transport>,
         mut request: TransportRequest,
         number: u64,
-        (decoder, fields): (Decoder<T>, Fields),
+        decoding: Decoding<T>,
         fetched: Option<WholeResponse>,
     ) -> Result<()> {
         crate::runtime::check()?;
@@ -100,13 +102,16 @@ impl<T: Send + 'static> Prefetch<T> {
                 // It doesn't matter whether that page was read or cancelled.
                 let _ = turn.await;
             }
-            let reading = Arc::new(Mutex::new(Some(reading)));
+            let (reading, decoding) = (Arc::new(Mutex::new(Some(reading))), Arc::new(decoding));
             let decode = async |whole: WholeResponse| {
-                let (reading, fields, secrets) =
-                    (reading.clone(), fields.clone(), whole.info().secrets.clone());
+                let (reading, decoding, secrets) =
+                    (reading.clone(), decoding.clone(), whole.info().secrets.clone());
+                let in_headers = envelope_in(whole.headers(), &decoding.pagination);
                 let decode = move |body: &Bytes| {
                     reading.lock().unwrap_or_else(PoisonError::into_inner).take();
-                    decoder.page(body, &fields, &secrets)
+                    let Envelope { count, next } = in_headers?;
+                    let page = decoding.page(body, &secrets)?;
+                    Ok(DecodedPage { count: count.or(page.count), next: next.or(page.next), ..page })
                 };
                 let (decoded, mut response) = whole.decoded(decode).await?;
                 let DecodedPage { items, failed, marks, count, next, body } = decoded;

@@ -9,7 +9,7 @@ use reqwest::{Body, Request, Url};
 
 use super::retry_policy::RetryPolicy;
 use super::timeouts::{Activity, Timeouts};
-use crate::url_conversion::Conversions;
+use crate::url_conversion::{Conversions, ItemsPath};
 
 /// A request to send.
 pub(crate) struct TransportRequest {
@@ -21,8 +21,8 @@ pub(crate) struct TransportRequest {
     pub(crate) operation: &'static str,
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: Retry,
-    /// What converts the response's URLs, and whether the response is a page of a list.
-    pub(crate) conversions: Option<(Arc<Conversions>, bool)>,
+    /// What converts the response's URLs, and where the response has the items of a list.
+    pub(crate) conversions: Option<(Arc<Conversions>, ItemsPath)>,
     /// Use a new connection, because the last one failed.
     pub(crate) new_connection: bool,
     /// Return the body as it was sent, without decompression.
@@ -73,10 +73,14 @@ impl TransportRequest {
         }
     }
 
-    /// Returns a request for another URL with the same method, headers and options, without a body.
+    /// Returns a request for another URL with the same method, headers, options and body in memory.
     pub(crate) fn at(&self, url: Url, deadline: Option<Instant>) -> TransportRequest {
-        let mut request = Request::new(self.request.method().clone(), url);
-        *request.headers_mut() = self.request.headers().clone();
+        // Only a streamed body can't be copied, which `streamed` holds.
+        let mut request = self
+            .request
+            .try_clone()
+            .unwrap_or_else(|| Request::new(self.request.method().clone(), url.clone()));
+        *request.url_mut() = url;
         TransportRequest {
             conversions: self.conversions.clone(),
             allow_cross_origin: self.allow_cross_origin,

@@ -18,7 +18,7 @@ use super::whole_response::{ResponseHead, WholeResponse};
 use crate::error::response::ErrorResponse;
 use crate::error::{Error, ErrorKind, RequestInfo, shown_status};
 use crate::transport::timeouts::ActiveTimeouts;
-use crate::url_conversion::{Conversions, Converted, Undelivered};
+use crate::url_conversion::{Conversions, Converted, ItemsPath, Undelivered};
 use crate::values::json::Json;
 
 /// The maximum length of an error's body that is kept, in bytes.
@@ -38,8 +38,8 @@ pub struct IncomingResponse {
     pub(super) info: RequestInfo,
     pub(super) timeouts: ActiveTimeouts,
     pub(super) max_body: usize,
-    /// The conversions of the body's text before decoding, and whether the body is a page.
-    pub(super) conversions: Option<(Arc<Conversions>, bool)>,
+    /// The conversions of the body's text before decoding, and where it has the items of a list.
+    pub(super) conversions: Option<(Arc<Conversions>, ItemsPath)>,
     /// The credentials that were sent, which errors don't show.
     pub(super) credentials: Option<Arc<HeaderMap>>,
     pub(super) byte_counter: Arc<ByteCounter>,

@@ -14,7 +14,7 @@ use crate::error::redact::{excerpt, excerpt_without};
 use crate::error::response::ErrorResponse;
 use crate::error::{Error, ErrorKind, RequestInfo, shown_status};
 use crate::runtime::blocking::{blocking, takes_long};
-use crate::url_conversion::{Conversions, Converted, Unconverted, Undelivered};
+use crate::url_conversion::{Conversions, Converted, ItemsPath, Unconverted, Undelivered};
 
 /// The longest media type that is shown, in bytes.
 const MAX_MEDIA_TYPE: usize = 100;
@@ -23,12 +23,16 @@ const MAX_MEDIA_TYPE: usize = 100;
 pub(crate) struct WholeResponse {
     pub(super) body: Bytes,
     pub(super) head: ResponseHead,
-    pub(super) conversions: Option<(Arc<Conversions>, bool)>,
+    pub(super) conversions: Option<(Arc<Conversions>, ItemsPath)>,
 }
 
 impl WholeResponse {
     pub(crate) fn info(&self) -> &RequestInfo {
         &self.head.info
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.head.headers
     }
 
     /// Sets the time-outs of what remains to be done.
@@ -70,7 +74,7 @@ impl WholeResponse {
     pub(super) async fn converted(self) -> Result<(Converted, ResponseHead), Failure> {
         let WholeResponse { body, head, conversions } = self;
         match conversions {
-            Some((conversions, page)) => Box::pin(head.convert(body, conversions, page)).await,
+            Some((conversions, items)) => Box::pin(head.convert(body, conversions, items)).await,
             None => Ok((Converted::unchanged(body), head)),
         }
     }
@@ -125,9 +129,9 @@ impl ResponseHead {
         self,
         body: Bytes,
         conversions: Arc<Conversions>,
-        page: bool,
+        items: ItemsPath,
     ) -> Result<(Converted, ResponseHead), Failure> {
-        match self.timeouts.within(conversions.apply(body, page, &self.info.secrets)).await {
+        match self.timeouts.within(conversions.apply(body, items, &self.info.secrets)).await {
             Ok(Ok(converted)) => Ok((converted, self)),
             Ok(Err(error)) => Err(error.of(self.info).into()),
             Err(elapsed) => {

@@ -16,7 +16,7 @@ use super::failure::{ConversionFailure, Unconverted, shown_id, shown_path};
 use super::json_paths::{Search, each_item, id_of};
 use super::undelivered::Undelivered;
 use super::written::{Edits, Written};
-use super::{Conversions, Converter, FileReference};
+use super::{Conversions, Converter, FileReference, ItemsPath};
 use crate::error::json_text::decode::{text_of, without_mark};
 use crate::error::json_text::scan::{Scanner, Token};
 use crate::error::redact::excerpt_without;
@@ -100,7 +100,7 @@ impl Conversions {
     pub(super) fn find(
         &self,
         body: &[u8],
-        page: bool,
+        path_of_items: ItemsPath,
         batch: Range<usize>,
         written: &[usize],
         secrets: &Secrets,
@@ -122,7 +122,7 @@ impl Conversions {
             (shapes.scanner, shapes.wanted) = (Scanner::new(text), Wanted::Urls { key });
             (shapes.present, shapes.misfit) = (false, false);
             let (mut items, mut misfit) = (0, None);
-            each_item(&mut shapes, page, |shapes, item| {
+            each_item(&mut shapes, path_of_items, |shapes, item| {
                 let number = items;
                 items += 1;
                 search.read(shapes, item);
@@ -161,7 +161,7 @@ impl Conversions {
                     format!("url_conversion: `{}`{id} isn't a file field: {holds}", shown_path(path));
                 return Err(Error::new(ErrorKind::UrlConversion, message));
             }
-            if self.strict && !shapes.present && (items > 0 || !page) {
+            if self.strict && !shapes.present && (items > 0 || path_of_items.is_none()) {
                 let message =
                     format!("url_conversion: there is no field `{}`: check its spelling", shown_path(path));
                 return Err(Error::new(ErrorKind::UrlConversion, message));

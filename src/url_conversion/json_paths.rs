@@ -4,31 +4,50 @@ use std::num::NonZeroUsize;
 
 use crate::error::json_text::members::name;
 use crate::error::json_text::scan::{Lexeme, Scanner, Token};
+use crate::url_conversion::ItemsPath;
 use crate::values::file_shapes::Shapes;
 
-/// Calls `item` with the first token of each item of a response: the response itself, or each element of a
-/// page's `results`.
+/// Calls `item` with the first token of each item of a response: the response itself, or each element of the list at
+/// `path`.
 ///
 /// `item` must read the item to its end.
 pub(super) fn each_item<'t>(
     shapes: &mut Shapes<'t>,
-    page: bool,
+    path: ItemsPath,
     mut item: impl FnMut(&mut Shapes<'t>, Lexeme),
 ) {
     let Some(first) = shapes.scanner.next() else { return };
-    match page {
-        false => item(shapes, first),
-        true if first.token != Token::Object => {}
-        true => {
-            while let Some((key, value)) = shapes.scanner.entry() {
-                if value.token != Token::List || name(shapes.scanner.text(key)) != "results" {
-                    shapes.scanner.skip(value);
-                    continue;
-                }
-                while let Some(first) = shapes.scanner.next().filter(|lexeme| lexeme.token != Token::End) {
-                    item(shapes, first);
-                }
-            }
+    match path {
+        None => item(shapes, first),
+        Some("") => in_list(shapes, first, &mut item),
+        Some(path) => in_object(shapes, first, path, &mut item),
+    }
+}
+
+type EachItem<'i, 't> = &'i mut dyn FnMut(&mut Shapes<'t>, Lexeme);
+
+fn in_list<'t>(shapes: &mut Shapes<'t>, list: Lexeme, item: EachItem<'_, 't>) {
+    if list.token != Token::List {
+        shapes.scanner.skip(list);
+        return;
+    }
+    while let Some(first) = shapes.scanner.next().filter(|lexeme| lexeme.token != Token::End) {
+        item(shapes, first);
+    }
+}
+
+/// It is called once for each name of the path at most, so deep texts don't matter.
+fn in_object<'t>(shapes: &mut Shapes<'t>, object: Lexeme, path: &str, item: EachItem<'_, 't>) {
+    if object.token != Token::Object {
+        shapes.scanner.skip(object);
+        return;
+    }
+    while let Some((key, value)) = shapes.scanner.entry() {
+        let key = name(shapes.scanner.text(key));
+        match path.strip_prefix(&*key) {
+            Some("") => in_list(shapes, value, item),
+            Some(rest) if rest.starts_with('.') => in_object(shapes, value, &rest[1..], item),
+            _ => shapes.scanner.skip(value),
         }
     }
 }

@@ -29,6 +29,10 @@ use jobs::text_of_body;
 pub(crate) use undelivered::Undelivered;
 use written::Written;
 
+/// The path of a page's items, names separated by dots; empty if the response itself is their list. `None` if the
+/// response is one object.
+pub(crate) type ItemsPath = Option<&'static str>;
+
 /// The future that a [`UrlConverter`] returns.
 pub type ConversionFuture<'u> =
     Pin<Box<dyn Future<Output = Result<String, Box<dyn StdError + Send + Sync>>> + Send + 'u>>;
@@ -241,7 +245,7 @@ impl Conversions {
         })
     }
 
-    /// Converts a response: a single object, or a page with items in `results`. The result is the same as if
+    /// Converts a response: a single object, or a page with `items`. The result is the same as if
     /// each conversion ran on the whole response after the one before it, in the order in which they were
     /// set. Whatever a conversion wrote in place of a URL is a URL to the next one, whatever its text and its
     /// key. Failures don't show the `secrets`.
@@ -252,7 +256,7 @@ impl Conversions {
     pub(crate) async fn apply(
         self: &Arc<Self>,
         mut body: Bytes,
-        page: bool,
+        items: ItemsPath,
         secrets: &Secrets,
     ) -> Result<Converted, Error> {
         let mut unconverted = Unconverted::default();
@@ -261,7 +265,8 @@ impl Conversions {
         for batch in batches {
             let (conversions, text, fields, secrets_of) =
                 (self.clone(), body.clone(), batch.clone(), secrets.clone());
-            let find = move || (conversions.find(&text, page, fields, &written.places, &secrets_of), written);
+            let find =
+                move || (conversions.find(&text, items, fields, &written.places, &secrets_of), written);
             let (found, so_far) = offload_if_long(body.len(), find).await?;
             written = so_far;
             let Some(mut jobs) = found? else { break };

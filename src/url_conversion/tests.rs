@@ -17,15 +17,17 @@ async fn converted(text: &str, list: bool) -> String {
 }
 
 pub(super) async fn apply(conversions: Conversions, text: &str, page: bool) -> Result<String, Error> {
-    let converted =
-        Arc::new(conversions).apply(Bytes::copy_from_slice(text.as_bytes()), page, &Secrets::NONE).await?;
+    let converted = Arc::new(conversions)
+        .apply(Bytes::copy_from_slice(text.as_bytes()), page.then_some("results"), &Secrets::NONE)
+        .await?;
     Ok(String::from_utf8(converted.body.into()).unwrap())
 }
 
 #[tokio::test]
 async fn non_utf8_bytes_are_preserved() {
     let body = b"\xef\xbb\xbf{\"results\": [{\"file\": \"/a\"}, {\"name\": \"\xff\", \"file\": \"/b\"}]}";
-    let converted = Arc::new(cdn()).apply(Bytes::from_static(body), true, &Secrets::NONE).await.unwrap();
+    let converted =
+        Arc::new(cdn()).apply(Bytes::from_static(body), Some("results"), &Secrets::NONE).await.unwrap();
     let expected =
         b"{\"results\": [{\"file\": \"https://cdn/a\"}, {\"name\": \"\xff\", \"file\": \"https://cdn/b\"}]}";
     assert_eq!(&converted.body[..], expected);
@@ -196,7 +198,7 @@ async fn malformed_body_is_left_to_decoder() {
         assert_eq!(converted(page, true).await, expected.unwrap_or(page));
     }
     let body = Bytes::from_static(b"{\"file\": \"/\xff\"}");
-    assert_eq!(Arc::new(cdn()).apply(body.clone(), false, &Secrets::NONE).await.unwrap().body, body);
+    assert_eq!(Arc::new(cdn()).apply(body.clone(), None, &Secrets::NONE).await.unwrap().body, body);
 }
 
 #[tokio::test]
@@ -317,7 +319,7 @@ async fn conversion_failures_are_bounded() {
     conversions.with("files", Failing);
     conversions.with(&"files.x".repeat(10_000), Failing);
     let conversions = Arc::new(conversions);
-    let converted = conversions.apply(text.clone().into(), false, &Secrets::NONE).await.unwrap();
+    let converted = conversions.apply(text.clone().into(), None, &Secrets::NONE).await.unwrap();
     assert!(converted.body == text);
     let kept = converted.unconverted.kept;
     assert_eq!(
@@ -362,7 +364,7 @@ async fn many_urls_yield_to_other_tasks() {
     let conversions = Arc::new(conversions);
     let text = Bytes::from(format!("{{\"files\": [{}]}}", vec!["\"a\""; 10_000].join(",")));
     let mut turns = 0;
-    let mut converting = std::pin::pin!(conversions.apply(text.clone(), false, &Secrets::NONE));
+    let mut converting = std::pin::pin!(conversions.apply(text.clone(), None, &Secrets::NONE));
     let converted = std::future::poll_fn(|context| {
         turns += 1;
         converting.as_mut().poll(context)
@@ -527,7 +529,8 @@ async fn undelivered_texts_follow_items() {
     let page = r#"{"results": [{"file": "/0"}, {"file": "/1", "files": ["/1b", {"url": "/1c"}]}, {}, {"files": "/3"}, "/4", {"file": "/5"}]}"#;
     let of = async |paths: &[&str]| {
         let (conversions, ledger) = holding(paths);
-        let converted = Arc::new(conversions).apply(page.into(), true, &Secrets::NONE).await.unwrap();
+        let converted =
+            Arc::new(conversions).apply(page.into(), Some("results"), &Secrets::NONE).await.unwrap();
         (converted.undelivered, ledger)
     };
     let (mut undelivered, ledger) = of(&["files", "file"]).await;
@@ -574,7 +577,7 @@ async fn interrupted_conversion_keeps_nothing() {
         let (mut conversions, ledger) = holding(paths);
         set(&mut conversions);
         let (conversions, body) = (Arc::new(conversions), Bytes::copy_from_slice(text.as_bytes()));
-        (async move { conversions.apply(body, false, &Secrets::NONE).await }, ledger)
+        (async move { conversions.apply(body, None, &Secrets::NONE).await }, ledger)
     };
     let keep = |_: &mut Conversions| {};
     let (failing, ledger) = apply(r#"{"files": ["/1", "/2", "/bad"]}"#, &["files"], keep);
@@ -585,7 +588,7 @@ async fn interrupted_conversion_keeps_nothing() {
     fails_later.0.with("files", Holding(fails_later.1.clone()));
     let text: Bytes = r#"{"files": ["/1", "/2"]}"#.into();
     assert!(
-        Arc::new(fails_later.0).apply(text, false, &Secrets::NONE).await.is_err()
+        Arc::new(fails_later.0).apply(text, None, &Secrets::NONE).await.is_err()
             && fails_later.1.kept().is_empty()
     );
     let (strict, ledger) =
@@ -614,6 +617,6 @@ async fn interrupted_conversion_keeps_nothing() {
 fn plain_converter_tracks_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let converted =
-        runtime.block_on(Arc::new(cdn()).apply(r#"{"file": "/a"}"#.into(), false, &Secrets::NONE)).unwrap();
+        runtime.block_on(Arc::new(cdn()).apply(r#"{"file": "/a"}"#.into(), None, &Secrets::NONE)).unwrap();
     assert!(converted.undelivered.is_empty());
 }

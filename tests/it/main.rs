@@ -34,6 +34,7 @@ mod pagination_model;
 mod pagination_progress;
 mod pagination_requests;
 mod pagination_responses;
+mod pagination_shapes;
 mod raw_bodies;
 mod secrets;
 mod settings;

@@ -255,31 +255,30 @@ async fn custom_request_lists_every_page() {
 }
 
 #[tokio::test]
-async fn custom_list_with_body_sends_nothing() {
+async fn invalid_custom_list_sends_nothing() {
     let (server, client) = list_of(5).await;
     for call in [
-        client.request(Method::GET, "/tags/").params(|p| p.json(&json!({"a": 1}))),
-        client.request(Method::GET, "/tags/").params(|p| p.body(RawBody::text("text"))),
-        client.request(Method::GET, "/tags/").params(|p| p.json(&f64::NAN)),
+        client.request(Method::POST, "/tags/").params(|p| p.json(&f64::NAN)),
+        client.request(Method::PATCH, "/tags/").params(|p| p.body(RawBody::text("text"))),
+        client.request(Method::GET, "tags"),
     ] {
         let list = call.list_all();
         let mut tags = list.clone().stream();
-        let error = tags.next().await.unwrap().failure();
-        assert!(error.is_invalid_input() && error.to_string().contains("not by GET with a body"), "{error}");
+        assert!(tags.next().await.unwrap().failure().is_invalid_input());
         assert!(tags.next().await.is_none());
         assert!(list.clone().try_collect::<Vec<_>>().await.failure().is_invalid_input());
         assert!(list.partitions(2).await.failure().is_invalid_input());
     }
-    let error = client.request(Method::POST, "/tags/").list_all().stream().next().await.unwrap().failure();
-    assert!(error.is_invalid_input() && error.to_string().contains("not by POST: "), "{error}");
-    let error = client.request(Method::GET, "tags").list_all().stream().next().await.unwrap().failure();
-    assert!(error.is_invalid_input() && error.to_string().contains("`path`"), "{error}");
     // All problems are told together.
-    let call = client.request(Method::PUT, "tags/../?a").params(|p| p.json(&json!({})));
+    let call = client.request(Method::PUT, "tags/../?a").params(|p| p.json(&f64::NAN));
     let error = call.list_all().stream().next().await.unwrap().failure().to_string();
-    for problem in
-        ["not by PUT with a body", "doesn't start with `/`", "contains a `?`", "a `.` or `..` segment"]
-    {
+    for problem in [
+        "not by PUT: ",
+        "NaN is not a JSON number",
+        "doesn't start with `/`",
+        "contains a `?`",
+        "a `.` or `..` segment",
+    ] {
         assert!(error.contains(problem), "{error}");
     }
     let call = client.request(Method::PUT, "tags").params(|p| p.json(&f64::NAN));

@@ -71,7 +71,7 @@ fn emit_builder(operation: &Operation) -> TokenStream {
     let parameters = operation.parameters.iter().enumerate().skip(operation.path_parameters().count());
     let setters = parameters.map(|(index, parameter)| setter(index, parameter));
     let of_body = operation.body.as_ref().map(Body::setters);
-    let rows = operation.parameters.iter().map(|parameter| row(parameter, operation.list.is_some()));
+    let rows = operation.parameters.iter().map(|parameter| row(parameter, operation.pagination.is_some()));
     let parameters = (!operation.parameters.is_empty()).then(|| quote! { parameters: &[#(#rows),*], });
     let request_type = (operation.request_type != "application/json").then(|| {
         let media_type = &operation.request_type;
@@ -82,9 +82,13 @@ fn emit_builder(operation: &Operation) -> TokenStream {
         Some(accept) => Some(quote! { accept: Some(#accept), }),
         None => Some(quote! { accept: None, }),
     };
-    let list = operation.list.as_ref().map(|identity| {
-        let identified = identity.as_ref().map(|fields| quote! { .identified_by(&[#(#fields),*]) });
-        quote! { pagination: Some(rt::Pagination::new() #identified), }
+    let list = operation.pagination.as_ref().map(|pagination| {
+        let description = pagination.emit();
+        quote! { pagination: Some(#description), }
+    });
+    let paged = operation.followed().map(|pagination| {
+        let item = &pagination.item;
+        quote! { impl rt::PagedOperation for #builder { type Item = #item; } }
     });
     let idempotent = operation.idempotent.then(|| quote! { idempotent: true, });
     let (output, decoder) = output(&operation.output);
@@ -104,6 +108,7 @@ fn emit_builder(operation: &Operation) -> TokenStream {
             };
             fn into_parameters(self) -> rt::Parameters<Self::Body> { self.0 }
         }
+        #paged
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn example(operation: &Operation, components: &Components<'_>) -> Str
         none if none.is_empty() => none,
         setters => format!(".params(|p| p{setters})"),
     };
-    let result = match (&operation.output, operation.list.is_some()) {
+    let result = match (&operation.output, operation.pagination.is_some()) {
         (Output::Empty, _) => "",
         (_, true) => "let page = ",
         (Output::Bytes, _) => "let bytes = ",

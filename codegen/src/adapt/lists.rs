@@ -8,7 +8,7 @@ use serde_json::Value;
 use syn::Type;
 
 use super::components::Components;
-use super::operations::{Operation, Output};
+use super::operations::Operation;
 use super::reading::{list_item, name_of, plain_name, text_of};
 use crate::prepare::naming::type_name;
 use crate::prepare::{HOLD_NULL, Keywords, Notes, only_refers, required};
@@ -19,17 +19,17 @@ pub(super) fn emit_lists(
     components: &Components<'_>,
     notes: &Notes,
 ) -> TokenStream {
-    let lists = operations.iter().filter(|operation| operation.is_readable_list()).map(|operation| {
+    let lists = operations.iter().filter_map(|operation| {
         let Operation { builder, tag, narrower, .. } = operation;
-        let fields = fields(operation, components, notes);
-        quote! {
+        let fields = fields(&operation.readable_list()?.item, components, notes);
+        Some(quote! {
             rt::ListOperation::new(
                 <builder::#builder as rt::Described>::INFO,
                 #tag,
                 &[#(#fields),*],
                 &[#(#narrower),*],
             )
-        }
+        })
     });
     quote! {
         /// The list operations of the API's document.
@@ -62,11 +62,8 @@ pub(super) fn parameter(ty: &Type) -> TokenStream {
     quote! { #of #repeated }
 }
 
-fn fields(operation: &Operation, components: &Components<'_>, notes: &Notes) -> Vec<TokenStream> {
-    let Output::Json(page) = &operation.output else { return Vec::new() };
-    let page = name_of(page).and_then(|name| components.of_type(&name));
-    let item = page.and_then(|(_, page)| only_refers(page.pointer("/properties/results/items")?));
-    let item = item.and_then(|name| components.of_type(&type_name(name)));
+fn fields(item: &Type, components: &Components<'_>, notes: &Notes) -> Vec<TokenStream> {
+    let item = name_of(item).and_then(|name| components.of_type(&name));
     let Some((name, item)) = item else { return Vec::new() };
     let required: BTreeSet<&str> = required(item).collect();
     let wire_names = notes.wire_names(name);

@@ -129,6 +129,18 @@ fn docs(operation: &Operation, notes: &Notes) -> String {
     if operation.idempotent {
         docs.push_str("\n\nThe request is idempotent: it is sent again if its outcome is unknown.");
     }
+    docs.push_str(match (operation.followed(), &operation.pagination) {
+        (Some(_), _) => "\n\n[`list_all`](Call::list_all) reads all pages.",
+        (None, Some(pagination)) if !pagination.is_followed() => {
+            "\n\nThe items of one page are read: the API's document doesn't say what leads to the next page, so there is \
+             no `list_all`. The operation's extension `x-pagination` can say it."
+        }
+        (None, Some(_)) => {
+            "\n\nThe items of one page are read. There is no `list_all`, because the request can't be repeated for each \
+             page."
+        }
+        (None, None) => "",
+    });
     let lines: Vec<String> = operation.parameters.iter().map(parameter_line).collect();
     if !lines.is_empty() {
         let _ = write!(docs, "\n\n# Parameters\n{}", lines.join("\n"));

@@ -12,6 +12,7 @@ mod methods;
 mod nullable;
 mod open_enum;
 mod operations;
+mod pagination;
 mod reading;
 mod recursive;
 mod root;
@@ -33,7 +34,8 @@ use crate::generate::Settings;
 use crate::prepare::Notes;
 use components::Components;
 use methods::Methods;
-use types::{adapt_types, page_item};
+use pagination::Responses;
+use types::adapt_types;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -44,6 +46,8 @@ struct Context<'a> {
     requested: BTreeSet<String>,
     /// Whether types implement `JsonSchema`.
     schemars: bool,
+    /// Whether each value must fit its field.
+    strict: bool,
 }
 
 /// The code of a document.
@@ -67,8 +71,10 @@ pub fn adapt(
     let (_, builders) = take_module(&mut file, "builder")?;
     let (mut types_module, mut types) = take_module(&mut file, "types")?;
     let requested = builders_in_requests(&builders, &types);
-    let operations = operations::read_operations(&builders, document, notes, &pages(&types))?;
-    adapt_types(&mut types, &Context { notes, requested, schemars: settings.schemars });
+    let responses = Responses::new(document, notes, &types);
+    let operations = operations::read_operations(&builders, document, notes, &responses)?;
+    let Settings { schemars, strict, .. } = settings;
+    adapt_types(&mut types, &Context { notes, requested, schemars, strict });
     types_module.content = Some((Default::default(), types));
     let components = Components::of(document);
     let title = document.pointer("/info/title").and_then(Value::as_str).unwrap_or_default();
@@ -98,15 +104,6 @@ fn take_module(file: &mut File, name: &str) -> Result<(ItemMod, Vec<Item>)> {
         }
         _ => Err(format!("the generated code has no module `{name}`")),
     }
-}
-
-/// Returns the names of the types that are a page of a list.
-fn pages(types: &[Item]) -> BTreeSet<String> {
-    let structs = types.iter().filter_map(|item| match item {
-        Item::Struct(structure) if page_item(structure).is_some() => Some(structure.ident.to_string()),
-        _ => None,
-    });
-    structs.collect()
 }
 
 /// Returns the structs that are part of requests. Only these need a builder.

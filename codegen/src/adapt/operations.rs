@@ -1,7 +1,7 @@
 //! Reads operations: what the document says of each, and the types that the generator gives its parameters,
 //! its body and its response.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use quote::{ToTokens, format_ident};
 use serde_json::Value;
@@ -9,9 +9,10 @@ use syn::ext::IdentExt;
 use syn::{Ident, ImplItem, Item, ItemStruct, ReturnType, Type, parse_quote};
 
 use super::Result;
+use super::pagination::{Pagination, Responses};
 use super::reading::{argument_of, arguments_of, name_of, option_inner, text_of};
 use crate::prepare::naming::{normalized, parameter_name, type_name};
-use crate::prepare::{Keywords, Notes, operations as operations_of, wire_names};
+use crate::prepare::{Keywords, Notes, operations as operations_of, place_of, wire_names};
 
 /// An operation of the document.
 pub(super) struct Operation {
@@ -36,8 +37,8 @@ pub(super) struct Operation {
     /// The value of `Accept`.
     pub(super) accept: Option<String>,
     pub(super) output: Output,
-    /// If the response is a page of a list, the fields that identify its items; `None` for the usual ones.
-    pub(super) list: Option<Option<Vec<String>>>,
+    /// Where the response has the items of a list, and what leads to the next page.
+    pub(super) pagination: Option<Pagination>,
     /// Operations that list the same items with fewer fields.
     pub(super) narrower: Vec<String>,
     /// Whether the server may receive the request twice.
@@ -54,9 +55,16 @@ impl Operation {
         self.body.as_ref().filter(|body| !body.optional)
     }
 
-    /// Whether all pages can be requested like the first.
-    pub(super) fn is_readable_list(&self) -> bool {
-        self.list.is_some() && self.method == "GET" && self.body.is_none()
+    /// The pagination, if the response leads to other pages, which can be requested like the first: a POST request of a
+    /// search has the same body for each page. Other methods change data.
+    pub(super) fn followed(&self) -> Option<&Pagination> {
+        let is_repeatable = matches!(self.method.as_str(), "GET" | "POST") && self.is_clone();
+        self.pagination.as_ref().filter(|pagination| pagination.is_followed() && is_repeatable)
+    }
+
+    /// The pagination, if all pages can be requested with parameters alone.
+    pub(super) fn readable_list(&self) -> Option<&Pagination> {
+        self.followed().filter(|_| self.method == "GET" && self.body.is_none())
     }
 
     /// Whether a call can be repeated.
@@ -137,7 +145,7 @@ pub(super) fn read_operations(
     items: &[Item],
     document: &Value,
     notes: &Notes,
-    pages: &BTreeSet<String>,
+    responses: &Responses<'_>,
 ) -> Result<Vec<Operation>> {
     let mut builders: BTreeMap<String, &ItemStruct> = BTreeMap::new();
     let mut outputs: BTreeMap<String, Type> = BTreeMap::new();
@@ -162,8 +170,15 @@ pub(super) fn read_operations(
         let of = |what: &str| format!("generated code: {id}: {what}");
         let builder = builders.get(&type_name(&id)).ok_or_else(|| of("there is no builder"))?;
         let output = outputs.get(&type_name(&id)).ok_or_else(|| of("`send` has another return type"))?;
-        let operation = read_operation((path, method, described), builder, output, notes, pages);
-        operations.push(operation.map_err(|error| of(&error))?);
+        let operation = read_operation((path, method, described), builder, output, notes);
+        let mut operation = operation.map_err(|error| of(&error))?;
+        if let Output::Json(output) = &operation.output {
+            let identity = words(described, "x-identity");
+            let pagination = responses.pagination(described, output, identity);
+            operation.pagination =
+                pagination.map_err(|error| format!("{}: {error}", place_of(path, method, described)))?;
+        }
+        operations.push(operation);
     }
     Ok(operations)
 }
@@ -173,7 +188,6 @@ fn read_operation(
     builder: &ItemStruct,
     output: &Type,
     notes: &Notes,
-    pages: &BTreeSet<String>,
 ) -> Result<Operation> {
     let id = described.string("operationId");
     let mut fields: BTreeMap<String, Type> = BTreeMap::new();
@@ -253,12 +267,7 @@ fn read_operation(
                 Some(answered.unwrap_or_else(|| "application/json".to_owned()))
             }
         },
-        list: match &output {
-            Output::Json(ty) if name_of(ty).is_some_and(|name| pages.contains(&name)) => {
-                Some(words(described, "x-identity"))
-            }
-            _ => None,
-        },
+        pagination: None,
         narrower: words(described, "x-narrower").unwrap_or_default(),
         idempotent: described.says("x-idempotent"),
         output,

@@ -42,7 +42,7 @@ pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) {
             Item::Struct(structure) => {
                 clearable.widen(structure);
                 let page = adapt_struct(structure);
-                let deserialize = unflattened(structure);
+                let deserialize = unflattened(structure, context.strict);
                 if requested.contains(&structure.ident.to_string()) {
                     adapted.push(argument(&structure.ident, true));
                     built.push(structure.clone());
@@ -141,7 +141,7 @@ fn adapt_struct(structure: &mut ItemStruct) -> Option<Vec<Item>> {
         }
         let is_extra = serde_says(&field.attrs, "flatten");
         describe(&mut field.attrs, || match is_extra {
-            true => "Fields that the document doesn't name, unchanged.".to_owned(),
+            true => "Fields that the document doesn't name or describes otherwise, unchanged.".to_owned(),
             false => format!("`{name}`. The document has no description."),
         });
     }
@@ -157,7 +157,8 @@ fn field<'s>(structure: &'s ItemStruct, name: &str) -> Option<&'s Field> {
     structure.fields.iter().find(|field| field.ident.as_ref().is_some_and(|ident| ident == name))
 }
 
-/// Returns `impl Page` for a page, and its iterators over the items, by value and by reference.
+/// Returns the iterators over a page's items, by value and by reference, and `impl Page` if it has a link to the next
+/// page.
 fn page_impls(structure: &ItemStruct, item: &Type) -> Vec<Item> {
     let ident = &structure.ident;
     let count = match field(structure, "count").map(|count| text_of(&count.ty)) {
@@ -165,31 +166,35 @@ fn page_impls(structure: &ItemStruct, item: &Type) -> Vec<Item> {
         Some(ty) if ty == "i64" => quote! { Some(self.count) },
         _ => quote! { None },
     };
-    let link = |name: &str| match field(structure, name).map(|link| text_of(&link.ty)) {
-        Some(ty) if ty.contains("Option") && (ty.contains("String") || ty.contains("FileUrl")) => {
-            let ident = format_ident!("{name}");
-            quote! { self.#ident.as_deref() }
-        }
-        _ => quote! { None },
+    let link = |name: &str| {
+        let ty = text_of(&field(structure, name)?.ty);
+        let name = format_ident!("{name}");
+        (ty.contains("Option") && (ty.contains("String") || ty.contains("FileUrl")))
+            .then(|| quote! { self.#name.as_deref() })
     };
-    let (next, previous) = (link("next"), link("previous"));
-    let impls: File = parse_quote! {
-        impl crate::Page for #ident {
-            type Item = #item;
-            fn results(&self) -> &[#item] { &self.results }
-            fn into_results(self) -> ::std::vec::Vec<#item> { self.results }
-            fn count(&self) -> ::std::option::Option<i64> { #count }
-            fn next(&self) -> ::std::option::Option<&str> { #next }
-            fn previous(&self) -> ::std::option::Option<&str> { #previous }
+    let previous = link("previous").unwrap_or_else(|| quote! { None });
+    let page = link("next").map(|next| {
+        quote! {
+            impl crate::Page for #ident {
+                type Item = #item;
+                fn results(&self) -> &[#item] { &self.results }
+                fn into_results(self) -> ::std::vec::Vec<#item> { self.results }
+                fn count(&self) -> ::std::option::Option<i64> { #count }
+                fn next(&self) -> ::std::option::Option<&str> { #next }
+                fn previous(&self) -> ::std::option::Option<&str> { #previous }
+            }
         }
+    });
+    let impls: File = parse_quote! {
+        #page
         impl ::std::iter::IntoIterator for #ident {
-            type Item = <Self as crate::Page>::Item;
-            type IntoIter = ::std::vec::IntoIter<Self::Item>;
+            type Item = #item;
+            type IntoIter = ::std::vec::IntoIter<#item>;
             fn into_iter(self) -> Self::IntoIter { self.results.into_iter() }
         }
         impl<'a> ::std::iter::IntoIterator for &'a #ident {
-            type Item = &'a <#ident as crate::Page>::Item;
-            type IntoIter = ::std::slice::Iter<'a, <#ident as crate::Page>::Item>;
+            type Item = &'a #item;
+            type IntoIter = ::std::slice::Iter<'a, #item>;
             fn into_iter(self) -> Self::IntoIter { self.results.iter() }
         }
     };

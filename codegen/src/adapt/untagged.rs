@@ -48,9 +48,9 @@ pub(super) fn fitting(enumeration: &mut ItemEnum, keys: &Keys) -> Option<Item> {
     let body = |other: &Ident| {
         quote! {
             let value = <crate::Json as ::serde::Deserialize>::deserialize(deserializer)?;
-            for index in rt::by_fit(&value, &[#(#shapes),*]) {
-                let choice = match index {
-                    #(#indexes => rt::fits(&value)?.map(Self::#names),)*
+            for attempt in rt::by_fit(&value, &[#(#shapes),*]) {
+                let choice = match attempt.index {
+                    #(#indexes => rt::fits(&value, attempt)?.map(Self::#names),)*
                     _ => break,
                 };
                 if let Some(choice) = choice {

@@ -17,8 +17,10 @@ mod nullable;
 mod one_line;
 mod openapi_3_2;
 mod operations;
+pub(crate) mod pagination;
 mod parameters;
 mod plain_types;
+mod read_only;
 mod references;
 mod repair;
 mod report;
@@ -68,11 +70,24 @@ pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", 
 ///
 /// # Errors
 ///
-/// Returns an error if a reference points to nothing, a media type isn't an object, `x-idempotent` or `x-optional`
-/// has another value than `true` or `false`, `x-name` is invalid or taken, the document has no operation, or the
+/// Returns an error if a reference points to nothing, a media type isn't an object, an extension such as
+/// `x-pagination` or `x-optional` is malformed, `x-name` is invalid or taken, the document has no operation, or the
 /// document would become many times larger: its schemas extend or contain one another too deeply or too often, or
 /// its operations share large parts. The error is one line with place and reason.
 pub fn prepare(document: &mut Value) -> Result<Report, String> {
+    run(document, false)
+}
+
+/// Like [`prepare`], but a field that the server sets stays required.
+///
+/// # Errors
+///
+/// Returns an error in the same cases as [`prepare`].
+pub fn prepare_strictly(document: &mut Value) -> Result<Report, String> {
+    run(document, true)
+}
+
+fn run(document: &mut Value, strict: bool) -> Result<Report, String> {
     let mut report = Report::default();
     let report_to = &mut report;
     // Requirements of the parser and of the rules below.
@@ -85,6 +100,7 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     references::point_references_to_components(document, report_to)?;
     operations::start_paths_with_slash(document, report_to);
     operations::check_idempotent(document)?;
+    pagination::check_pagination(document)?;
     version::convert_to_3_0(document, report_to);
     version::keep_requests_and_responses(document, report_to);
     operations::add_missing_responses(document, report_to)?;
@@ -137,6 +153,9 @@ pub fn prepare(document: &mut Value) -> Result<Report, String> {
     plain_types::inline_plain_types(document, report_to);
     discriminators::record_discriminators(document, report_to);
     components::hoist_inline_types(document, report_to);
+    if !strict {
+        read_only::loosen_read_only(document, report_to);
+    }
     requests::split_request_schemas(document, report_to);
     requests::allow_clearing_fields(document, report_to);
     values::keep_unknown_fields(document, report_to);

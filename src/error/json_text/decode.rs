@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
+use super::leniency::Leniency;
 pub(crate) use super::private_keys::{has_private_key, refuse_nested};
 use super::surrogates;
 use crate::error::json_text::json_path::JsonPath;
@@ -23,8 +24,8 @@ pub(crate) struct Problem {
 /// Decodes a body.
 ///
 /// The slow path repairs what a lenient server may send: it removes a byte-order mark, and replaces a lone
-/// surrogate in a string (`\ud83d`), which no Rust string can hold, by U+FFFD. The body is read a bounded
-/// number of times.
+/// surrogate in a string (`\ud83d`), which no Rust string can hold, by U+FFFD. Then optional fields may have another
+/// shape than their types. The body is read a bounded number of times.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = without_mark(body);
     refuse_nested(body)?;
@@ -68,8 +69,19 @@ fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> R
             is_truncated: false,
         });
     }
+    let leniency = match Leniency::current() {
+        Leniency::StrictFirst => Leniency::Lenient,
+        current => current,
+    };
+    if leniency != Leniency::current()
+        && !first.is_eof()
+        && let Ok(value) = leniency.decode(|| serde_json::from_slice(&repaired))
+    {
+        return Ok(value);
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(&repaired);
-    let (path, error) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+    let (path, error) = match leniency.decode(|| serde_path_to_error::deserialize::<_, T>(&mut deserializer))
+    {
         Err(error) => (known_path(error.path()), bounded(error.inner(), MAX_MESSAGE)),
         // The value itself is valid; the text after it isn't.
         Ok(_) => (String::new(), bounded(first, MAX_MESSAGE)),

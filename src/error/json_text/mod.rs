@@ -2,6 +2,7 @@
 
 pub(crate) mod decode;
 pub(crate) mod json_path;
+pub(crate) mod leniency;
 pub(crate) mod members;
 mod private_keys;
 pub(crate) mod scan;

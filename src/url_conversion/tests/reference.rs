@@ -320,7 +320,7 @@ proptest! {
         let mut text = String::new();
         tree.write(&mut text);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let converted = runtime.block_on(Arc::new(conversions).apply(text.into(), false, &crate::error::redact::secrets::Secrets::NONE));
+        let converted = runtime.block_on(Arc::new(conversions).apply(text.into(), None, &crate::error::redact::secrets::Secrets::NONE));
         if strict {
             let seen = seen.lock().unwrap();
             prop_assert!(seen.iter().all(|text| crate::values::file_url::is_file_url(text)), "{seen:?}");

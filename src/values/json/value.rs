@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::JsonError;
 use crate::error::json_text::decode::{self, text_of};
+use crate::error::json_text::leniency::Leniency;
 use crate::error::json_text::members::literals;
 
 /// Parses the value. It fails for a number out of range, and for more than 127 levels, since dropping such a
@@ -32,16 +33,24 @@ fn unforged(text: &str) -> Result<(), JsonError> {
 /// set.
 pub(super) fn decode<T: DeserializeOwned>(text: &str, within: bool) -> Result<T, JsonError> {
     unforged(text)?;
-    let error = match serde_json::from_str(text) {
+    // All values are decoded from bytes, so that the code for a type exists once.
+    let error = match serde_json::from_slice(text.as_bytes()) {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
+    if !within
+        && error.is_data()
+        && Leniency::current() == Leniency::StrictFirst
+        && let Ok(value) = Leniency::Lenient.decode(|| serde_json::from_slice(text.as_bytes()))
+    {
+        return Ok(value);
+    }
     // In JSON text, a lone surrogate is a syntax error of the reader. A type mismatch or an error of a nested
     // choice is not a syntax error.
     match error.is_syntax().then(|| repaired(text)).flatten() {
         None => Err(JsonError::unparsable(&error)),
         Some(repaired) if within => {
-            serde_json::from_str(&repaired).map_err(|error| JsonError::unparsable(&error))
+            serde_json::from_slice(repaired.as_bytes()).map_err(|error| JsonError::unparsable(&error))
         }
         Some(_) => decode::decode(text.as_bytes()).map_err(|problem| JsonError::new(&problem.message)),
     }

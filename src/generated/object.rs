@@ -1,0 +1,155 @@
+//! [`Object`]: reads the fields of a generated struct. A value that doesn't fit its field is kept as an unknown field.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error, MapAccess};
+
+use super::support::Key;
+use crate::error::json_text::leniency::Leniency;
+use crate::runtime::lock::lock;
+use crate::values::json::Json;
+
+/// The fields of an object that is being decoded, and those that its type doesn't name.
+///
+/// Serializers of Django REST Framework break their document: they write lists where it says a text, numbers as texts,
+/// and null. An optional field takes none of it: it is empty, and the value is an unknown field. This costs nothing for
+/// a text that fits, because only a text that doesn't is decoded like this.
+pub struct Object<A, V> {
+    map: A,
+    unknown: BTreeMap<String, V>,
+    /// The type's name.
+    of: &'static str,
+    /// Makes an unknown field of a value that doesn't fit; `None` if such a value is an error.
+    keep: Option<fn(Json) -> V>,
+}
+
+impl<'de, A: MapAccess<'de>, V: Deserialize<'de>> Object<A, V> {
+    /// Reads an object of the type `of`; `keep` makes an unknown field of a value that doesn't fit.
+    pub fn new(map: A, of: &'static str, keep: fn(Json) -> V) -> Self {
+        let keep = (Leniency::current() == Leniency::Lenient).then_some(keep);
+        Object { map, unknown: BTreeMap::new(), of, keep }
+    }
+
+    /// Reads an object in which each value must fit its field.
+    pub fn strict(map: A) -> Self {
+        Object { map, unknown: BTreeMap::new(), of: "", keep: None }
+    }
+
+    /// Returns the next key.
+    ///
+    /// # Errors
+    /// Returns an error if the text is malformed.
+    pub fn key(&mut self) -> Result<Option<Key<'de>>, A::Error> {
+        self.map.next_key()
+    }
+
+    /// Reads a value of any shape that its type accepts.
+    ///
+    /// # Errors
+    /// Returns an error if it has another shape.
+    #[inline]
+    pub fn required<T: Deserialize<'de>>(&mut self) -> Result<Option<T>, A::Error> {
+        self.map.next_value().map(Some)
+    }
+
+    /// Reads a number, a text or a boolean. A number may be a text, and a text a number.
+    ///
+    /// # Errors
+    /// Returns an error if it has another shape.
+    #[inline]
+    pub fn plain<T: DeserializeOwned>(&mut self) -> Result<Option<T>, A::Error> {
+        match self.keep {
+            None => self.map.next_value().map(Some),
+            Some(_) => self
+                .map
+                .next_value::<Json>()
+                .and_then(|json| fitting(&json).map(Some).map_err(|(problem, _)| A::Error::custom(problem))),
+        }
+    }
+
+    /// Reads the value of an optional field. Null is no value; a value of another shape becomes an unknown field.
+    ///
+    /// # Errors
+    /// Returns an error if the text is malformed.
+    #[inline]
+    pub fn optional<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>, A::Error> {
+        match self.keep {
+            None => self.map.next_value(),
+            Some(keep) => self.kept(key, keep),
+        }
+    }
+
+    fn kept<T: DeserializeOwned>(&mut self, key: &str, keep: fn(Json) -> V) -> Result<Option<T>, A::Error> {
+        let json: Json = self.map.next_value()?;
+        match fitting(&json) {
+            Ok(value) => Ok(value),
+            // It is unknown whether the value fits.
+            Err((problem, true)) => Err(A::Error::custom(problem)),
+            Err((problem, false)) => {
+                report(self.of, key, &problem);
+                self.unknown.insert(key.to_owned(), keep(json));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Keeps the value of a field that the type doesn't name.
+    ///
+    /// # Errors
+    /// Returns an error if the text is malformed.
+    pub fn unknown(&mut self, key: Key<'de>) -> Result<(), A::Error> {
+        let value = self.map.next_value()?;
+        self.unknown.insert(key.0.into_owned(), value);
+        Ok(())
+    }
+
+    /// Returns the unknown fields.
+    pub fn into_unknown(self) -> BTreeMap<String, V> {
+        self.unknown
+    }
+}
+
+/// Decodes a value; a number may be a text, and a text a number.
+///
+/// # Errors
+/// Returns the reason, and whether decoding was given up.
+fn fitting<T: DeserializeOwned>(json: &Json) -> Result<T, (String, bool)> {
+    let error = match json.decode() {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let message = error.to_string();
+    // The position counts from the value's own beginning.
+    let problem = message.rsplit_once(" at line ").map_or(&*message, |(problem, _)| problem);
+    if error.is_given_up() {
+        return Err((problem.to_owned(), true));
+    }
+    let text = json.text();
+    let other = match text.as_bytes() {
+        [b'"', number @ .., b'"'] if is_number(number) => serde_json::from_slice(number),
+        number if is_number(number) => serde_json::from_slice(format!("\"{text}\"").as_bytes()),
+        _ => return Err((problem.to_owned(), false)),
+    };
+    other.map_err(|_| (problem.to_owned(), false))
+}
+
+/// Returns whether a text may be a number in JSON, and nothing else in it.
+fn is_number(text: &[u8]) -> bool {
+    matches!(text, [b'-' | b'0'..=b'9', ..])
+        && text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
+}
+
+/// Reports once for each field that a value doesn't fit.
+fn report(of: &'static str, key: &str, problem: &str) {
+    static REPORTED: Mutex<BTreeSet<(&str, String)>> = Mutex::new(BTreeSet::new());
+    if lock(&REPORTED).insert((of, key.to_owned())) {
+        tracing::warn!(
+            r#type = of,
+            field = key,
+            problem = %crate::error::redact::redact(problem),
+            "a value has another shape than the API's document says: it is kept in `extra`"
+        );
+    }
+}

@@ -142,6 +142,18 @@ fn operation_keeps_its_id() {
 }
 
 #[test]
+fn named_page_parameter_leads_to_pages() {
+    let page = json!({"name": "page", "in": "query", "x-name": "page_number", "schema": {"type": "integer"}});
+    let thing = json!({"type": "object", "properties": {
+        "rows": {"type": "array", "items": {"type": "string"}, "x-name": "lines"},
+        "next_page": {"type": "integer", "x-name": "following"}}});
+    let code = code(document(json!({"parameters": [page]}), thing)).replace(" .", ".");
+    assert!(code.contains("rt::ParameterInfo::query(\"page_number\").named(\"page\")"), "{code}");
+    let pagination = ".items(\"rows\").no_count().next_value(\"next_page\", \"page\")";
+    assert!(code.contains(pagination), "{code}");
+}
+
+#[test]
 fn path_parameter_and_split_query_are_named() {
     let mut document = document(
         json!({"parameters": [

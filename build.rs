@@ -2,6 +2,7 @@
 //! layer the document serves.
 //!
 //! - The document is the one in `openapi/`, or what `SYNAPSE_OPENAPI` names.
+//! - `openapi/overlay.yaml`, or what `SYNAPSE_OPENAPI_OVERLAY` names, corrects it, with the feature `overlay`.
 //! - `SYNAPSE_OPENAPI_ONLY` takes only operations of some tags or paths: `models,/sdk/`.
 //! - `OUT_DIR/prepared.tsv` keeps every change that the preparation made: rule, place, what.
 

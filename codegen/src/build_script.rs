@@ -2,6 +2,8 @@
 //! `OUT_DIR`, and enables the parts of the handwritten layer that the document supports.
 //!
 //! - The document is the one in `openapi/`, or the one that `SYNAPSE_OPENAPI` names.
+//! - The overlay that corrects it is `openapi/overlay.yaml`, or the one that `SYNAPSE_OPENAPI_OVERLAY` names. It
+//!   needs the feature `overlay`.
 //! - `SYNAPSE_OPENAPI_ONLY` selects operations by tag or path: `models,/sdk/`.
 //! - `SYNAPSE_OPENAPI_STRICT=1` makes responses that break the document errors.
 //! - `OUT_DIR/prepared.tsv` lists every change of the preparation: rule, place, description.
@@ -9,14 +11,18 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::generate::{self, Generated, Settings};
 use crate::output::Output;
+use crate::prepare::Change;
 use crate::selection::Selection;
-use crate::{document, domains};
+use crate::{changes, document, domains};
 
 /// The folder of the project's own document.
 const FOLDER: &str = "openapi";
 const OTHER_DOCUMENT: &str = "SYNAPSE_OPENAPI";
+const OTHER_OVERLAY: &str = "SYNAPSE_OPENAPI_OVERLAY";
 const ONLY: &str = "SYNAPSE_OPENAPI_ONLY";
 const STRICT: &str = "SYNAPSE_OPENAPI_STRICT";
 
@@ -28,7 +34,7 @@ pub fn run() {
     for input in [FOLDER, "build.rs"] {
         output.rerun_if_changed(Path::new(input));
     }
-    for variable in [OTHER_DOCUMENT, ONLY, STRICT] {
+    for variable in [OTHER_DOCUMENT, OTHER_OVERLAY, ONLY, STRICT] {
         output.rerun_if_env_changed(variable);
     }
     output.domains(domains::DOMAINS.iter().map(|domain| domain.name));
@@ -39,7 +45,8 @@ pub fn run() {
 
 fn generate_into(output: &mut Stdout) -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
-    let other = env::var_os(OTHER_DOCUMENT).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let named = |variable: &str| env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let (other, overlay) = (named(OTHER_DOCUMENT), named(OTHER_OVERLAY));
     let only = env::var(ONLY).ok().filter(|only| !only.is_empty());
     let path = match &other {
         Some(path) => {
@@ -48,6 +55,15 @@ fn generate_into(output: &mut Stdout) -> Result<(), String> {
         }
         None => document::only_one_in(Path::new(FOLDER))?,
     };
+    let overlay = match &overlay {
+        Some(overlay) => {
+            output.rerun_if_changed(overlay);
+            Some(overlay.clone())
+        }
+        // The overlay in the folder is that of the project's own document.
+        None if other.is_none() => document::overlay_in(Path::new(FOLDER))?,
+        None => None,
+    };
     let at = |reason: String| format!("{}: {reason}", path.display());
     let mut document = document::read(&path).map_err(|reason| match &other {
         Some(path) if path.is_relative() => {
@@ -55,6 +71,11 @@ fn generate_into(output: &mut Stdout) -> Result<(), String> {
         }
         _ => at(reason),
     })?;
+    let corrections = match &overlay {
+        Some(overlay) => apply_overlay(&mut document, overlay)
+            .map_err(|reason| format!("{}: {reason}", overlay.display()))?,
+        None => Vec::new(),
+    };
     let mut left_out = Vec::new();
     if let Some(only) = &only {
         let selected = Selection::parse(only).and_then(|selection| selection.apply(&mut document));
@@ -72,6 +93,7 @@ fn generate_into(output: &mut Stdout) -> Result<(), String> {
     let _ = std::panic::take_hook();
     let mut generated = generated.map_err(at)?;
     generated.report.left_out.splice(0..0, left_out);
+    generated.report.changes.splice(0..0, corrections);
     let whole = other.is_none() && only.is_none();
     let prepared = out.join("prepared.tsv");
     output.aloud(!whole);
@@ -80,7 +102,23 @@ fn generate_into(output: &mut Stdout) -> Result<(), String> {
     write(&out.join("raw.rs"), &generated.code)?;
     write(&out.join("methods.rs"), &generated.methods)?;
     write(&out.join("methods.md"), &generated.table)?;
+    write(&out.join("changes.md"), &changes::markdown(&generated.report, ONLY))?;
     write(&prepared, &generated.report.to_string())
+}
+
+#[cfg(feature = "overlay")]
+fn apply_overlay(document: &mut Value, path: &Path) -> Result<Vec<Change>, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| match path.is_relative() {
+        true => format!("{error} ({OTHER_OVERLAY} is relative to the crate's folder, or absolute)"),
+        false => error.to_string(),
+    })?;
+    crate::overlay::apply(document, &text)
+}
+
+/// An overlay that isn't applied would silently lose its corrections.
+#[cfg(not(feature = "overlay"))]
+fn apply_overlay(_: &mut Value, _: &Path) -> Result<Vec<Change>, String> {
+    Err("the overlay isn't applied: enable the feature `overlay` of synapse-backend-client".to_owned())
 }
 
 fn is_strict() -> Result<bool, String> {

@@ -8,27 +8,38 @@ use serde_json::{Map, Number, Value};
 
 use crate::prepare::Keywords;
 
-/// Returns the only document in a folder.
+/// The name, without its ending, of the file that corrects the document of its folder.
+const OVERLAY: &str = "overlay";
+
+/// Returns the only document in a folder. An overlay is none.
 pub(crate) fn only_one_in(folder: &Path) -> Result<PathBuf, String> {
+    let only = the_only(folder, "documents", |path| path.file_stem().is_none_or(|stem| stem != OVERLAY))?;
+    only.ok_or_else(|| format!("{}: no document (.yaml, .yml or .json) is there", folder.display()))
+}
+
+/// Returns the overlay of a folder's document, `overlay.yaml`, `overlay.yml` or `overlay.json`, if it exists.
+pub(crate) fn overlay_in(folder: &Path) -> Result<Option<PathBuf>, String> {
+    the_only(folder, "overlays", |path| path.file_stem().is_some_and(|stem| stem == OVERLAY))
+}
+
+/// Returns the only wanted YAML or JSON file in a folder.
+fn the_only(folder: &Path, kind: &str, wanted: impl Fn(&Path) -> bool) -> Result<Option<PathBuf>, String> {
     let at = |error: std::io::Error| format!("{}: {error}", folder.display());
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(at)? {
         let path = entry.map_err(at)?.path();
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        if matches!(extension, "yaml" | "yml" | "json") {
+        if matches!(extension, "yaml" | "yml" | "json") && wanted(&path) {
             found.push(path);
         }
     }
     found.sort();
-    match found.as_slice() {
-        [only] => Ok(only.clone()),
-        [] => Err(format!("{}: no document (.yaml, .yml or .json) is there", folder.display())),
-        several => {
-            let names: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
-            let (folder, names) = (folder.display(), names.join(", "));
-            Err(format!("{folder}: several documents are there ({names}): leave one"))
-        }
+    if found.len() > 1 {
+        let names: Vec<String> = found.iter().map(|path| path.display().to_string()).collect();
+        let (folder, names) = (folder.display(), names.join(", "));
+        return Err(format!("{folder}: several {kind} are there ({names}): leave one"));
     }
+    Ok(found.pop())
 }
 
 /// Reads the document at `path`.
@@ -48,27 +59,38 @@ pub fn read(path: &Path) -> Result<Value, String> {
 /// # Errors
 ///
 /// Returns an error if the text is neither YAML nor JSON, has a duplicate key, or is not an OpenAPI
-/// document of version 3.0 or 3.1. The error is one line, and states the line number in the text if it is
+/// document of version 3.0, 3.1 or 3.2. The error is one line, and states the line number in the text if it is
 /// known.
 pub fn parse(text: &str) -> Result<Value, String> {
-    let text = text.trim_start_matches('\u{feff}');
-    let Node(document) = if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?
-    } else {
-        serde_norway::from_str(text).map_err(|error| format!("not YAML: {error}"))?
-    };
+    let document = parse_value(text)?;
     // `openapi: 3.0` without quotes is a number.
     let version = document
         .get("openapi")
         .map(|version| version.as_str().map_or_else(|| version.to_string(), str::to_owned));
     match version {
-        Some(version) if version.starts_with("3.0") || version.starts_with("3.1") => Ok(document),
-        Some(version) => Err(format!("openapi: version {version} isn't supported (3.0 and 3.1 are)")),
+        Some(version) if ["3.0", "3.1", "3.2"].iter().any(|known| is_of(&version, known)) => Ok(document),
+        Some(version) => Err(format!("openapi: version {version} isn't supported (3.0, 3.1 and 3.2 are)")),
         None => Err(match document.get("swagger") {
-            Some(version) => format!("swagger: version {version} isn't supported (OpenAPI 3.0 and 3.1 are)"),
+            Some(version) => format!("swagger: version {version} isn't supported (OpenAPI 3.0 to 3.2 are)"),
             None => "not an OpenAPI document: `openapi: 3.0.x` is missing at the top".to_owned(),
         }),
     }
+}
+
+/// Returns whether a version is `known`, or one of its patches.
+fn is_of(version: &str, known: &str) -> bool {
+    version.strip_prefix(known).is_some_and(|patch| patch.is_empty() || patch.starts_with('.'))
+}
+
+/// Reads a text as [`parse`] does, whatever it contains.
+pub(crate) fn parse_value(text: &str) -> Result<Value, String> {
+    let text = text.trim_start_matches('\u{feff}');
+    let Node(value) = if text.trim_start().starts_with('{') {
+        serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?
+    } else {
+        serde_norway::from_str(text).map_err(|error| format!("not YAML: {error}"))?
+    };
+    Ok(value)
 }
 
 /// A value of a document. It accepts numeric keys (`200:`), numbers of any size and YAML merges. It rejects

@@ -11,8 +11,8 @@ use crate::adapt::{Adapted, adapt, is_reserved};
 use crate::domains;
 use crate::prepare::naming::parameter_name;
 use crate::prepare::{
-    Keywords, Notes, OWN_TYPES, Report, drop_unused_schemas, inline_shared_parts, leave_out, operations,
-    place_of, prepare, prepare_strictly, reach, references, schemas,
+    Keywords, Notes, OWN_TYPES, Report, drop_unused_schemas, inline_shared_parts, leave_out, new_operations,
+    operations, place_of, prepare, prepare_strictly, reach, references, schemas,
 };
 
 /// What the emitted code depends on.
@@ -68,7 +68,7 @@ pub fn generate(document: Value) -> Result<Generated, String> {
 pub fn generate_with(mut document: Value, settings: Settings) -> Result<Generated, String> {
     // Operations of shared path items count once per use.
     inline_shared_parts(&mut document)?;
-    let given = operations(&document).count();
+    let given = operations(&document).count() + new_operations(&document).count();
     let report = if settings.strict { prepare_strictly(&mut document)? } else { prepare(&mut document)? };
     let ids: BTreeSet<String> =
         operations(&document).map(|(_, _, operation)| operation.string("operationId")).collect();

@@ -13,6 +13,8 @@
 mod adapt;
 #[doc(hidden)]
 pub mod build_script;
+#[doc(hidden)]
+pub mod changes;
 pub mod document;
 #[doc(hidden)]
 pub mod domains;
@@ -20,6 +22,9 @@ pub mod domains;
 pub mod generate;
 #[doc(hidden)]
 pub mod output;
+#[cfg(feature = "overlay")]
+#[doc(hidden)]
+pub mod overlay;
 pub mod prepare;
 #[doc(hidden)]
 pub mod selection;

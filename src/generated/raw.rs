@@ -3,7 +3,8 @@
 //!
 //! [`BackendClient::call`](crate::BackendClient::call) passes a [`Client`] to its closure and sends the
 //! operation that the closure builds.
-
+//!
+#![doc = include_str!(concat!(env!("OUT_DIR"), "/changes.md"))]
 // Which of these the code uses depends on the document.
 #![allow(unused_imports)]
 // A document may lack descriptions, and its descriptions aren't written for rustdoc.

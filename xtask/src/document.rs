@@ -32,7 +32,7 @@ fn as_the_build_reads_it(mut document: Value) -> Result<Value, String> {
     let mut report = Report::default();
     inline_shared_parts(&mut document)?;
     point_references_to_components(&mut document, &mut report)?;
-    if document.get("openapi").and_then(Value::as_str).is_some_and(|version| version.starts_with("3.1")) {
+    if document.get("openapi").and_then(Value::as_str).is_none_or(|version| !version.starts_with("3.0")) {
         convert_to_3_0(&mut document, &mut report);
     }
     make_operation_ids_unique(&mut document, &mut report);

@@ -56,7 +56,7 @@ pub(super) fn emit_builders(operations: &[Operation]) -> TokenStream {
 }
 
 fn emit_builder(operation: &Operation) -> TokenStream {
-    let Operation { id, name, builder, method, path, .. } = operation;
+    let Operation { document_id, name, builder, method, path, .. } = operation;
     let docs = format!("Parameters of [`Client::{name}`](super::Client::{name}), `{method} {path}`.");
     let derive = match operation.is_clone() {
         true => quote! { #[derive(Clone, Debug)] },
@@ -104,7 +104,7 @@ fn emit_builder(operation: &Operation) -> TokenStream {
             type Decoder = #decoder;
             const INFO: &'static rt::OperationInfo = &rt::OperationInfo {
                 #parameters #request_type #accept #list #idempotent
-                ..rt::OperationInfo::new(#id, #method, #path)
+                ..rt::OperationInfo::new(#document_id, #method, #path)
             };
             fn into_parameters(self) -> rt::Parameters<Self::Body> { self.0 }
         }

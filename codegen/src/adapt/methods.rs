@@ -124,8 +124,8 @@ fn docs(operation: &Operation, notes: &Notes) -> String {
     if !operation.summary.is_empty() && !operation.description.is_empty() {
         let _ = write!(docs, "\n\n{}", operation.description);
     }
-    let Operation { id, method, path, .. } = operation;
-    let _ = write!(docs, "\n\nOperation `{id}` of the API's document: `{method} {path}`.");
+    let Operation { document_id, method, path, .. } = operation;
+    let _ = write!(docs, "\n\nOperation `{document_id}` of the API's document: `{method} {path}`.");
     if operation.idempotent {
         docs.push_str("\n\nThe request is idempotent: it is sent again if its outcome is unknown.");
     }

@@ -16,8 +16,10 @@ use crate::prepare::{Keywords, Notes, operations as operations_of, place_of, wir
 
 /// An operation of the document.
 pub(super) struct Operation {
-    /// The `operationId` of the document.
+    /// The `operationId` of the prepared document.
     pub(super) id: String,
+    /// The `operationId` of the document.
+    pub(super) document_id: String,
     /// The name of its method.
     pub(super) name: Ident,
     /// The name of its builder.
@@ -73,7 +75,7 @@ impl Operation {
     /// The first line of the documentation.
     pub(super) fn heading(&self) -> String {
         match (self.summary.as_str(), self.description.as_str()) {
-            ("", "") => format!("Sends the operation `{}`.", self.id),
+            ("", "") => format!("Sends the operation `{}`.", self.document_id),
             ("", description) => description.to_owned(),
             (summary, _) => summary.to_owned(),
         }
@@ -269,6 +271,7 @@ fn read_operation(
         narrower: words(described, "x-narrower").unwrap_or_default(),
         idempotent: described.says("x-idempotent"),
         output,
+        document_id: notes.operation_ids.get(&id).unwrap_or(&id).clone(),
         id,
     })
 }

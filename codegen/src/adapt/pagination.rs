@@ -11,7 +11,7 @@ use super::components::Components;
 use super::reading::{list_item, name_of, option_inner, wire_name};
 use crate::prepare::naming::type_name;
 use crate::prepare::pagination::{PageValue, PaginationNote, pagination_note};
-use crate::prepare::{HEADERS, Keywords, Notes, OWN_TYPES, only_refers};
+use crate::prepare::{HEADERS, Keywords, Notes, OWN_TYPES, only_refers, wire_names};
 
 /// The names of a page's items, in order of preference.
 const ITEMS: [&str; 7] = ["results", "data", "items", "objects", "records", "rows", "entries"];
@@ -128,7 +128,8 @@ impl<'d> Responses<'d> {
             None => found_next.unwrap_or((PageValue::Absent, None)),
             Some(PageValue::Field(path)) => {
                 let is_number = page.is_some_and(|page| self.kind_at(page, &path) == Some("integer"));
-                let derived = if is_number { of_operation(operation, &NUMBER_PARAMETERS) } else { None };
+                let derived =
+                    if is_number { self.query_parameter(operation, &NUMBER_PARAMETERS) } else { None };
                 if is_number && derived.is_none() && parameter.is_none() {
                     let what = format!("`{path}` is a number: name the query `parameter` that takes it");
                     return Err(at(what));
@@ -201,8 +202,8 @@ impl<'d> Responses<'d> {
 
     /// Returns what leads to the next page, and the query parameter that takes it.
     fn next_of(&self, page: Object<'d>, operation: &Value) -> Option<(PageValue, Option<String>)> {
-        let numbered = of_operation(operation, &NUMBER_PARAMETERS);
-        let by_cursor = of_operation(operation, &CURSOR_PARAMETERS);
+        let numbered = self.query_parameter(operation, &NUMBER_PARAMETERS);
+        let by_cursor = self.query_parameter(operation, &CURSOR_PARAMETERS);
         for holder in HOLDERS {
             let Some(object) = self.object_at(page, holder) else { continue };
             let path =
@@ -267,6 +268,19 @@ impl<'d> Responses<'d> {
         list_item(&option_inner(&field.ty).unwrap_or_else(|| field.ty.clone()))
     }
 
+    /// Returns the query parameter of an operation that has one of these names on the wire.
+    fn query_parameter(&self, operation: &Value, names: &[&str]) -> Option<String> {
+        let wire_names = wire_names(self.notes.parameters.get(&operation.string("operationId")));
+        let has = |name: &&&str| {
+            operation.list("parameters").iter().any(|parameter| {
+                let prepared = parameter.text("name").unwrap_or_default();
+                let wire = wire_names.get(prepared).copied().unwrap_or(prepared);
+                parameter.text("in") == Some("query") && wire == **name
+            })
+        };
+        names.iter().find(has).map(|name| (*name).to_owned())
+    }
+
     /// Returns a type as the builders name it: those of the document are in `types`.
     fn of_builders(&self, mut ty: Type) -> Type {
         InTypes(&self.types).visit_type_mut(&mut ty);
@@ -285,17 +299,6 @@ impl VisitMut for InTypes<'_> {
             *path = parse_quote!(types::#name);
         }
     }
-}
-
-/// Returns the query parameter of an operation that has one of these names.
-fn of_operation(operation: &Value, names: &[&str]) -> Option<String> {
-    let has = |name: &&&str| {
-        let is_it = |parameter: &Value| {
-            parameter.text("in") == Some("query") && parameter.text("name") == Some(**name)
-        };
-        operation.list("parameters").iter().any(is_it)
-    };
-    names.iter().find(has).map(|name| (*name).to_owned())
 }
 
 /// Returns the names of the response's headers, in lower case.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::corrections::{NAMES, check_fields};
 use super::keywords::Keywords;
 use super::naming::{Names, field_name, normalized, type_name};
 use super::walk::{
@@ -14,6 +15,25 @@ use super::{OWN_TYPES, Renamed, Report};
 
 /// Names that the generated code uses as values. A type with such a name would shadow them.
 const RESERVED: [&str; 6] = ["Ok", "Err", "Some", "None", "Self_", "Default"];
+
+/// Gives components the names in Rust that `x-name` states.
+///
+/// `Thing: {x-name: Item, …}` -> `Item: {…}`
+pub fn rename_types(
+    document: &mut Value,
+    names: &BTreeMap<String, String>,
+    report: &mut Report,
+) -> Result<(), String> {
+    for (component, name) in names {
+        if RESERVED.contains(&name.as_str()) || OWN_TYPES.contains(&name.as_str()) {
+            return Err(format!(
+                "components.schemas.{component}: `x-name: {name}`: the crate has a type of that name"
+            ));
+        }
+    }
+    rename(document, names, report, "rename_types", "`x-name`");
+    Ok(())
+}
 
 /// Renames a component that has the name of an own type but another shape.
 ///
@@ -238,15 +258,22 @@ pub(super) fn needs_a_name(schema: &Value) -> bool {
 /// Gives each property a unique field name. `isGlobal` and `is_global` give the same Rust name. The second
 /// one is renamed, and its wire name is noted. So is one with decomposed letters, which the compiler composes.
 ///
+/// The names that `x-name` states come first.
+///
 /// `properties: {is_global: A, isGlobal: B}` -> `properties: {is_global: A, is_global_field: B}`
-pub fn make_property_names_unique(document: &mut Value, report: &mut Report) {
+pub fn make_property_names_unique(document: &mut Value, report: &mut Report) -> Result<(), String> {
     for (name, schema) in schemas_mut(document).into_iter().flatten() {
+        let Some(schema) = schema.as_object_mut() else { continue };
+        let stated = stated_names(schema);
+        // A composition may have brought more properties.
+        check_fields(schema, &stated).map_err(|why| format!("components.schemas.{name}: {why}"))?;
         let Some(properties) = schema.object_mut("properties") else { continue };
         // A property keeps its name if its field has the same name. `extra` holds the unknown fields.
-        let kept = properties.keys().filter(|name| field_name(name) == **name).cloned();
-        let mut taken: Names = kept.chain(["extra".to_owned()]).collect();
-        let mut here: BTreeMap<String, String> = BTreeMap::new();
-        for property in properties.keys() {
+        let kept = properties.keys().filter(|name| field_name(name) == **name && !stated.contains_key(*name));
+        let taken = kept.chain(stated.values()).cloned();
+        let mut taken: Names = taken.chain(["extra".to_owned()]).collect();
+        let mut here = stated.clone();
+        for property in properties.keys().filter(|property| !stated.contains_key(*property)) {
             let field = field_name(property);
             let keeps_name = field == *property && property != "extra";
             let is_free = keeps_name || taken.take(field.clone());
@@ -256,17 +283,18 @@ pub fn make_property_names_unique(document: &mut Value, report: &mut Report) {
                 here.insert(property.clone(), field);
             }
         }
+        // Two properties may exchange their names.
+        let moved =
+            here.iter().filter_map(|(property, new)| Some((new.clone(), properties.remove(property)?)));
+        let moved = Vec::from_iter(moved);
+        properties.extend(moved);
+        if let Some(clearable) = report.notes.clearable.get_mut(name) {
+            let renamed = |property: String| here.get(&property).cloned().unwrap_or(property);
+            *clearable = std::mem::take(clearable).into_iter().map(renamed).collect();
+        }
         for (property, new) in &here {
-            if let Some(value) = properties.remove(property) {
-                properties.insert(new.clone(), value);
-            }
             let what = format!("the field `{new}`; `{property}` on the wire");
             report.add("make_property_names_unique", format!("{name}.{property}"), what);
-            if let Some(clearable) = report.notes.clearable.get_mut(name)
-                && clearable.remove(property)
-            {
-                clearable.insert(new.clone());
-            }
             let renamed = Renamed { from: new.clone(), wire: property.clone() };
             report.notes.properties.entry(name.clone()).or_default().push(renamed);
         }
@@ -276,4 +304,15 @@ pub fn make_property_names_unique(document: &mut Value, report: &mut Report) {
             }
         }
     }
+    Ok(())
+}
+
+/// Takes the names in Rust that `x-name` states for the properties of a schema.
+fn stated_names(schema: &mut Map<String, Value>) -> BTreeMap<String, String> {
+    let Some(Value::Object(mut names)) = schema.remove(NAMES) else { return BTreeMap::new() };
+    let has = |property: &str| schema.object("properties").is_some_and(|all| all.contains_key(property));
+    // A name that is the property's own needs no other on the wire.
+    names.retain(|property, name| has(property) && *name != *property);
+    let text = |(property, name): (String, Value)| Some((property, name.as_str()?.to_owned()));
+    names.into_iter().filter_map(text).collect()
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
+use super::corrections::NAMES;
 use super::discriminators::component_of;
 use super::extensions::Extensions;
 use super::keywords::Keywords;
@@ -188,6 +189,7 @@ impl<'d> AllOfMerger<'d> {
         }
         let more = part.get("additionalProperties").filter(|more| more.is_object() && **more != json!({}));
         into.add(own, part.list("required"), more);
+        into.names.extend(part.object(NAMES).cloned().into_iter().flatten());
     }
 
     /// Returns a merged component. It is kept, unless it depends on the schemas that contain it.
@@ -235,7 +237,7 @@ impl<'d> AllOfMerger<'d> {
         if let Some(choices) = part.choices.clone() {
             self.add_choices(into, choices, part.discriminator.clone());
         }
-        into.add(&part.properties, &part.required, part.more.as_ref());
+        into.add_all(part);
     }
 
     /// Adds the choices of a part.
@@ -297,7 +299,7 @@ impl<'d> AllOfMerger<'d> {
     ) {
         let Some(schema) = schema.as_object_mut() else { return };
         schema.drop_keywords(&["allOf", "oneOf", "properties", "required", "type", "additionalProperties"]);
-        schema.remove("discriminator");
+        schema.drop_keywords(&["discriminator", NAMES]);
         let Some(choices) = object.choices.take() else {
             schema.extend(object.written());
             return;
@@ -317,7 +319,7 @@ impl<'d> AllOfMerger<'d> {
                 continue;
             }
             let mut one = object.clone();
-            one.add(&choice.properties, &choice.required, choice.more.as_ref());
+            one.add_all(choice);
             let mut one = Value::Object(one.written());
             let Some(name) = name.as_ref().filter(|_| is_component) else {
                 listed.push(one);
@@ -348,6 +350,8 @@ type Choice = (Option<String>, MergedObject);
 #[derive(Default, Clone)]
 struct MergedObject {
     properties: Map<String, Value>,
+    /// The names of properties in Rust, if they are stated.
+    names: Map<String, Value>,
     required: Vec<Value>,
     /// The same, to find one.
     is_required: HashSet<Value>,
@@ -392,6 +396,12 @@ impl MergedObject {
         }
     }
 
+    /// Adds the fields of another object.
+    fn add_all(&mut self, more: &MergedObject) {
+        self.add(&more.properties, &more.required, more.more.as_ref());
+        self.names.extend(more.names.clone());
+    }
+
     /// Returns the number of values, with those of the choices.
     fn all_values(&self) -> usize {
         let choices = self.choices.iter().flatten().map(|(_, one)| one.all_values()).sum::<usize>();
@@ -410,6 +420,9 @@ impl MergedObject {
         if !self.required.is_empty() {
             object.put("required", self.required);
         }
+        if !self.names.is_empty() {
+            object.put(NAMES, self.names);
+        }
         object
     }
 }
@@ -417,7 +430,7 @@ impl MergedObject {
 /// Combines two choices, and their names.
 fn joint(name: &Option<String>, one: &MergedObject, inner: &Option<String>, more: &MergedObject) -> Choice {
     let mut both = one.clone();
-    both.add(&more.properties, &more.required, more.more.as_ref());
+    both.add_all(more);
     let names: Vec<&str> = [name, inner].into_iter().filter_map(Option::as_deref).collect();
     ((!names.is_empty()).then(|| names.join("_")), both)
 }

@@ -4,6 +4,7 @@
 mod all_of;
 mod choices;
 mod components;
+mod corrections;
 mod discriminators;
 mod enums;
 mod extensions;
@@ -14,6 +15,7 @@ mod merge_all_of;
 pub mod naming;
 mod nullable;
 mod one_line;
+mod openapi_3_2;
 mod operations;
 pub(crate) mod pagination;
 mod parameters;
@@ -29,10 +31,13 @@ mod walk;
 
 use serde_json::Value;
 
+#[cfg(feature = "overlay")]
+pub(crate) use walk::Copies;
 pub(crate) use {
     components::drop_unused_schemas,
     keywords::Keywords,
     one_line::is_invisible,
+    openapi_3_2::new_operations,
     report::{ROUTINE, wire_names},
     version::HEADERS,
     walk::{leave_out, only_refers, place_of, reach, references, required, schemas},
@@ -61,14 +66,15 @@ pub const OWN_TYPES: [&str; 5] = ["Json", "Timestamp", "StringList", "FileUrl", 
 
 /// Applies every rule to a document, in order, and returns a report of the changes.
 ///
-/// The input is an OpenAPI 3.0 or 3.1 document from [`document`](crate::document). The result is a 3.0
+/// The input is an OpenAPI 3.0, 3.1 or 3.2 document from [`document`](crate::document). The result is a 3.0
 /// document that progenitor generates code from. Missing own types ([`OWN_TYPES`]) are added as components.
 ///
 /// # Errors
 ///
 /// Returns an error if a reference points to nothing, a media type isn't an object, an extension such as
-/// `x-pagination` is malformed, the document has no operation, or the document would become many times larger: its schemas extend or contain one another too
-/// deeply or too often, or its operations share large parts. The error is one line with place and reason.
+/// `x-pagination` or `x-optional` is malformed, `x-name` is invalid or taken, the document has no operation, or the
+/// document would become many times larger: its schemas extend or contain one another too deeply or too often, or
+/// its operations share large parts. The error is one line with place and reason.
 pub fn prepare(document: &mut Value) -> Result<Report, String> {
     run(document, false)
 }
@@ -87,6 +93,11 @@ fn run(document: &mut Value, strict: bool) -> Result<Report, String> {
     let report_to = &mut report;
     // Requirements of the parser and of the rules below.
     references::inline_shared_parts(document)?;
+    openapi_3_2::leave_out_new_operations(document, report_to);
+    openapi_3_2::drop_untyped_parts(document, report_to);
+    let type_names = corrections::take_type_names(document)?;
+    corrections::correct_properties(document, report_to)?;
+    corrections::check_names(document)?;
     references::point_references_to_components(document, report_to)?;
     operations::start_paths_with_slash(document, report_to);
     operations::check_idempotent(document)?;
@@ -98,6 +109,7 @@ fn run(document: &mut Value, strict: bool) -> Result<Report, String> {
     repair::repair_mistyped_values(document, report_to);
     all_of::tagged_base_to_one_of(document, report_to);
     discriminators::complete_discriminator_mappings(document, report_to);
+    components::rename_types(document, &type_names, report_to)?;
     components::rename_own_type_clashes(document, report_to);
     components::add_own_schemas(document, report_to);
     references::check_references(document)?;
@@ -120,7 +132,7 @@ fn run(document: &mut Value, strict: bool) -> Result<Report, String> {
     parameters::mark_expandable_keys(document, report_to);
     parameters::drop_parameter_enums(document, report_to);
     parameters::simplify_parameters(document, report_to);
-    parameters::make_parameter_names_unique(document, report_to);
+    parameters::make_parameter_names_unique(document, report_to)?;
     // Values.
     values::drop_undescribed_required(document, report_to);
     values::free_form_to_json(document, report_to);
@@ -148,7 +160,7 @@ fn run(document: &mut Value, strict: bool) -> Result<Report, String> {
     requests::allow_clearing_fields(document, report_to);
     values::keep_unknown_fields(document, report_to);
     values::default_own_types_to_null(document, report_to);
-    components::make_property_names_unique(document, report_to);
+    components::make_property_names_unique(document, report_to)?;
     lengths::record_text_lengths(document, report_to);
     components::drop_unused_schemas(document, report_to);
     enums::name_enum_values(document, report_to);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Map, Value, json};
 
+use super::corrections::RESERVED_METHODS;
 use super::keywords::Keywords;
 use super::naming::{parameter_name, type_name};
 use super::walk::{
@@ -47,16 +48,27 @@ pub fn start_paths_with_slash(document: &mut Value, report: &mut Report) {
 ///
 /// - `get: {responses: …}` of `/things/` -> `get: {operationId: get_things, responses: …}`
 /// - `operationId: list` twice -> `list` and `list_2`
+/// - `operationId: list, x-name: things` -> `things`, and its id is noted
 pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
     // A builder with such a name would shadow a name of Rust.
-    let mut methods: BTreeSet<String> =
-        ["new", "none", "option", "result", "some", "string", "vec"].map(str::to_owned).into();
-    let mut builders: BTreeSet<String> = BTreeSet::new();
+    let mut methods: BTreeSet<String> = RESERVED_METHODS.map(str::to_owned).into();
+    methods.extend(
+        operations(document).filter_map(|(_, _, operation)| operation.text("x-name")).map(str::to_owned),
+    );
+    let mut builders: BTreeSet<String> = methods.iter().map(|name| type_name(name)).collect();
     // The next number to try. Ids that clash have the same type.
     let mut next: BTreeMap<String, usize> = BTreeMap::new();
     let _ = for_operations(document, |path, method, place, operation| {
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
+        let stated = operation.remove("x-name");
         let given = operation.text("operationId").map(str::trim).filter(|id| !id.is_empty());
+        if let Some(stated) = stated.as_ref().and_then(Value::as_str) {
+            let what = format!("called `{stated}`: `x-name`");
+            report.add("make_operation_ids_unique", place, what);
+            report.notes.operation_ids.insert(stated.to_owned(), given.unwrap_or(stated).to_owned());
+            operation.put("operationId", stated);
+            return Ok(());
+        }
         let name = given.map_or_else(|| format!("{method}_{}", parameter_name(path)), str::to_owned);
         let mut candidate = name.clone();
         while methods.contains(&parameter_name(&candidate)) || builders.contains(&type_name(&candidate)) {

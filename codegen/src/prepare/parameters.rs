@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::corrections::{NAMES, check_parameters};
 use super::keywords::Keywords;
 use super::naming::{Names, parameter_name};
 use super::walk::{
@@ -118,6 +119,8 @@ pub fn split_query_objects(document: &mut Value, report: &mut Report) {
                     for (property, schema) in properties {
                         let full = if is_deep { format!("{name}[{property}]") } else { property.clone() };
                         let mut part = json!({"name": full, "in": "query", "schema": schema});
+                        let stated = object.object(NAMES).and_then(|names| names.get(property));
+                        stated.into_iter().for_each(|name| part.put("x-name", name.clone()));
                         part.put("required", required.contains(property.as_str()));
                         part.copy(&parameter, &["description"]);
                         part.copy(schema, &["description"]);
@@ -219,28 +222,35 @@ pub fn simplify_parameters(document: &mut Value, report: &mut Report) {
 }
 
 /// Gives each parameter of an operation a unique setter. Two parameters can have the same Rust name (`id`
-/// in path and query), and a parameter can have the name of a builder's method. The wire name is noted.
+/// in path and query), and a parameter can have the name of a builder's method. `x-name` states another name.
+/// The wire name is noted.
 ///
 /// `[{name: id, in: path}, {name: id, in: query}]` -> `[{name: id, in: path}, {name: id_query, in: query}]`
-pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
+pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) -> Result<(), String> {
     let mut paths = Vec::new();
-    let _ = for_operations(document, |path, method, place, operation| {
+    for_operations(document, |path, method, place, operation| {
         let id = operation.string("operationId");
         // The generator reserves `new`, `send`, `stream` and the variable that holds the headers.
         let of_body = operation.get("requestBody").map(|_| ["body", "body_map", "body_is_set", "form"]);
         let reserved =
             ["new", "send", "stream", "header_map"].into_iter().chain(of_body.into_iter().flatten());
-        let mut taken: Names = reserved.map(str::to_owned).collect();
+        let reserved = Vec::from_iter(reserved);
+        check_parameters(operation.list("parameters"), &reserved).map_err(|why| format!("{place}: {why}"))?;
+        let stated = operation.list("parameters").iter().filter_map(|parameter| parameter.text("x-name"));
+        let mut taken: Names = stated.chain(reserved).map(str::to_owned).collect();
         let Some(parameters) = operation.list_mut("parameters") else { return Ok(()) };
         // Path parameters come first, because every call has them.
         parameters.sort_by_key(|parameter| parameter["in"] != "path");
         for parameter in parameters {
             let name = parameter.string("name");
-            if taken.take(parameter_name(&name)) {
-                continue;
-            }
             let holder = parameter.string("in");
-            let candidate = taken.free_after(&parameter_name(&format!("{name}_{holder}")), "_");
+            let stated = parameter.as_object_mut().and_then(|parameter| parameter.remove("x-name"));
+            let candidate = match stated.as_ref().and_then(Value::as_str) {
+                Some(stated) if stated == name => continue,
+                Some(stated) => stated.to_owned(),
+                None if taken.take(parameter_name(&name)) => continue,
+                None => taken.free_after(&parameter_name(&format!("{name}_{holder}")), "_"),
+            };
             let what = format!("`{name}` in the {holder} is set by `{candidate}`");
             report.add("make_parameter_names_unique", place, what);
             parameter["name"] = json!(candidate);
@@ -253,9 +263,9 @@ pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
             }
         }
         Ok(())
-    });
+    })?;
     // A path parameter is identified by its position, so the template may use any name.
-    let Some(all) = document.object_mut("paths") else { return };
+    let Some(all) = document.object_mut("paths") else { return Ok(()) };
     // Where an operation is after its earlier parameters were renamed.
     let mut moved: BTreeMap<(String, String), String> = BTreeMap::new();
     for (path, method, name, mut renamed) in paths {
@@ -279,6 +289,7 @@ pub fn make_parameter_names_unique(document: &mut Value, report: &mut Report) {
         all.entry(other.clone()).or_insert_with(|| json!({}))[&method] = operation;
         moved.insert((path, method), other);
     }
+    Ok(())
 }
 
 /// Removes the inline enumeration of a parameter. It would become a type per operation, and text is

@@ -8,17 +8,19 @@ use serde_json::{Map, Value, json};
 use super::Report;
 use super::keywords::Keywords;
 use super::naming::{Names, parameter_name, type_name};
+use super::openapi_3_2::localize_own_references;
 use super::walk::{
     Copies, SCHEMAS, for_all_children, for_operations, for_roots, operations, place_of,
     reference as reference_to, references, responses, schemas, schemas_mut, size,
 };
 
-/// Copies shared path items, parameters, bodies and responses to the operations that use them, so that a
+/// Copies shared path items, parameters, bodies, responses and media types to the operations that use them, so that a
 /// rule can change one operation without changing another. The parameters of a path become those of its
 /// operations.
 ///
 /// `parameters: [{$ref: "#/components/parameters/Id"}]` -> `parameters: [{name: id, in: path, …}]`
 pub fn inline_shared_parts(document: &mut Value) -> Result<(), String> {
+    localize_own_references(document);
     let whole = document.clone();
     let mut copies = Copies::of(size(&whole));
     // What a reference leads to, after all references in between.
@@ -69,6 +71,13 @@ pub fn inline_shared_parts(document: &mut Value) -> Result<(), String> {
         let Some(operation) = operation.as_object_mut() else { return Ok(()) };
         responses(operation).try_for_each(|response| resolve(response, place))?;
         operation.get_mut("requestBody").map_or(Ok(()), |body| resolve(body, place))?;
+        // In 3.2, media types are shared, too.
+        let mut of_content = |holder: &mut Value| {
+            let types = holder.object_mut("content").into_iter().flat_map(Map::values_mut);
+            types.into_iter().try_for_each(|media| resolve(media, place))
+        };
+        responses(operation).try_for_each(&mut of_content)?;
+        operation.get_mut("requestBody").map_or(Ok(()), &mut of_content)?;
         let mut parameters = operation.list_mut("parameters").into_iter().flatten();
         parameters.try_for_each(|parameter| resolve(parameter, place))?;
         if let Some(above) = shared.get(path)

@@ -7,7 +7,7 @@ use super::one_line;
 
 /// Rules that don't affect what a caller looks for. For the project's own document, a build prints only the
 /// changes of the other rules as warnings.
-pub(crate) const ROUTINE: [&str; 19] = [
+pub(crate) const ROUTINE: [&str; 20] = [
     "add_own_schemas",
     "allow_clearing_fields",
     "any_of_to_one_of",
@@ -23,6 +23,7 @@ pub(crate) const ROUTINE: [&str; 19] = [
     "keep_unknown_fields",
     "links_to_file_url",
     "move_nullable_to_references",
+    "overlay",
     "page_links_to_file_url",
     "record_discriminators",
     "record_text_lengths",
@@ -91,6 +92,8 @@ impl fmt::Display for Report {
 /// Operations are named by their id, types by the name of the component.
 #[derive(Debug, Default, Clone)]
 pub struct Notes {
+    /// The ids of operations in the document, by operation, if `x-name` gives another name.
+    pub operation_ids: BTreeMap<String, String>,
     /// Statuses of the document's responses with their descriptions, by operation: the prepared document has
     /// only the success.
     pub statuses: BTreeMap<String, Vec<(String, String)>>,

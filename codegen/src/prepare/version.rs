@@ -1,8 +1,9 @@
-//! Converts OpenAPI 3.1 to 3.0, which the generator reads.
+//! Converts OpenAPI 3.1 and 3.2 to 3.0, which the generator reads.
 
 use serde_json::{Map, Value, json};
 
 use super::Report;
+use super::corrections::NAMES;
 use super::keywords::Keywords;
 use super::walk::{each_operation, for_all_children, for_roots, responses};
 
@@ -128,7 +129,7 @@ fn types_in_a_list(schema: &mut Map<String, Value>, note: &mut dyn FnMut(String)
                 // A keyword for one type belongs to the choice of that type.
                 let own: &[&str] = match kind.as_str() {
                     Some("array") => &["items"],
-                    Some("object") => &["properties", "required", "additionalProperties"],
+                    Some("object") => &["properties", NAMES, "required", "additionalProperties"],
                     Some("string") => &["format"],
                     _ => &[],
                 };
@@ -138,6 +139,7 @@ fn types_in_a_list(schema: &mut Map<String, Value>, note: &mut dyn FnMut(String)
             schema.drop_keywords(&[
                 "items",
                 "properties",
+                NAMES,
                 "required",
                 "additionalProperties",
                 "format",
@@ -183,6 +185,7 @@ pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
             "tags",
             "parameters",
             "requestBody",
+            "x-name",
             "x-identity",
             "x-narrower",
             "x-idempotent",

@@ -10,6 +10,7 @@ pub struct CrateCopy {
     directory: tempfile::TempDir,
     document: Option<PathBuf>,
     only: Option<String>,
+    overlay: Option<String>,
 }
 
 pub fn root() -> PathBuf {
@@ -50,7 +51,7 @@ impl CrateCopy {
         )
         .unwrap();
         fs::write(directory.path().join("codegen/Cargo.toml"), manifest_of("codegen")).unwrap();
-        CrateCopy { directory, document: None, only: None }
+        CrateCopy { directory, document: None, only: None, overlay: None }
     }
 
     /// Builds from another document.
@@ -63,6 +64,12 @@ impl CrateCopy {
     /// Selects some of the document's operations.
     pub fn only(mut self, selection: &str) -> Self {
         self.only = Some(selection.to_owned());
+        self
+    }
+
+    /// Corrects the document by another overlay.
+    pub fn with_overlay(mut self, path: &str) -> Self {
+        self.overlay = Some(path.to_owned());
         self
     }
 
@@ -100,6 +107,7 @@ impl CrateCopy {
         for (variable, value) in [
             ("SYNAPSE_OPENAPI", self.document.as_ref().map(|path| path.as_os_str().to_owned())),
             ("SYNAPSE_OPENAPI_ONLY", self.only.as_ref().map(Into::into)),
+            ("SYNAPSE_OPENAPI_OVERLAY", self.overlay.as_ref().map(Into::into)),
         ] {
             match value {
                 Some(value) => command.env(variable, value),

@@ -1,10 +1,11 @@
 //! [`Object`]: reads the fields of a generated struct. A value that doesn't fit its field is kept as an unknown field.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
 use std::sync::Mutex;
 
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, Error, MapAccess};
+use serde::de::{DeserializeOwned, DeserializeSeed, Error, MapAccess};
+use serde::{Deserialize, Deserializer};
 
 use super::support::Key;
 use crate::error::json_text::leniency::Leniency;
@@ -62,10 +63,7 @@ impl<'de, A: MapAccess<'de>, V: Deserialize<'de>> Object<A, V> {
     pub fn plain<T: DeserializeOwned>(&mut self) -> Result<Option<T>, A::Error> {
         match self.keep {
             None => self.map.next_value().map(Some),
-            Some(_) => self
-                .map
-                .next_value::<Json>()
-                .and_then(|json| fitting(&json).map(Some).map_err(|(problem, _)| A::Error::custom(problem))),
+            Some(_) => self.map.next_value_seed(Plain(PhantomData)).map(Some),
         }
     }
 
@@ -108,6 +106,18 @@ impl<'de, A: MapAccess<'de>, V: Deserialize<'de>> Object<A, V> {
     /// Returns the unknown fields.
     pub fn into_unknown(self) -> BTreeMap<String, V> {
         self.unknown
+    }
+}
+
+/// Reads a number, a text or a boolean. Its error is an error of the value, so that its path is known.
+struct Plain<T>(PhantomData<T>);
+
+impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Plain<T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        let json = Json::deserialize(deserializer)?;
+        fitting(&json).map_err(|(problem, _)| D::Error::custom(problem))
     }
 }
 

@@ -81,9 +81,11 @@ impl<B: Operation> Call<B> {
     /// # }
     /// ```
     #[doc(alias("cursor", "paginate", "pagination", "paging"))]
-    pub fn list_all(self) -> ListAll<B::Item>
+    pub fn list_all<T>(self) -> ListAll<T>
     where
-        B: PagedOperation,
+        // Not `ListAll<B::Item>`: then the compiler wouldn't say why an operation has no `list_all`.
+        B: PagedOperation<Item = T>,
+        T: DeserializeOwned + Send + 'static,
     {
         list_of(self.map(B::listed), Decoder::typed())
     }

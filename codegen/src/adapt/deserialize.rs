@@ -36,9 +36,15 @@ pub(super) fn unflattened(structure: &mut ItemStruct, strict: bool) -> Option<It
                 };
                 (read, quote! { rt::required(#holder, #key)? })
             }
-            ("next" | "previous", _) if is_page && is_link => (
+            ("next", _) if is_page && is_link => (
                 quote! { object.required::<rt::PageLink>()?.map(|link| link.0.map(::std::convert::Into::into)) },
                 quote! { #holder.unwrap_or_default() },
+            ),
+            ("previous", _) if is_page && is_link => (
+                quote! {
+                    object.optional::<rt::PageLink>(#key)?.and_then(|link| link.0.map(::std::convert::Into::into))
+                },
+                quote! { #holder },
             ),
             // A `Json` holds null, and the inner one of two options represents null.
             (_, Some(inner)) if option_inner(inner).is_some() || text_of(inner) == "crate::Json" => {

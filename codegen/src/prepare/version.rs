@@ -178,7 +178,7 @@ pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
                 report.add("keep_requests_and_responses", place, format!("left out `{key}`"));
             }
         }
-        const KEPT: [&str; 12] = [
+        const KEPT: [&str; 13] = [
             "operationId",
             "summary",
             "description",

@@ -75,7 +75,9 @@ impl Document {
                 let is_key = matches!(name.as_str(), "id" | "slug");
                 let is_set = property["readOnly"] == true && !is_key;
                 let is_required = required.iter().any(|other| other == name);
-                let may_be_empty = is_set || !is_required;
+                // A page without items or with another link would end its list.
+                let is_of_page = properties.contains_key("results") && matches!(name.as_str(), "results" | "next");
+                let may_be_empty = (is_set || !is_required) && !is_of_page;
                 let is_list = self.resolved(property)["type"] == "array";
                 let value = match mode {
                     Mode::Least if may_be_empty => continue,

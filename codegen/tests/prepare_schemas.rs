@@ -98,7 +98,9 @@ fn null_and_blank_are_not_choices() {
     let (document, report) = prepared(given);
     let fields = &thing(&document)["properties"];
     assert_eq!(fields["kind"], json!({"nullable": true, "allOf": [reference("Kind")]}));
-    assert_eq!(component(&document, "ThingText")["enum"], json!(["a"]));
+    assert_eq!(component(&document, "ThingText")["enum"], json!(["a", "Blank"]));
+    assert_eq!(component(&document, "Kind")["enum"], json!(["x", "y", "Blank"]));
+    assert_eq!(report.notes.enum_values["Kind"]["Blank"], "");
     assert!(
         reported(&report, "drop_null_and_blank_choices")
             .contains(&"Thing.kind: 1 of 3 choices stay".to_owned())

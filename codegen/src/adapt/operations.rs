@@ -12,7 +12,7 @@ use super::Result;
 use super::pagination::{Pagination, Responses};
 use super::reading::{argument_of, arguments_of, name_of, option_inner, text_of};
 use crate::prepare::naming::{normalized, parameter_name, type_name};
-use crate::prepare::{Keywords, Notes, operations as operations_of, place_of, wire_names};
+use crate::prepare::{Keywords, Notes, operations as operations_of, wire_names};
 
 /// An operation of the document.
 pub(super) struct Operation {
@@ -175,8 +175,7 @@ pub(super) fn read_operations(
         if let Output::Json(output) = &operation.output {
             let identity = words(described, "x-identity");
             let pagination = responses.pagination(described, output, identity);
-            operation.pagination =
-                pagination.map_err(|error| format!("{}: {error}", place_of(path, method, described)))?;
+            operation.pagination = pagination?;
         }
         operations.push(operation);
     }

@@ -497,3 +497,31 @@ fn document_tells_what_is_idempotent() {
         assert_eq!(error, "POST /things/ (send): `x-idempotent` is neither `true` nor `false`");
     }
 }
+
+#[test]
+fn ids_of_the_document_are_kept() {
+    let get = |id: &str| json!({"operationId": id, "responses": answer(json!({"type": "integer"}))});
+    let whole = json!({"operationId": "tasks_read", "parameters": [{"name": "task_href", "in": "path", "required": true, "schema": {"type": "string"}}], "responses": answer(json!({"type": "integer"}))});
+    let code = code(document(
+        json!({"/a/": {"get": get("things.list")}, "/b/": {"get": get("things.list")}, "{task_href}": {"get": whole}}),
+        json!({}),
+    ));
+    assert_eq!(code.matches(r#"OperationInfo::new("things.list","#).count(), 2, "{code}");
+    assert!(
+        code.contains("pub fn things_list_2(")
+            && code.contains(r#"new("tasks_read", "GET", "/{+task_href}")"#),
+        "{code}"
+    );
+}
+
+#[test]
+fn odd_component_names_keep_null_setters() {
+    for name in ["x-y", "사용자", "api.v1_thing"] {
+        let content =
+            json!({"application/json": {"schema": {"$ref": format!("#/components/schemas/{name}")}}});
+        let operation = json!({"operationId": "change", "requestBody": {"required": true, "content": content}, "responses": {"200": {"description": "", "content": content}}});
+        let thing = json!({"type": "object", "properties": {"note": {"type": "string", "nullable": true}, "tag-list": {"type": "array", "items": {"type": "string"}}}});
+        let code = code(document(json!({"/a/": {"patch": operation}}), json!({name: thing})));
+        assert!(code.contains("pub fn note_null(mut self)"), "{name}\n{code}");
+    }
+}

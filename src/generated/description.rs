@@ -10,7 +10,7 @@ pub struct OperationInfo {
     pub id: &'static str,
     /// The HTTP method, such as `GET`.
     pub method: &'static str,
-    /// The path's template, such as `/models/{id}/`.
+    /// The path's template, such as `/models/{id}/`. The value of `{+name}` is a whole path, with its slashes.
     pub path: &'static str,
     /// The parameters: those of the path first, in the template's order.
     pub parameters: &'static [ParameterInfo],

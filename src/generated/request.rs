@@ -176,12 +176,16 @@ impl<B> Parameters<B> {
         let mut rest = template;
         while let Some((literal, after)) = rest.split_once('{') {
             let (name, more) = after.split_once('}').unwrap_or((after, ""));
+            let (name, is_whole) = name.strip_prefix('+').map_or((name, false), |name| (name, true));
             let segment = self
                 .segment(name)
                 .ok_or_else(|| Invalid::from(format!("`{name}` of the path {template:?} is no parameter")))?;
             path.push_str(literal);
             match path.contains('?') {
                 true => path.extend(form_urlencoded::byte_serialize(segment.as_bytes())),
+                false if is_whole => {
+                    path.extend(utf8_percent_encode(segment.trim_start_matches('/'), WHOLE_PATH));
+                }
                 false => path.extend(utf8_percent_encode(&segment, SEGMENT)),
             }
             rest = more;
@@ -272,6 +276,9 @@ const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
+/// The characters to percent-encode in a whole path: its slashes stay.
+const WHOLE_PATH: &AsciiSet = &SEGMENT.remove(b'/');
+
 /// Returns what is wrong with a path parameter's value. The URL parser would resolve `.`, `..` and an empty value
 /// into another path.
 fn segment_problem(field: &str, value: &str) -> Option<String> {
@@ -350,6 +357,19 @@ mod tests {
             assert!(url("/{id}/", &[bad]).unwrap_err().starts_with("`id`"));
         }
         assert_eq!(url("/{id}/", &["..."]).unwrap(), "http://h/api/.../");
+    }
+
+    #[test]
+    fn whole_path_keeps_its_slashes() {
+        let path = |value: &str| url("/{+id}", &[value]);
+        for value in ["/pulp/tasks/7/", "pulp/tasks/7/", "//pulp/tasks/7/"] {
+            assert_eq!(path(value).unwrap(), "http://h/api/pulp/tasks/7/");
+        }
+        assert_eq!(path("/a b?x#y/%2e/\\").unwrap(), "http://h/api/a%20b%3Fx%23y/%252e/%5C");
+        for bad in ["", "/a/../b", "..", "/./a"] {
+            assert!(path(bad).is_err(), "{bad}");
+        }
+        assert_eq!(url_at("http://h", "/{+id}", &["//evil.example/x"]).unwrap(), "http://h/evil.example/x");
     }
 
     #[test]

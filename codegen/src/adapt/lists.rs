@@ -63,10 +63,10 @@ pub(super) fn parameter(ty: &Type) -> TokenStream {
 }
 
 fn fields(item: &Type, components: &Components<'_>, notes: &Notes) -> Vec<TokenStream> {
-    let item = name_of(item).and_then(|name| components.of_type(&name));
-    let Some((name, item)) = item else { return Vec::new() };
+    let Some(name) = name_of(item) else { return Vec::new() };
+    let Some((_, item)) = components.of_type(&name) else { return Vec::new() };
     let required: BTreeSet<&str> = required(item).collect();
-    let wire_names = notes.wire_names(name);
+    let wire_names = notes.wire_names(&name);
     let properties = item.object("properties").into_iter().flatten();
     properties
         .map(|(property, schema)| {

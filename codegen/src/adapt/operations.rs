@@ -248,7 +248,11 @@ fn read_operation(
         name: ident(&parameter_name(&id))?,
         builder: builder.ident.clone(),
         method: method.to_uppercase(),
-        path: path.to_owned(),
+        // As in a URI template (RFC 6570), `+` keeps the value's slashes.
+        path: match notes.whole_paths.contains(path) {
+            true => path.replacen('{', "{+", 1),
+            false => path.to_owned(),
+        },
         tag: described.get("tags").and_then(|tags| tags.get(0)?.as_str()).unwrap_or_default().to_owned(),
         summary: trimmed(described, "summary"),
         description: trimmed(described, "description"),

@@ -167,7 +167,7 @@ impl<'d> Responses<'d> {
 
     /// Returns the schema of an object's property, by its name on the wire, and the name in the prepared document.
     fn property(&self, object: Object<'d>, wire: &str) -> Option<(&'d str, &'d Value)> {
-        let wire_names = self.notes.wire_names(object.component);
+        let wire_names = self.notes.wire_names(&type_name(object.component));
         let mut properties = object.schema.object("properties")?.iter();
         let is_it = |(name, _): &(&'d String, &'d Value)| {
             wire_names.get(name.as_str()).copied().unwrap_or(name) == wire
@@ -243,7 +243,8 @@ impl<'d> Responses<'d> {
         let properties = page.schema.object("properties").filter(|_| is_followed)?;
         let mut lists = properties.iter().filter(|(_, schema)| self.kind(schema) == Some("array"));
         let (name, _) = lists.next()?;
-        let wire = self.notes.wire_names(page.component).get(name.as_str()).copied().unwrap_or(name);
+        let wire =
+            self.notes.wire_names(&type_name(page.component)).get(name.as_str()).copied().unwrap_or(name);
         lists.next().is_none().then(|| wire.to_owned())
     }
 

@@ -164,5 +164,6 @@ fn run(document: &mut Value, strict: bool) -> Result<Report, String> {
     lengths::record_text_lengths(document, report_to);
     components::drop_unused_schemas(document, report_to);
     enums::name_enum_values(document, report_to);
+    report_to.notes.name_types();
     Ok(report)
 }

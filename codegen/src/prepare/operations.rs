@@ -14,7 +14,7 @@ use super::walk::{
 use super::{LeftOut, Report};
 
 /// Adds the leading `/` to a path, because the generator silently drops a path without one. Equal paths are
-/// merged.
+/// merged. A path that is one parameter is noted: its value is a whole path.
 ///
 /// `paths: {api/export: …}` -> `paths: {/api/export: …}`
 pub fn start_paths_with_slash(document: &mut Value, report: &mut Report) {
@@ -27,6 +27,11 @@ pub fn start_paths_with_slash(document: &mut Value, report: &mut Report) {
         let right = format!("/{}", path.trim_start_matches('/'));
         if right != path {
             report.add("start_paths_with_slash", &path, format!("{right} is sent"));
+            // The value of such a path has slashes itself.
+            let only_name = path.strip_prefix('{').and_then(|path| path.strip_suffix('}'));
+            if only_name.is_some_and(|name| !name.contains(['{', '}'])) {
+                report.notes.whole_paths.insert(right.clone());
+            }
         }
         let Some(operations) = item.as_object() else { continue };
         let slot = paths.entry(right).or_insert_with(|| json!({}));
@@ -79,6 +84,9 @@ pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
         methods.insert(parameter_name(&candidate));
         builders.insert(type_name(&candidate));
         if given != Some(candidate.as_str()) {
+            if let Some(given) = given {
+                report.notes.operation_ids.insert(candidate.clone(), given.to_owned());
+            }
             let why = if given.is_none() { "it has no `operationId`" } else { "the name is taken" };
             let what = format!("called `{}`: {why}", parameter_name(&candidate));
             report.add("make_operation_ids_unique", place, what);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::naming::type_name;
 use super::one_line;
 
 /// Rules that don't affect what a caller looks for. For the project's own document, a build prints only the
@@ -89,11 +90,13 @@ impl fmt::Display for Report {
 
 /// Properties of the document that the prepared one can't express. A code generator must apply them.
 ///
-/// Operations are named by their id, types by the name of the component.
+/// Operations are named by their id, types by their name in Rust.
 #[derive(Debug, Default, Clone)]
 pub struct Notes {
     /// The ids of operations in the document, by operation, if `x-name` gives another name.
     pub operation_ids: BTreeMap<String, String>,
+    /// Paths that are one parameter, whose value is a whole path.
+    pub whole_paths: BTreeSet<String>,
     /// Statuses of the document's responses with their descriptions, by operation: the prepared document has
     /// only the success.
     pub statuses: BTreeMap<String, Vec<(String, String)>>,
@@ -127,6 +130,20 @@ pub struct Notes {
 }
 
 impl Notes {
+    /// Names types as the generator does: by the name of the Rust type.
+    pub(super) fn name_types(&mut self) {
+        fn named<T>(notes: &mut BTreeMap<String, T>) {
+            *notes = std::mem::take(notes).into_iter().map(|(name, note)| (type_name(&name), note)).collect();
+        }
+        named(&mut self.properties);
+        named(&mut self.clearable);
+        named(&mut self.lengths);
+        named(&mut self.unions);
+        for union in self.unions.values_mut() {
+            union.choices.iter_mut().for_each(|(_, component)| *component = type_name(component));
+        }
+    }
+
     /// Returns the names on the wire of the renamed fields of a type.
     pub(crate) fn wire_names(&self, ty: &str) -> BTreeMap<&str, &str> {
         wire_names(self.properties.get(ty))

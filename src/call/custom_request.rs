@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::generated::description::Pagination;
 use crate::generated::operation::{Operation, ResponseDecoder, Sealed};
 use crate::generated::raw_body::RawBody;
-use crate::generated::request::{Base, Invalid, json_body};
+use crate::generated::request::{Base, BuiltRequest, Invalid, json_body};
 use crate::transport::{Failure, IncomingResponse};
 use crate::values::json::Json;
 
@@ -74,7 +74,7 @@ impl Operation for CustomRequest {
     const PATH: &'static str = "";
     const PAGINATION: Option<Pagination> = None;
 
-    fn into_request(self, base: &Base) -> Result<Request, Invalid> {
+    fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid> {
         let url = url_of(&self.path, base);
         let body = self.body.transpose();
         let (url, body) = match (url, body) {
@@ -88,7 +88,7 @@ impl Operation for CustomRequest {
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         match body {
             Some(body) => body.put(request, "application/octet-stream", base.client()),
-            None => Ok(request),
+            None => Ok(request.into()),
         }
     }
 }
@@ -145,7 +145,7 @@ impl Operation for CustomList {
     const PATH: &'static str = "";
     const PAGINATION: Option<Pagination> = Some(Pagination::new());
 
-    fn into_request(self, base: &Base) -> Result<Request, Invalid> {
+    fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid> {
         let unreadable = unreadable(&self.method, self.has_body);
         match (CustomRequest::new(self.method, self.path).into_request(base), unreadable) {
             (request, None) => request,

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::body::Body;
 use super::description::{OperationInfo, Pagination};
 use super::parameters::Parameters;
-use super::request::{Base, Invalid};
+use super::request::{Base, BuiltRequest, Invalid};
 use crate::transport::{ByteStream, Failure, IncomingResponse};
 
 /// An operation of the API with its parameters, as returned by the methods of
@@ -47,7 +47,7 @@ pub trait Operation: Sealed + Sized + Send {
     }
     /// Builds the request, without credentials, or returns all invalid parameters.
     #[doc(hidden)]
-    fn into_request(self, base: &Base) -> Result<reqwest::Request, Invalid>;
+    fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid>;
 }
 
 /// Restricts [`Operation`] to this crate and the generated code.
@@ -76,7 +76,7 @@ impl<D: Described> Operation for D {
         D::INFO.idempotent
     }
 
-    fn into_request(self, base: &Base) -> Result<reqwest::Request, Invalid> {
+    fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid> {
         self.into_parameters().into_request(base)
     }
 }

@@ -243,13 +243,20 @@ impl<'a> UploadEngine<'a> {
         // Once the chunk before is hashed, its buffers can be reused, and a session can contain its digest.
         within(self.calls.deadline, "hashing the file", self.file.digest.wait_for(range.start)).await??;
         let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, self.state.size);
+        // The chunk is sent instead of this form: its bytes may be sent only once.
         let mut outgoing = match &self.remote {
             None => self
-                .call_upload(|raw| raw.start_chunked_upload(b"").content_range(content_range))
+                .call_upload(|raw| {
+                    let first = raw.start_chunked_upload(|form| form.filename(self.file.name).file(b""));
+                    first.content_range(content_range)
+                })
                 .prepare()?,
             Some(remote) => {
                 let id = &remote.id;
-                let call = self.call_upload(|raw| raw.upload_chunk(id, b"").content_range(content_range));
+                let call = self.call_upload(|raw| {
+                    raw.upload_chunk(id, |form| form.filename(self.file.name).file(b""))
+                        .content_range(content_range)
+                });
                 let mut outgoing = call.prepare()?;
                 *outgoing.request.url_mut() = remote.url.clone();
                 outgoing
@@ -271,6 +278,7 @@ impl<'a> UploadEngine<'a> {
         let form = HeaderValue::from_str(&form).map_err(|error| Error::invalid_input(error.to_string()))?;
         outgoing.request.headers_mut().insert(CONTENT_TYPE, form);
         *outgoing.request.body_mut() = None;
+        outgoing.multipart = None;
         outgoing.streamed = Some(StreamedBody { body: Body::wrap(body), activity: Some(activity) });
         outgoing.new_connection = self.new_connection;
         self.calls.client.transport().clone().fetch(outgoing, IncomingResponse::json).await

@@ -1,5 +1,7 @@
 //! Emits an example for each method. It compiles as a doctest, with every required plain field set.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use syn::Type;
 
@@ -31,7 +33,13 @@ pub(super) fn example(operation: &Operation, components: &Components<'_>) -> Str
     let setters = required.map(|Parameter { setter, ty, example, .. }| {
         format!(".{setter}({})", value(&setter.to_string(), ty, example))
     });
-    let params = match setters.collect::<String>() {
+    let mut setters: String = setters.collect();
+    // Of JSON or a form, the example shows the form, which replaces the JSON body.
+    if let Some(Body { kind: BodyKind::Json { .. }, form: Some(form), .. }) = &operation.body {
+        let fields = form_fields(components, &form.to_string());
+        setters.push_str(&format!(".form(|form| form{fields})"));
+    }
+    let params = match setters {
         none if none.is_empty() => none,
         setters => format!(".params(|p| p{setters})"),
     };
@@ -55,7 +63,11 @@ fn body_argument(
     value: &mut impl FnMut(&str, &Type, &Value) -> String,
 ) -> String {
     match &body.kind {
-        BodyKind::Raw if body.is_form() => {
+        BodyKind::Form => {
+            let fields = body.form.as_ref().map(|form| form_fields(components, &form.to_string()));
+            format!("|form| form{}", fields.unwrap_or_default())
+        }
+        BodyKind::Raw if body.is_raw_form() => {
             format!("{CRATE}::reqwest::multipart::Form::new().text(\"…\", \"…\")")
         }
         BodyKind::Raw => "b\"content\"".to_owned(),
@@ -72,6 +84,22 @@ fn required_fields(components: &Components<'_>, ty: &str) -> String {
     let Some((_, schema)) = components.of_type(ty) else { return String::new() };
     let setters = required(schema).filter_map(|name| {
         let value = field_literal(schema.get("properties")?.get(name)?)?;
+        Some(format!(".{}({value})", field_name(name)))
+    });
+    setters.collect()
+}
+
+/// Setters of a form's files and of its required fields.
+fn form_fields(components: &Components<'_>, form: &str) -> String {
+    let Some((_, schema)) = components.of_type(form) else { return String::new() };
+    let is_required: BTreeSet<&str> = required(schema).collect();
+    let setters = schema.object("properties").into_iter().flatten().filter_map(|(name, property)| {
+        let is_file = |schema: &Value| schema.text("format") == Some("binary");
+        let value = match property.get("items") {
+            _ if is_file(property) => "\"/data/file.bin\"".to_owned(),
+            Some(items) if is_file(items) => "[\"/data/file.bin\"]".to_owned(),
+            _ => field_literal(property).filter(|_| is_required.contains(name.as_str()))?,
+        };
         Some(format!(".{}({value})", field_name(name)))
     });
     setters.collect()

@@ -12,7 +12,7 @@ use super::builders::arguments;
 use super::components::Components;
 use super::documentation::{doc_attribute, harmless};
 use super::examples::example;
-use super::operations::{BodyKind, Operation, Parameter};
+use super::operations::{Body, BodyKind, Operation, Parameter};
 use super::reading::text_of;
 use crate::prepare::Notes;
 
@@ -135,12 +135,21 @@ fn docs(operation: &Operation, notes: &Notes) -> String {
     }
     if let Some(body) = &operation.body {
         let what = match &body.kind {
-            BodyKind::Raw if body.is_form() => "a form (`reqwest::multipart::Form`)".to_owned(),
+            BodyKind::Form => format!("a {}", form_of(&operation.id, body, notes)),
+            BodyKind::Raw if body.is_raw_form() => "a form (`reqwest::multipart::Form`)".to_owned(),
             BodyKind::Raw => format!("content of type `{}`", one_line(&body.raw_types.join("` or `"))),
             BodyKind::Json { ty, .. } => format!("`{}` as JSON", shown(ty)),
         };
         let optional = if body.optional { ", optional" } else { "" };
-        let form = if body.form { " `.params(|p| p.form(…))` sends a form instead." } else { "" };
+        let form = match body.kind {
+            BodyKind::Json { .. } if body.form.is_some() => {
+                format!(
+                    " `.params(|p| p.form(|form| …))` sends a {} instead.",
+                    form_of(&operation.id, body, notes)
+                )
+            }
+            _ => String::new(),
+        };
         let _ = write!(docs, "\n\n# Body\n{what}{optional}.{form}");
     }
     let statuses = notes.statuses.get(&operation.id).into_iter().flatten();
@@ -154,6 +163,13 @@ fn docs(operation: &Operation, notes: &Notes) -> String {
          with an error, or if it doesn't respond.",
     );
     docs
+}
+
+/// Describes a form.
+fn form_of(id: &str, body: &Body, notes: &Notes) -> String {
+    let media_type = notes.forms.get(id).map(|form| form.media_type).unwrap_or_default();
+    let builder = body.form.as_ref().map(ToString::to_string).unwrap_or_default();
+    format!("form of type `{media_type}` ([`{builder}`](types::form::{builder}))")
 }
 
 fn parameter_line(parameter: &Parameter) -> String {

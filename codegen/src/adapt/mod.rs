@@ -7,6 +7,7 @@ mod components;
 mod deserialize;
 mod documentation;
 mod examples;
+mod forms;
 mod lists;
 mod methods;
 mod nullable;
@@ -32,6 +33,7 @@ pub(crate) use methods::is_reserved;
 use crate::generate::Settings;
 use crate::prepare::Notes;
 use components::Components;
+use forms::Forms;
 use methods::Methods;
 use types::{adapt_types, page_item};
 
@@ -42,6 +44,7 @@ struct Context<'a> {
     notes: &'a Notes,
     /// Types that request bodies contain, and types of parameters.
     requested: BTreeSet<String>,
+    forms: &'a Forms,
     /// Whether types implement `JsonSchema`.
     schemars: bool,
 }
@@ -66,11 +69,12 @@ pub fn adapt(
         syn::parse2(code).map_err(|error| format!("the generated code doesn't parse: {error}"))?;
     let (_, builders) = take_module(&mut file, "builder")?;
     let (mut types_module, mut types) = take_module(&mut file, "types")?;
-    let requested = builders_in_requests(&builders, &types);
-    let operations = operations::read_operations(&builders, document, notes, &pages(&types))?;
-    adapt_types(&mut types, &Context { notes, requested, schemars: settings.schemars });
-    types_module.content = Some((Default::default(), types));
     let components = Components::of(document);
+    let forms = Forms::take(&mut types, document, &components, notes)?;
+    let requested = builders_in_requests(&builders, &types, &forms);
+    let operations = operations::read_operations(&builders, document, notes, &pages(&types), &forms)?;
+    adapt_types(&mut types, &Context { notes, requested, forms: &forms, schemars: settings.schemars });
+    types_module.content = Some((Default::default(), types));
     let title = document.pointer("/info/title").and_then(Value::as_str).unwrap_or_default();
     let client = builders::emit_client(title, &operations);
     let builders = builders::emit_builders(&operations);
@@ -110,7 +114,7 @@ fn pages(types: &[Item]) -> BTreeSet<String> {
 }
 
 /// Returns the structs that are part of requests. Only these need a builder.
-fn builders_in_requests(builders: &[Item], types: &[Item]) -> BTreeSet<String> {
+fn builders_in_requests(builders: &[Item], types: &[Item], forms: &Forms) -> BTreeSet<String> {
     let fields = types.iter().filter_map(|item| match item {
         Item::Struct(item) => Some((item.ident.to_string(), types_of(item.fields.iter()))),
         Item::Enum(item) => {
@@ -123,12 +127,12 @@ fn builders_in_requests(builders: &[Item], types: &[Item]) -> BTreeSet<String> {
     let types_in = |text: &str| {
         text.split(' ').filter(|word| fields.contains_key(*word)).map(str::to_owned).collect::<Vec<_>>()
     };
-    // The builder of the body, or the body itself if it is a choice or a list.
+    // The builder of the body, or the body itself if it is a choice or a list, or a field of a form.
     let structs = builders.iter().filter_map(|item| match item {
         Item::Struct(builder) => Some(&builder.fields),
         _ => None,
     });
-    let mut open = types_in(&types_of(structs.flatten()));
+    let mut open = types_in(&(types_of(structs.flatten()) + &forms.types()));
     let mut requested = BTreeSet::new();
     while let Some(name) = open.pop() {
         if requested.insert(name.clone()) {

@@ -7,6 +7,7 @@ mod components;
 mod discriminators;
 mod enums;
 mod extensions;
+mod forms;
 mod keywords;
 mod lengths;
 mod merge_all_of;
@@ -29,13 +30,14 @@ use serde_json::Value;
 
 pub(crate) use {
     components::drop_unused_schemas,
+    forms::FORM,
     keywords::Keywords,
     one_line::is_invisible,
     report::{ROUTINE, wire_names},
     walk::{leave_out, only_refers, place_of, reach, references, required, schemas},
 };
 // Used by the maintainers' commands and the tests.
-pub use report::{Change, LeftOut, Length, Notes, Renamed, Report, Union};
+pub use report::{Change, Form, FormField, FormStyle, LeftOut, Length, Notes, Renamed, Report, Union};
 #[doc(hidden)]
 pub use {
     one_line::one_line,

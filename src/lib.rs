@@ -101,12 +101,13 @@ pub use values::url::Url;
 /// Items that generated code calls.
 #[doc(hidden)]
 pub mod __generated {
+    pub use crate::__form_builder as form_builder;
     pub use crate::generated::argument::{Argument, In, Parameter, ParameterText, Problems};
     pub use crate::generated::body::{Body, Content, JsonBody, JsonOrForm, NoBody};
     pub use crate::generated::choices::{Shape, by_fit, choice, fits, tagged};
     pub use crate::generated::description::{OperationInfo, Pagination, ParameterInfo, Place};
     pub use crate::generated::form::Form;
-    pub use crate::generated::form_file::{FormFile, FormValue};
+    pub use crate::generated::form_file::FormFile;
     pub use crate::generated::form_info::{FieldStyle, FormField, FormInfo};
     pub use crate::generated::list_operation::{ListField, ListOperation, ValueKind};
     pub use crate::generated::operation::{

@@ -46,6 +46,43 @@ struct FieldText {
     is_json: bool,
 }
 
+/// Implements what all builders of forms have in common. `$name` holds a [`Form`], and describes it by `INFO`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __form_builder {
+    ($name:ident) => {
+        impl ::std::default::Default for $name {
+            fn default() -> Self {
+                Self($crate::__generated::Form::new(Self::INFO))
+            }
+        }
+
+        impl ::std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl $crate::__generated::Body for $name {
+            fn content(self) -> $crate::__generated::Content {
+                self.0.content()
+            }
+        }
+
+        impl $name {
+            /// Adds a field that the document doesn't name: a text, or a `FormFile`. A string is a text here.
+            pub fn extra(
+                mut self,
+                name: impl ::std::convert::Into<::std::string::String>,
+                value: impl ::std::convert::Into<$crate::FormValue>,
+            ) -> Self {
+                self.0.add(name, value);
+                self
+            }
+        }
+    };
+}
+
 impl Form {
     /// Makes a form without any field set.
     pub fn new(info: &'static FormInfo) -> Self {

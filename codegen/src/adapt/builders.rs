@@ -123,8 +123,8 @@ fn setter(index: usize, parameter: &Parameter) -> TokenStream {
     }
 }
 
-/// Names a type of the standard library by its last part: no builder has such a name.
-fn brief(ty: &Type) -> Type {
+/// Names a type of the standard library by its last part: neither builders nor forms have such a name.
+pub(super) fn brief(ty: &Type) -> Type {
     struct Brief;
     impl VisitMut for Brief {
         fn visit_path_mut(&mut self, path: &mut syn::Path) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use syn::Type;
+use syn::{Ident, Type};
 
 use super::components::Components;
 use super::operations::{Body, BodyKind, Operation, Output, Parameter};
@@ -13,8 +13,34 @@ use crate::prepare::{Keywords, only_refers, required};
 
 const CRATE: &str = "synapse_backend_client";
 
-/// The example's text, in Markdown.
-pub(super) fn example(operation: &Operation, components: &Components<'_>) -> String {
+/// The example's text, in Markdown. `has_form_method`: another method, with its own example, sends the form that
+/// can replace a JSON body.
+pub(super) fn example(operation: &Operation, components: &Components<'_>, has_form_method: bool) -> String {
+    let form = match &operation.body {
+        Some(Body { kind: BodyKind::Json { .. }, form: Some(form), .. }) if !has_form_method => Some(form),
+        _ => None,
+    };
+    let form = form.map(|form| format!(".form(|form| form{})", form_fields(components, &form.to_string())));
+    let body = |value: &mut dyn FnMut(&str, &Type, &Value) -> String| {
+        operation.required_body().map(|body| body_argument(body, components, value))
+    };
+    text(operation, &operation.name, body, form)
+}
+
+/// The example of the method that sends a form instead of a JSON body.
+pub(super) fn form_example(operation: &Operation, method: &Ident, components: &Components<'_>) -> String {
+    let form = operation.body.as_ref().and_then(|body| body.form.as_ref());
+    let fields = form.map(|form| form_fields(components, &form.to_string())).unwrap_or_default();
+    text(operation, method, |_| Some(format!("|form| form{fields}")), None)
+}
+
+/// The text of an example that calls `method`, with an argument for the body and more setters.
+fn text(
+    operation: &Operation,
+    method: &Ident,
+    body: impl FnOnce(&mut dyn FnMut(&str, &Type, &Value) -> String) -> Option<String>,
+    more_setters: Option<String>,
+) -> String {
     // What has no literal is an argument of the example's function, which rustdoc hides.
     let mut hidden = String::new();
     let mut value = |name: &str, ty: &Type, example: &Value| {
@@ -28,18 +54,12 @@ pub(super) fn example(operation: &Operation, components: &Components<'_>) -> Str
     for Parameter { setter, ty, example, .. } in operation.path_parameters() {
         arguments.push(value(&setter.to_string(), ty, example));
     }
-    arguments.extend(operation.required_body().map(|body| body_argument(body, components, &mut value)));
+    arguments.extend(body(&mut value));
     let required = operation.parameters.iter().filter(|parameter| parameter.must_be_set());
     let setters = required.map(|Parameter { setter, ty, example, .. }| {
         format!(".{setter}({})", value(&setter.to_string(), ty, example))
     });
-    let mut setters: String = setters.collect();
-    // Of JSON or a form, the example shows the form, which replaces the JSON body.
-    if let Some(Body { kind: BodyKind::Json { .. }, form: Some(form), .. }) = &operation.body {
-        let fields = form_fields(components, &form.to_string());
-        setters.push_str(&format!(".form(|form| form{fields})"));
-    }
-    let params = match setters {
+    let params = match setters.chain(more_setters).collect::<String>() {
         none if none.is_empty() => none,
         setters => format!(".params(|p| p{setters})"),
     };
@@ -51,8 +71,7 @@ pub(super) fn example(operation: &Operation, components: &Components<'_>) -> Str
     };
     format!(
         "```no_run\n# async fn example(client: {CRATE}::BackendClient{hidden}) -> Result<(), {CRATE}::Error> {{\n\
-         {result}client.{}({}){params}.await?;\n# Ok(())\n# }}\n```",
-        operation.name,
+         {result}client.{method}({}){params}.await?;\n# Ok(())\n# }}\n```",
         arguments.join(", "),
     )
 }
@@ -60,7 +79,7 @@ pub(super) fn example(operation: &Operation, components: &Components<'_>) -> Str
 fn body_argument(
     body: &Body,
     components: &Components<'_>,
-    value: &mut impl FnMut(&str, &Type, &Value) -> String,
+    value: &mut dyn FnMut(&str, &Type, &Value) -> String,
 ) -> String {
     match &body.kind {
         BodyKind::Form => {

@@ -10,6 +10,7 @@ use syn::visit_mut::VisitMut;
 use syn::{Ident, Index, Item, ItemStruct, Type, parse_quote};
 
 use super::Result;
+use super::builders::brief;
 use super::components::Components;
 use super::reading::{boxed, doc_text, list_item, option_inner, text_of};
 use super::type_builders::{FromParent, is_known};
@@ -175,26 +176,11 @@ fn emit_builder(builder: &Builder, types: &BTreeSet<String>) -> TokenStream {
         #[doc = #docs]
         #[must_use]
         pub struct #name(rt::Form);
-        impl ::std::default::Default for #name {
-            fn default() -> Self {
-                const INFO: &rt::FormInfo =
-                    &rt::FormInfo { name: #title, multipart: #is_multipart, fields: &[#(#rows),*] };
-                Self(rt::Form::new(INFO))
-            }
-        }
-        impl ::std::fmt::Debug for #name {
-            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result { self.0.fmt(f) }
-        }
-        impl rt::Body for #name {
-            fn content(self) -> rt::Content { self.0.content() }
-        }
+        rt::form_builder!(#name);
         impl #name {
+            const INFO: &'static rt::FormInfo =
+                &rt::FormInfo { name: #title, multipart: #is_multipart, fields: &[#(#rows),*] };
             #(#setters)*
-            /// Adds a field that the document doesn't name: a text, or a `FormFile`.
-            pub fn extra(mut self, name: impl Into<::std::string::String>, value: impl Into<rt::FormValue>) -> Self {
-                self.0.add(name, value);
-                self
-            }
         }
     }
 }
@@ -227,10 +213,11 @@ fn setter(index: usize, field: &Field, types: &BTreeSet<String>) -> TokenStream 
     let index = Index::from(index);
     let mut ty = ty.clone();
     FromParent(types).visit_type_mut(&mut ty);
+    let ty = brief(&ty);
     let (accepted, set) = match (note.is_file, list_item(&ty)) {
         (true, None) => (quote! { impl Into<rt::FormFile> }, quote! { set_file(#index, value) }),
         (true, Some(_)) => (
-            quote! { impl ::std::iter::IntoIterator<Item = impl Into<rt::FormFile>> },
+            quote! { impl IntoIterator<Item = impl Into<rt::FormFile>> },
             quote! { set_files(#index, value) },
         ),
         (false, _) if is_known(&ty) => (quote! { impl rt::In<#ty> }, quote! { set::<#ty>(#index, value) }),

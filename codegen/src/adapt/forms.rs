@@ -194,14 +194,16 @@ fn row(field: &Field) -> TokenStream {
     let is_json = |media_type: &String| media_type.ends_with("json") || media_type.contains("json;");
     let style = match note.style {
         _ if note.is_file => None,
-        _ if is_free_form(ty) || note.media_type.as_ref().is_some_and(is_json) => Some(quote! { Json }),
+        FormStyle::Joined(separator) => Some(quote! { Joined(#separator) }),
+        FormStyle::Properties => Some(quote! { Properties }),
+        FormStyle::DeepObject => Some(quote! { DeepObject }),
+        FormStyle::Repeated if is_free_form(ty) || note.media_type.as_ref().is_some_and(is_json) => {
+            Some(quote! { Json })
+        }
         FormStyle::Repeated if list_item(ty).is_some_and(|item| is_free_form(&item)) => {
             Some(quote! { JsonItems })
         }
         FormStyle::Repeated => None,
-        FormStyle::Joined(separator) => Some(quote! { Joined(#separator) }),
-        FormStyle::Properties => Some(quote! { Properties }),
-        FormStyle::DeepObject => Some(quote! { DeepObject }),
     };
     let style = style.map(|style| quote! { .style(rt::FieldStyle::#style) });
     let typed = note.media_type.as_ref().map(|media_type| quote! { .typed(#media_type) });

@@ -81,29 +81,23 @@ impl<'d> Forms<'d> {
         if let Some(known) = self.with_files.get(&key) {
             return form.is_multipart() && *known;
         }
-        let may_be_file = |field: &Value| !field.says("readOnly") && self.file_of(field, true).is_some();
+        let links = self.has_links_to_files(form.schema);
+        let may_be_file = |field: &Value| !field.says("readOnly") && self.file_of(field, links).is_some();
         let has_files = self.objects(form.schema).flat_map(Map::values).any(may_be_file);
         self.with_files.insert(key, has_files);
         form.is_multipart() && has_files
     }
 
     /// Adds the component of a form, refers to it in the body, and returns what the component can't express.
-    /// `beside_json`: the fields are declared for JSON, too.
     ///
     /// # Errors
     /// Returns an error if the forms of the document are too large together.
-    pub(super) fn add(
-        &mut self,
-        id: &str,
-        body: &mut Value,
-        form: Offered<'_>,
-        beside_json: bool,
-    ) -> Result<Form, String> {
+    pub(super) fn add(&mut self, id: &str, body: &mut Value, form: Offered<'_>) -> Result<Form, String> {
         let media_type = if form.is_multipart() { MULTIPART } else { URL_ENCODED };
         let encoding = form.encoding.map(|encoding| Value::Object(encoding.clone()).to_string());
-        let key = json!([form.schema, media_type, beside_json, encoding]).to_string();
+        let key = json!([form.schema, media_type, encoding]).to_string();
         if !self.known.contains_key(&key) {
-            let known = self.make(id, &form, beside_json)?;
+            let known = self.make(id, &form)?;
             self.known.insert(key.clone(), known);
         }
         let Known { component, fields } = &self.known[&key];
@@ -111,16 +105,17 @@ impl<'d> Forms<'d> {
         Ok(Form { media_type, fields: fields.clone() })
     }
 
-    fn make(&mut self, id: &str, form: &Offered<'_>, beside_json: bool) -> Result<Known, String> {
+    fn make(&mut self, id: &str, form: &Offered<'_>) -> Result<Known, String> {
         let copied: usize = self.objects(form.schema).flat_map(Map::values).map(size).sum();
         if !self.copies.spend(copied) {
             return Err("the forms of this document are too large together".to_owned());
         }
         let Fields { mut properties, required } = self.fields_of(form.schema);
+        let links = self.has_links_to_files(form.schema);
         let mut notes = BTreeMap::new();
         for (name, property) in &mut properties {
             let encoding = form.encoding.and_then(|encoding| encoding.get(name));
-            let file = form.is_multipart().then(|| self.file_of(property, beside_json)).flatten();
+            let file = form.is_multipart().then(|| self.file_of(property, links)).flatten();
             let note = FormField {
                 is_file: file.is_some(),
                 media_type: encoding.and_then(|encoding| sent_type(encoding.text("contentType")?)),
@@ -164,14 +159,20 @@ impl<'d> Forms<'d> {
         all.reduce(Fields::or).unwrap_or_default()
     }
 
-    /// Returns the schema of a field that is a file or a list of files; `None` if it is neither. Beside JSON, a
-    /// file is declared by the URL that responses contain. A length or a pattern tells a link from it.
-    fn file_of(&self, field: &Value, beside_json: bool) -> Option<Value> {
+    /// Returns whether a form's links may be files. A schema for requests and responses declares a file by the URL
+    /// that responses contain. If another field is declared as a file, a link is a link.
+    fn has_links_to_files(&self, schema: &Value) -> bool {
+        !self.objects(schema).flat_map(Map::values).any(|field| self.file_of(field, false).is_some())
+    }
+
+    /// Returns the schema of a field that is a file or a list of files; `None` if it is neither. `links`: a link
+    /// is a file. A length or a pattern tells a link from a file.
+    fn file_of(&self, field: &Value, links: bool) -> Option<Value> {
         let is_file = |schema: &Value| {
             let schema = resolved(self.document, schema);
-            let is_link =
-                || beside_json && schema.text("format") == Some("uri") && !schema.has_any(&CONSTRAINTS);
-            schema.text("type") == Some("string") && (schema.text("format") == Some("binary") || is_link())
+            let is_link = || schema.text("format") == Some("uri") && !schema.has_any(&CONSTRAINTS);
+            let is_binary = schema.text("format") == Some("binary");
+            schema.text("type") == Some("string") && (is_binary || (links && is_link()))
         };
         let file = json!({"type": "string", "format": "binary"});
         if is_file(field) {

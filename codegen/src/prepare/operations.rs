@@ -238,7 +238,7 @@ pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Resul
         }
         let form_type = form.as_ref().map(|form| form.media_type.to_owned());
         if let Some(form) = form {
-            let form = forms.add(&id, body, form, json_of(&types).is_some());
+            let form = forms.add(&id, body, form);
             let form = form.map_err(|error| format!("{place}: {error}"))?;
             report.notes.forms.insert(id.clone(), form);
         }

@@ -94,7 +94,7 @@ fn another_schema_than_json_is_a_form() {
 }
 
 #[test]
-fn files_are_told_from_links() {
+fn files_differ_from_links() {
     let field = |format: &str| json!({"type": "string", "format": format});
     let files = |properties: Value| {
         let (_, report) = prepared(offering(&[MULTIPART], properties));

@@ -13,7 +13,7 @@ use crate::transport::multipart::MultipartBody;
 
 /// A body that isn't JSON: bytes, a text, a form, or a stream of bytes.
 ///
-/// It is the `body` of operations that accept a file. Its media type is the document's, if it names one, or
+/// It is the `body` of operations that accept a file alone, or a form without a schema. Its media type is the document's, if it names one, or
 /// the one set with [`media_type`](RawBody::media_type); a form has its own. A stream can only be sent once,
 /// so a request with a stream is not retried automatically.
 ///

@@ -316,7 +316,6 @@ async fn bytes(server: &Server, client: &BackendClient) {
     println!("{} {}", asked.line, asked.header("accept").unwrap());
 
     server.answer(200, "text/plain", "");
-    server.answer(200, "text/plain", "");
     client.call(|raw| raw.pets_photo_upload(5, "png")).await.unwrap();
     println!("no form: {}", server.asked().header("content-type").unwrap_or("nothing"));
     server.answer(200, "text/plain", "");

@@ -114,7 +114,7 @@ async fn every_source_is_sent_as_a_file() {
 async fn form_of_files_is_sent_again() {
     let (server, folder) = (start().await, tempfile::tempdir().unwrap());
     let redirect = ResponseTemplate::new(307).insert_header("location", "/chunked_upload/");
-    respond(&server, vec![json(503, "{}"), redirect, json(200, "{}")]).await;
+    respond(&server, vec![json(503, r#"{"detail": "busy"}"#), redirect, json(200, "{}")]).await;
     let file = folder.path().join("model.pt");
     std::fs::write(&file, "abc").unwrap();
     send(&retrying(&server), |form| form.filename("model").file(file)).send_as::<Json>().await.unwrap();
@@ -129,7 +129,7 @@ async fn form_of_files_is_sent_again() {
 #[tokio::test]
 async fn form_with_stream_is_sent_once() {
     let server = start().await;
-    respond(&server, vec![json(503, "{}"), json(200, "{}")]).await;
+    respond(&server, vec![json(503, r#"{"detail": "busy"}"#), json(200, "{}")]).await;
     let source = StreamSource::reader(io::Cursor::new("abc"), 3);
     let error = failed(send(&retrying(&server), |form| form.filename("model").file(source))).await;
     assert_eq!((error.status().map(|status| status.as_u16()), error.attempts()), (Some(503), 1));

@@ -213,6 +213,27 @@ async fn files(client: &BackendClient, asset: &Asset, folder: &str) -> Outcome {
     assert!(std::fs::read(&to)? == bytes, "{url}");
     println!("a file up by multipart and down again");
 
+    let pages = [FormFile::bytes("%PDF").file_name("쪽 \"1\";.pdf").media_type("application/pdf"), file.as_str().into()];
+    let form = client.call(|raw| {
+        raw.assets_upload_create(asset.id, |form| {
+            form.file(&file)
+                .labels(["a,b", "제목\r\n--", "&=%"])
+                .scores([0.5, 1.0])
+                .details(json!({"k": [1, "x"]}))
+                .count_null()
+                .checked(true)
+                .note("--x")
+                .pages(pages)
+        })
+    });
+    let read: Json = form.await?.note.ok_or("no note")?.parse()?;
+    let expected = json!({
+        "labels": ["a,b", "제목\r\n--", "&=%"], "scores": [0.5, 1.0], "details": {"k": [1, "x"]}, "count": null, "checked": true, "note": "--x",
+        "pages": [["쪽 %221%22;.pdf", "application/pdf", 4], ["표본 %221%22.bin", "application/octet-stream", 300_000]],
+    });
+    assert_eq!(read, expected);
+    println!("every field of a form");
+
     // The body is offered as JSON too, and the file is declared as `format: uri` like every URL. The form can
     // contain the file.
     let content = FormFile::bytes("%PDF").file_name("a.pdf").media_type("application/pdf");

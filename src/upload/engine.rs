@@ -243,21 +243,18 @@ impl<'a> UploadEngine<'a> {
         // Once the chunk before is hashed, its buffers can be reused, and a session can contain its digest.
         within(self.calls.deadline, "hashing the file", self.file.digest.wait_for(range.start)).await??;
         let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, self.state.size);
+        let name = self.file.name;
         // The chunk is sent instead of this form: its bytes may be sent only once.
         let mut outgoing = match &self.remote {
-            None => self
-                .call_upload(|raw| {
-                    let first = raw.start_chunked_upload(|form| form.filename(self.file.name).file(b""));
-                    first.content_range(content_range)
-                })
-                .prepare()?,
+            None => {
+                let call =
+                    self.call_upload(|raw| raw.start_chunked_upload(|form| form.filename(name).file(b"")));
+                call.params(|p| p.content_range(content_range)).prepare()?
+            }
             Some(remote) => {
                 let id = &remote.id;
-                let call = self.call_upload(|raw| {
-                    raw.upload_chunk(id, |form| form.filename(self.file.name).file(b""))
-                        .content_range(content_range)
-                });
-                let mut outgoing = call.prepare()?;
+                let call = self.call_upload(|raw| raw.upload_chunk(id, |form| form.file(b"")));
+                let mut outgoing = call.params(|p| p.content_range(content_range)).prepare()?;
                 *outgoing.request.url_mut() = remote.url.clone();
                 outgoing
             }

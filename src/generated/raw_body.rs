@@ -13,9 +13,9 @@ use crate::transport::multipart::MultipartBody;
 
 /// A body that isn't JSON: bytes, a text, a form, or a stream of bytes.
 ///
-/// It is the `body` of operations that accept a file alone, or a form without a schema. Its media type is the document's, if it names one, or
-/// the one set with [`media_type`](RawBody::media_type); a form has its own. A stream can only be sent once,
-/// so a request with a stream is not retried automatically.
+/// It is the `body` of operations that accept a file alone, or a form without a schema. Its media type is the
+/// document's, if it names one, or the one set with [`media_type`](RawBody::media_type); a form has its own. A
+/// stream can only be sent once, so a request with a stream is not retried automatically.
 ///
 /// A string alone is no body: it is a path wherever a file is expected. [`text`](RawBody::text) makes it content.
 ///

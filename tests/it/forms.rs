@@ -234,3 +234,19 @@ async fn made_request_has_its_form() {
     let error = send(&client, |form| form.filename("model").file("/nowhere/a.pt")).request().unwrap_err();
     assert!(error.is_io() && error.to_string().contains("the field `file`"), "{error}");
 }
+
+#[tokio::test]
+async fn names_add_no_headers_or_parts() {
+    let server = start().await;
+    respond(&server, vec![json(200, "{}")]).await;
+    let file = FormFile::bytes("abc").file_name("a\r\nx: \"1\"\\");
+    let form = |form: FirstChunkForm| form.filename("--").file(file).extra("b\r\n\r\n--\"; c=\"", "d");
+    send(&retrying(&server), form).send_as::<Json>().await.unwrap();
+    let request = only(&server).await;
+    let text = String::from_utf8(request.body.clone()).unwrap().replace(boundary(&request), "B");
+    let parts: Vec<&str> = text.split("--B").collect();
+    let at = |index: usize| parts[index].trim().lines().next().unwrap();
+    assert_eq!(parts.len(), 5, "{text}");
+    assert_eq!(at(2), r#"Content-Disposition: form-data; name="file"; filename="a%0D%0Ax: %221%22%5C""#);
+    assert_eq!(at(3), r#"Content-Disposition: form-data; name="b%0D%0A%0D%0A--%22; c=%22""#);
+}

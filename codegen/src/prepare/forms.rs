@@ -10,7 +10,7 @@ use super::keywords::Keywords;
 use super::naming::{Names, type_name};
 use super::report::{Form, FormField, FormStyle};
 use super::values::CONSTRAINTS;
-use super::walk::{Copies, only_refers, reference, required, resolved, schemas, schemas_mut, size};
+use super::walk::{Copies, only_refers, reference, required, resolved, schemas, size};
 
 /// The keyword of a request body that refers to the component with the fields of its form.
 pub(crate) const FORM: &str = "x-form";
@@ -27,6 +27,8 @@ pub(super) struct Forms<'d> {
     with_files: BTreeMap<String, bool>,
     taken: Names,
     made: Map<String, Value>,
+    /// Places and changes to report.
+    changes: Vec<(String, String)>,
     copies: Copies,
 }
 
@@ -58,6 +60,7 @@ impl<'d> Forms<'d> {
             with_files: BTreeMap::new(),
             taken: schemas(document).map(|(name, _)| type_name(name)).collect(),
             made: Map::new(),
+            changes: Vec::new(),
             copies: Copies::of(size(document)),
         }
     }
@@ -111,6 +114,12 @@ impl<'d> Forms<'d> {
             return Err("the forms of this document are too large together".to_owned());
         }
         let Fields { mut properties, required } = self.fields_of(form.schema);
+        let name = only_refers(form.schema).map_or_else(|| type_name(id), type_name);
+        let component = self.taken.free(&format!("{}Form", name.trim_end_matches("Request")));
+        let mut changes = Vec::new();
+        if self.objects(form.schema).nth(1).is_some() {
+            changes.push((component.clone(), "a choice: the fields of each of its objects".to_owned()));
+        }
         let links = self.has_links_to_files(form.schema);
         let mut notes = BTreeMap::new();
         for (name, property) in &mut properties {
@@ -124,22 +133,28 @@ impl<'d> Forms<'d> {
             if note != FormField::default() {
                 notes.insert(name.clone(), note);
             }
+            let mut report = |what: &str| changes.push((format!("{component}.{name}"), what.to_owned()));
+            if encoding.is_some_and(|encoding| encoding.has_any(&["headers"])) {
+                report("left out the `headers` of its part");
+            }
             if let Some(mut file) = file {
+                if self.file_of(property, false).is_none() {
+                    report("a file, declared by the link to it");
+                }
                 file.copy(property, &["description", "nullable", "readOnly"]);
                 *property = file;
             }
         }
-        let name = only_refers(form.schema).map_or_else(|| type_name(id), type_name);
-        let component = self.taken.free(&format!("{}Form", name.trim_end_matches("Request")));
+        self.changes.extend(changes);
         let required = Vec::from_iter(required);
         let object = json!({"type": "object", "properties": properties, "required": required});
         self.made.insert(component.clone(), object);
         Ok(Known { component, fields: Arc::new(notes) })
     }
 
-    /// Returns the components that were made.
-    pub(super) fn into_components(self) -> Map<String, Value> {
-        self.made
+    /// Returns the components that were made, and what to report about them.
+    pub(super) fn finish(self) -> (Map<String, Value>, Vec<(String, String)>) {
+        (self.made, self.changes)
     }
 
     /// Returns the properties of an object, or of each choice that is an object.
@@ -229,13 +244,6 @@ fn fields(schema: &Value) -> Fields {
     let required =
         required(schema).filter(|name| properties.contains_key(*name)).map(str::to_owned).collect();
     Fields { properties, required }
-}
-
-/// Adds the components of forms to the document.
-pub(super) fn add_components(document: &mut Value, made: Map<String, Value>) {
-    if let Some(schemas) = schemas_mut(document) {
-        schemas.extend(made);
-    }
 }
 
 /// Returns a media type without its parameters.

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Map, Value, json};
 
-use super::forms::{Forms, add_components, essence};
+use super::forms::{Forms, essence};
 use super::keywords::Keywords;
 use super::naming::{parameter_name, type_name};
 use super::walk::{
     component, each_operation, for_operations, leave_out, only_refers, operations, place_of, resolved,
-    responses,
+    responses, schemas_mut,
 };
 use super::{LeftOut, Report};
 
@@ -274,8 +274,13 @@ pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Resul
         }
         Ok(())
     })?;
-    let made = forms.into_components();
-    add_components(document, made);
+    let (made, changes) = forms.finish();
+    if let Some(schemas) = schemas_mut(document) {
+        schemas.extend(made);
+    }
+    for (place, what) in changes {
+        report.add("keep_one_request_type", place, what);
+    }
     Ok(())
 }
 

@@ -67,6 +67,7 @@ pub use error::response::ErrorResponse;
 pub use error::{Error, ErrorKind, Result};
 pub use generated::argument::{In, Problems};
 pub use generated::description::{ParameterInfo, Place};
+pub use generated::form_file::{FormFile, FormValue};
 pub use generated::list_operation::{ListField, ListOperation, ValueKind};
 pub use generated::operation::{Operation, Page, PagedOperation};
 pub use generated::pagination::Pagination;
@@ -84,10 +85,7 @@ pub use transport::{AttemptReport, ByteStream};
 #[cfg(api = "uploads")]
 pub use upload::session::UploadSession;
 #[cfg(api = "uploads")]
-pub use upload::{
-    CreateChunkedUpload, ResumableSource, RewindableSource, StreamSource, UploadAll, UploadPhase,
-    UploadProgress, UploadSource,
-};
+pub use upload::{CreateChunkedUpload, UploadAll, UploadPhase, UploadProgress};
 pub use url_conversion::provided as conversions;
 pub use url_conversion::{ConversionFailure, ConversionFuture, FileReference, UrlConverter};
 pub use values::expandable::Expandable;
@@ -98,15 +96,20 @@ pub use values::string_list::StringList;
 pub use values::timestamp::Timestamp;
 #[cfg(feature = "jiff")]
 pub use values::timestamp::TimestampError;
+pub use values::upload_source::{ResumableSource, RewindableSource, StreamSource, UploadSource};
 pub use values::url::Url;
 
 /// Items that generated code calls.
 #[doc(hidden)]
 pub mod __generated {
+    pub use crate::__form_builder as form_builder;
     pub use crate::generated::argument::{Argument, In, Parameter, ParameterText, Problems};
-    pub use crate::generated::body::{Body, JsonBody, JsonOrForm, NoBody};
+    pub use crate::generated::body::{Body, Content, JsonBody, JsonOrForm, NoBody};
     pub use crate::generated::choices::{Attempt, Shape, by_fit, choice, fits, tagged};
     pub use crate::generated::description::{OperationInfo, ParameterInfo, Place};
+    pub use crate::generated::form::Form;
+    pub use crate::generated::form_file::FormFile;
+    pub use crate::generated::form_info::{FieldStyle, FormField, FormInfo};
     pub use crate::generated::list_operation::{ListField, ListOperation, ValueKind};
     pub use crate::generated::object::Object;
     pub use crate::generated::operation::{

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use support::crate_copy::{cargo, root};
 
 /// The output of the program, one line per step.
-const STEPS: [&str; 25] = [
+const STEPS: [&str; 26] = [
     "filters",
     "a comma-joined filter",
     "a filter of an integer's choices",
@@ -32,6 +32,7 @@ const STEPS: [&str; 25] = [
     "a 400 tells the fields",
     "a missing field, and a 404",
     "a file up by multipart and down again",
+    "every field of a form",
     "a file where JSON is offered too",
     "csv of a renderer",
     "csv that no renderer gives",

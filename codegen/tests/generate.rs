@@ -468,14 +468,20 @@ fn form_is_documented_as_form() {
     {
         let methods = upload(types);
         for part in [
-            "a form (`reqwest::multipart::Form`).",
-            "client.upload(synapse_backend_client::reqwest::multipart::Form::new().text(",
+            "a form of type `multipart/form-data` ([`UploadForm`](types::form::UploadForm)).",
+            "client.upload(|form| form.photo(\"/data/file.bin\")).await?",
         ] {
             assert!(methods.contains(part), "{part}\n{methods}");
         }
     }
     let methods = upload(&["application/json", "multipart/form-data"]);
-    assert!(methods.contains("as JSON. `.params(|p| p.form(…))` sends a form instead."), "{methods}");
+    for part in [
+        "as JSON. [`upload_form`](Self::upload_form) sends a form of type `multipart/form-data`",
+        "client.upload(|body| body).await?",
+        "client.upload_form(|form| form.photo(\"/data/file.bin\")).await?",
+    ] {
+        assert!(methods.contains(part), "{part}\n{methods}");
+    }
     let methods = upload(&["image/jpeg", "image/png"]);
     assert!(methods.contains("content of type `image/jpeg` or `image/png`."), "{methods}");
 }

@@ -253,3 +253,29 @@ fn files_are_searched_once_per_component() {
     let (_, report) = prepared(graph);
     assert!(report.notes.forms.is_empty());
 }
+
+#[test]
+fn forms_are_copied_once_per_schema() {
+    let _alone = alone();
+    // Many operations send a form of the same many fields.
+    let shared = |count: usize| {
+        let file = json!({"type": "string", "format": "binary"});
+        let fields: Map<String, Value> =
+            (0..count).map(|field| (format!("f{field}"), file.clone())).collect();
+        let mut document = document(json!({}), json!({"type": "object", "properties": fields}));
+        let content = json!({"multipart/form-data": {"schema": reference("Thing")}});
+        for index in 0..count {
+            document["paths"][format!("/{index}/")]["post"] = json!({"operationId": format!("send{index}"), "requestBody": {"content": content}, "responses": {}});
+        }
+        document
+    };
+    assert_linear(shared, 100);
+    // Each with its own encoding, a form is copied for each.
+    let mut large = shared(2_000);
+    for index in 0..2_000 {
+        large["paths"][format!("/{index}/")]["post"]["requestBody"]["content"]["multipart/form-data"]["encoding"] =
+            json!({"f0": {"contentType": format!("image/{index}")}});
+    }
+    let error = refused(large);
+    assert!(error.ends_with("the forms of this document are too large together"), "{error}");
+}

@@ -82,7 +82,7 @@ fn only_requests_and_answers_stay() {
 }
 
 #[test]
-fn file_in_form_body_makes_it_raw() {
+fn file_in_json_body_makes_it_a_form() {
     let body = |types: &[&str], schema: Value| {
         let content: serde_json::Map<String, Value> =
             types.iter().map(|name| ((*name).to_owned(), json!({"schema": schema}))).collect();
@@ -100,7 +100,7 @@ fn file_in_form_body_makes_it_raw() {
     let link = json!({"type": "object", "properties": {"file": {"type": "string", "format": "uri"}}});
     let (json, report) = body(&["application/json", "multipart/form-data"], link.clone());
     assert!(get(&json)["requestBody"]["content"]["application/json"].is_object());
-    assert!(report.notes.forms.contains("list_things"));
+    assert!(report.notes.forms["list_things"].fields["file"].is_file);
     assert!(body(&["application/json"], link).1.notes.forms.is_empty());
     // A single type is the body's type.
     let (_, report) = body(&["text/csv"], json!({"type": "string"}));

@@ -48,10 +48,21 @@ fn requests_match_document_on_the_wire() {
             r#"{"login":{"age":3,"password":"hunter2","user":"u"},"next":"https://zoo.example/x?sig=hunter2","scores":[1.0,null]}"#,
             "GET /api/pets/5/photo.jpg",
             "GET /api/export text/csv, */*;q=0.1",
-            "multipart/form-data",
-            "a form in the place of JSON",
+            "no form: nothing",
+            r#"multipart/form-data --B|Content-Disposition: form-data; name="photo"; filename="a %221%22.jpg"|Content-Type: application/octet-stream||��|--B|Content-Disposition: form-data; name="title"||제목|--B|Content-Disposition: form-data; name="raw"; filename="file"|Content-Type: application/octet-stream||x|--B--|"#,
+            r#"multipart/form-data --B|Content-Disposition: form-data; name="name"||x|--B|Content-Disposition: form-data; name="photo"; filename="file"|Content-Type: application/octet-stream|||--B|Content-Disposition: form-data; name="tags"||a|--B|Content-Disposition: form-data; name="tags"||b|--B|Content-Disposition: form-data; name="age"|||--B--|"#,
+            r#"multipart/form-data --B|Content-Disposition: form-data; name="name"||y|--B|Content-Disposition: form-data; name="photo"|||--B--|"#,
             "multipart/form-data",
             "image/png x",
+            r#"multipart/form-data --B|Content-Disposition: form-data; name="title"||제목 "1"|--B|Content-Disposition: form-data; name="count"||3|--B|Content-Disposition: form-data; name="ratio"||1.0|--B|Content-Disposition: form-data; name="is_final"||true|--B|Content-Disposition: form-data; name="status"||other|--B|Content-Disposition: form-data; name="day"||2026-01-31|--B|Content-Disposition: form-data; name="at"||2026-01-31T00:00:00Z|--B|Content-Disposition: form-data; name="tags"||a|--B|Content-Disposition: form-data; name="tags"||b,c|--B|Content-Disposition: form-data; name="sizes"||1,2|--B|Content-Disposition: form-data; name="owner"|Content-Type: application/json||{"age":3,"password":"p","user":"u"}|--B|Content-Disposition: form-data; name="meta"|Content-Type: application/json||[1,{"k":1.2345678901234568e+22}]|--B|Content-Disposition: form-data; name="extra"||e|--B|Content-Disposition: form-data; name="extra_null"|||--B|Content-Disposition: form-data; name="odd %22name"||o|--B|Content-Disposition: form-data; name="link"||https://zoo.example/x?sig=hunter2|--B|Content-Disposition: form-data; name="scan"; filename="s.png"|Content-Type: image/png||%|--B|Content-Disposition: form-data; name="pages"; filename="file"|Content-Type: application/octet-stream||1|--B|Content-Disposition: form-data; name="pages"; filename="file"|Content-Type: text/plain||22|--B|Content-Disposition: form-data; name="extra"||x|--B--|"#,
+            r#"ReportForm2 { password: "…", scan: ["b.png"], api_key: "…" }"#,
+            "application/x-www-form-urlencoded title=a+b%26c&tags=a&tags=b&sizes=1%2C2&owner%5Bage%5D=3&owner%5Bpassword%5D=p&owner%5Buser%5D=u&k=1&k=x&scan=text&count=",
+            "no form: nothing",
+            "application/x-www-form-urlencoded food=hay&csrf=t&more=m",
+            r#"application/json {"food":"hay"}"#,
+            "reports_create: `scan` is missing: it is required; `title` is missing: it is required; `count`: 18446744073709551615 is not a 64-bit integer: out of range integral type conversion attempted; ratio: NaN is not a JSON number; `owner.age` is missing: it is required; `owner.password` is missing: it is required; `pages`: the file's media type can't be a header",
+            "reports_replace: `more`: a form of the type application/x-www-form-urlencoded has no files",
+            "true sending the field `scan`: reports_create: POST /api/reports/: /nowhere/at all.png: the file can't be read: entity not found",
             "application/vnd.api+json",
             r#"application/vnd.api+json {"kind":"cat","lives":9}"#,
             r#"{"friend":{"kind":"cat","lives":9},"kind":"dog"}"#,
@@ -70,7 +81,7 @@ fn requests_match_document_on_the_wire() {
     // The build reports the changes, one line per rule, and the parts of the layer that the document
     // doesn't support.
     for message in [
-        "zoo.yaml: 23 operations, ",
+        "zoo.yaml: 27 operations, ",
         "start_paths_with_slash (1), such as api/export: /api/export is sent",
         "keep_one_success (4), such as POST /api/pets/ (pets_create): an answer other than 201 may have no body: an option",
         "handwritten part `models` is left out: it needs the operation `create_model` and the schemas",
@@ -82,7 +93,11 @@ fn requests_match_document_on_the_wire() {
     copy.succeed(&["rustdoc", "--lib", "--", "-D", "warnings"]);
     let (out, _) = copy.succeed(&["test", "--doc", "--", "--list"]);
     assert!(out.contains("src/client/mod.rs") && !out.contains("raw.rs"), "{out}");
-    // The example of a form.
-    let (out, _) = copy.succeed(&["test", "--doc", "--", "pets_photo_upload"]);
-    assert!(out.contains("1 passed"), "{out}");
+    // The examples of forms.
+    for (method, examples) in
+        [("pets_photo_upload", "1 passed"), ("pets_create", "2 passed"), ("reports_", "5 passed")]
+    {
+        let (out, _) = copy.succeed(&["test", "--doc", "--", method]);
+        assert!(out.contains(examples), "{out}");
+    }
 }

@@ -11,11 +11,9 @@ use crate::error::{Error, Result};
 use crate::generated::raw::types;
 use crate::generated::support::Lengths as _;
 use crate::transport::IncomingResponse;
-use crate::upload::{
-    Preflight, ResumableSource, StreamSource, UploadOptions, UploadSource, forget_session,
-    from_content_types, upload, upload_setters,
-};
+use crate::upload::{Preflight, UploadOptions, forget_session, upload, upload_setters};
 use crate::values::from_paths::from_paths;
+use crate::values::upload_source::{ResumableSource, StreamSource, UploadSource, from_content_types};
 
 impl BackendClient {
     /// Creates a model: uploads its file in chunks, then sends its metadata.

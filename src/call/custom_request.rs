@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::generated::operation::{Operation, PagedOperation, Repeatable, ResponseDecoder, Sealed};
 use crate::generated::pagination::Pagination;
 use crate::generated::raw_body::RawBody;
-use crate::generated::request::{Base, Invalid, json_body};
+use crate::generated::request::{Base, BuiltRequest, Invalid, json_body};
 use crate::transport::{Failure, IncomingResponse};
 use crate::values::json::Json;
 
@@ -94,7 +94,7 @@ impl Operation for CustomRequest {
     const PATH: &'static str = "";
     const PAGINATION: Option<Pagination> = None;
 
-    fn into_request(self, base: &Base) -> Result<Request, Invalid> {
+    fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid> {
         let url = url_of(&self.path, base);
         let body = self.body.transpose();
         let (url, body) = match (url, body) {
@@ -108,7 +108,7 @@ impl Operation for CustomRequest {
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         match body {
             Some(body) => body.put(request, "application/octet-stream", base.client()),
-            None => Ok(request),
+            None => Ok(request.into()),
         }
     }
 }
@@ -196,7 +196,7 @@ impl Operation for CustomList {
         Some(self.pagination)
     }
 
-    fn into_request(self, base: &Base) -> Result<Request, Invalid> {
+    fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid> {
         let CustomList { method, path, body, mut problems, pagination } = self;
         problems.extend(unreadable(&method, false).or_else(|| pagination.problem()));
         let body = body.map(|(content, media_type)| Ok(RawBody::from(content).with_media_type(media_type)));

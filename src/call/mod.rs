@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
+use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Method, Request};
 use serde::de::DeserializeOwned;
 
@@ -26,7 +27,7 @@ use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::generated::operation::{Operation, ResponseDecoder};
 use crate::generated::raw;
-use crate::generated::request::Base;
+use crate::generated::request::{Base, BuiltRequest};
 use crate::transport::{Failure, IncomingResponse, Retry, TransportRequest};
 
 /// One call of an operation: await it, or [`send`](Call::send) it.
@@ -139,14 +140,20 @@ impl<B: Operation> Call<B> {
         self.fetch(IncomingResponse::json)
     }
 
-    /// Returns the request that would be sent, without credentials.
+    /// Returns the request that would be sent, without credentials. The files of a form are opened, which
+    /// blocks.
     ///
     /// # Errors
-    /// Returns an error if a parameter is invalid.
+    /// Returns an error if a parameter is invalid, or if a file can't be opened.
     pub fn request(self) -> Result<Request> {
-        let TransportRequest { mut request, streamed, .. } = self.prepare()?;
+        let TransportRequest { mut request, streamed, multipart, .. } = self.prepare()?;
         if let Some(streamed) = streamed {
             *request.body_mut() = Some(streamed.body);
+        }
+        if let Some(form) = multipart {
+            let opened = form.open()?;
+            request.headers_mut().insert(CONTENT_LENGTH, opened.length.into());
+            *request.body_mut() = Some(opened.body);
         }
         Ok(request)
     }
@@ -177,8 +184,8 @@ impl<B: Operation> Call<B> {
         let (id, pagination) = (self.operation.id(), self.operation.pagination());
         let list = pagination.is_some();
         let idempotent = self.options.idempotent || self.operation.idempotent();
-        let mut request = checked(self.operation, &self.options, self.client.base())
-            .map_err(|problems| invalid(id, problems))?;
+        let built = checked(self.operation, &self.options, self.client.base());
+        let BuiltRequest { mut request, multipart } = built.map_err(|problems| invalid(id, problems))?;
         let settings = self.client.settings();
         let options = self.options;
         let (timeouts, policy) = (options.timeouts(settings, list), options.retry_policy(&settings.retry));
@@ -198,6 +205,7 @@ impl<B: Operation> Call<B> {
         let conversions = (!options.conversions.is_empty()).then(|| (Arc::new(options.conversions), items));
         Ok(TransportRequest {
             conversions,
+            multipart,
             allow_cross_origin: !(list || options.backend_only),
             ..TransportRequest::new(request, id, timeouts, Retry { policy, idempotent })
         })
@@ -251,7 +259,11 @@ impl<B: fmt::Debug> fmt::Debug for Call<B> {
 ///
 /// # Errors
 /// Returns all that is invalid: the parameters first, then the options.
-fn checked<B: Operation>(operation: B, options: &CallOptions, base: &Base) -> Result<Request, Vec<String>> {
+fn checked<B: Operation>(
+    operation: B,
+    options: &CallOptions,
+    base: &Base,
+) -> Result<BuiltRequest, Vec<String>> {
     let problems = options.problems();
     match operation.into_request(base) {
         Ok(request) if problems.is_empty() => Ok(request),

@@ -1,7 +1,5 @@
 //! [`RunTimeList`]: a list operation that is chosen at run time.
 
-use reqwest::Request;
-
 use crate::call::custom_request::NullableDecoder;
 use crate::generated::argument::ParameterText;
 use crate::generated::body::NoBody;
@@ -9,7 +7,7 @@ use crate::generated::list_operation::ListOperation;
 use crate::generated::operation::{Operation, Sealed};
 use crate::generated::pagination::Pagination;
 use crate::generated::parameters::Parameters;
-use crate::generated::request::{Base, Invalid};
+use crate::generated::request::{Base, BuiltRequest, Invalid};
 use crate::values::json::Json;
 
 /// A list operation with parameters by name.
@@ -59,7 +57,7 @@ impl Operation for RunTimeList {
         self.parameters.info.pagination
     }
 
-    fn into_request(self, base: &Base) -> Result<Request, Invalid> {
+    fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid> {
         match self.parameters.into_request(base) {
             Ok(request) if self.problems.is_empty() => Ok(request),
             Ok(_) => Err(Invalid { problems: self.problems }),

@@ -6,9 +6,14 @@ use std::marker::PhantomData;
 use serde::Serialize;
 
 use super::argument::In;
+use super::form::Form;
 use super::raw_body::RawBody;
 use super::request::json_body;
 use crate::error::redact::redact;
+
+/// What a body sends; `None` if nothing is sent. Or all that is wrong with it.
+#[doc(hidden)]
+pub type Content = Result<Option<RawBody>, Vec<String>>;
 
 /// The body of an operation.
 #[doc(hidden)]
@@ -17,7 +22,7 @@ pub trait Body {
     ///
     /// # Errors
     /// Returns an error if a field is missing or invalid.
-    fn content(self) -> Result<Option<RawBody>, Vec<String>>;
+    fn content(self) -> Content;
 }
 
 /// The body of an operation that has none.
@@ -26,7 +31,7 @@ pub trait Body {
 pub struct NoBody;
 
 impl Body for NoBody {
-    fn content(self) -> Result<Option<RawBody>, Vec<String>> {
+    fn content(self) -> Content {
         Ok(None)
     }
 }
@@ -75,7 +80,7 @@ where
     T: TryFrom<S> + Serialize,
     T::Error: Display,
 {
-    fn content(self) -> Result<Option<RawBody>, Vec<String>> {
+    fn content(self) -> Content {
         let lines = |error: T::Error| error.to_string().lines().map(str::to_owned).collect::<Vec<_>>();
         let body = T::try_from(self.source?).map_err(lines)?;
         json_body(&body).map(|json| Some(RawBody::from(json))).map_err(|invalid| invalid.problems)
@@ -99,39 +104,45 @@ impl<S: fmt::Debug, T> fmt::Debug for JsonBody<S, T> {
 }
 
 impl Body for RawBody {
-    fn content(self) -> Result<Option<RawBody>, Vec<String>> {
+    fn content(self) -> Content {
         Ok(Some(self))
     }
 }
 
 /// A body that may be missing.
 impl<B: Body> Body for Option<B> {
-    fn content(self) -> Result<Option<RawBody>, Vec<String>> {
+    fn content(self) -> Content {
         self.map_or(Ok(None), B::content)
+    }
+}
+
+impl Body for Form {
+    fn content(self) -> Content {
+        Form::content(self)
     }
 }
 
 /// A JSON body, or a form instead of it: files can't be sent in JSON.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct JsonOrForm<B> {
+pub struct JsonOrForm<B, F> {
     /// The JSON body.
     pub json: B,
     /// The form; if it is set, it is sent.
-    pub form: Option<RawBody>,
+    pub form: Option<F>,
 }
 
-impl<B> JsonOrForm<B> {
+impl<B, F> JsonOrForm<B, F> {
     /// Makes a body that is JSON, as long as no form is set.
     pub fn new(json: B) -> Self {
         JsonOrForm { json, form: None }
     }
 }
 
-impl<B: Body> Body for JsonOrForm<B> {
-    fn content(self) -> Result<Option<RawBody>, Vec<String>> {
+impl<B: Body, F: Body> Body for JsonOrForm<B, F> {
+    fn content(self) -> Content {
         match self.form {
-            Some(form) => Ok(Some(form.or_media_type("multipart/form-data"))),
+            Some(form) => form.content(),
             None => self.json.content(),
         }
     }

@@ -8,7 +8,7 @@ use super::body::Body;
 use super::description::OperationInfo;
 use super::pagination::Pagination;
 use super::parameters::Parameters;
-use super::request::{Base, Invalid};
+use super::request::{Base, BuiltRequest, Invalid};
 use crate::transport::{ByteStream, Failure, IncomingResponse};
 
 /// An operation of the API with its parameters, as returned by the methods of
@@ -48,7 +48,7 @@ pub trait Operation: Sealed + Sized + Send {
     }
     /// Builds the request, without credentials, or returns all invalid parameters.
     #[doc(hidden)]
-    fn into_request(self, base: &Base) -> Result<reqwest::Request, Invalid>;
+    fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid>;
 }
 
 /// Restricts [`Operation`] to this crate and the generated code.
@@ -77,7 +77,7 @@ impl<D: Described> Operation for D {
         D::INFO.idempotent
     }
 
-    fn into_request(self, base: &Base) -> Result<reqwest::Request, Invalid> {
+    fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid> {
         self.into_parameters().into_request(base)
     }
 }

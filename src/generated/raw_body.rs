@@ -1,19 +1,21 @@
 //! [`RawBody`]: the body of an operation that accepts a file, a form or other content that isn't JSON.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::multipart::Form;
 use reqwest::{Body, Client, Request, RequestBuilder};
 
-use super::request::Invalid;
+use super::request::{BuiltRequest, Invalid};
+use crate::transport::multipart::MultipartBody;
 
 /// A body that isn't JSON: bytes, a text, a form, or a stream of bytes.
 ///
-/// It is the `body` of operations that accept a file. Its media type is the document's, if it names one, or
-/// the one set with [`media_type`](RawBody::media_type); a form has its own. A stream can only be sent once,
-/// so a request with a stream is not retried automatically.
+/// It is the `body` of operations that accept a file alone, or a form without a schema. Its media type is the
+/// document's, if it names one, or the one set with [`media_type`](RawBody::media_type); a form has its own. A
+/// stream can only be sent once, so a request with a stream is not retried automatically.
 ///
 /// A string alone is no body: it is a path wherever a file is expected. [`text`](RawBody::text) makes it content.
 ///
@@ -33,6 +35,7 @@ pub struct RawBody {
 enum Content {
     Body(Body),
     Form(Form),
+    Multipart(MultipartBody),
 }
 
 impl RawBody {
@@ -54,17 +57,11 @@ impl RawBody {
         self
     }
 
-    /// Sets the media type, if none is set.
-    pub(crate) fn or_media_type(mut self, media_type: &str) -> Self {
-        self.media_type.get_or_insert_with(|| media_type.to_owned());
-        self
-    }
-
     /// Returns the content and the media type, if the content is in memory.
     pub(crate) fn in_memory(self) -> Option<(Bytes, Option<String>)> {
         match self.content {
             Content::Body(body) => Some((Bytes::copy_from_slice(body.as_bytes()?), self.media_type)),
-            Content::Form(_) => None,
+            Content::Form(_) | Content::Multipart(_) => None,
         }
     }
 
@@ -78,10 +75,20 @@ impl RawBody {
         mut request: Request,
         usual: &'static str,
         client: &Client,
-    ) -> Result<Request, Invalid> {
+    ) -> Result<BuiltRequest, Invalid> {
         let body = match self.content {
             Content::Form(form) => {
-                return Ok(RequestBuilder::from_parts(client.clone(), request).multipart(form).build()?);
+                return Ok(RequestBuilder::from_parts(client.clone(), request)
+                    .multipart(form)
+                    .build()?
+                    .into());
+            }
+            Content::Multipart(form) => {
+                let media_type = HeaderValue::try_from(form.content_type());
+                let media_type = media_type.map_err(|error| Invalid::from(error.to_string()))?;
+                request.headers_mut().insert(CONTENT_TYPE, media_type);
+                *request.body_mut() = Some(Body::from(Bytes::new()));
+                return Ok(BuiltRequest { request, multipart: Some(Arc::new(form)) });
             }
             Content::Body(body) => body,
         };
@@ -92,7 +99,7 @@ impl RawBody {
         };
         request.headers_mut().insert(CONTENT_TYPE, media_type);
         *request.body_mut() = Some(body);
-        Ok(request)
+        Ok(request.into())
     }
 }
 
@@ -100,9 +107,15 @@ impl fmt::Debug for RawBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.content {
             Content::Body(_) => "bytes",
-            Content::Form(_) => "form",
+            Content::Form(_) | Content::Multipart(_) => "form",
         };
         f.debug_struct("RawBody").field("kind", &kind).field("media_type", &self.media_type).finish()
+    }
+}
+
+impl From<MultipartBody> for RawBody {
+    fn from(form: MultipartBody) -> Self {
+        RawBody { content: Content::Multipart(form), media_type: None }
     }
 }
 

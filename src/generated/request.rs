@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use reqwest::header::{ACCEPT, COOKIE, HeaderName, HeaderValue};
@@ -12,6 +13,7 @@ use super::argument::ParameterText;
 use super::body::Body;
 use super::description::{ParameterInfo, Place};
 use super::parameters::Parameters;
+use crate::transport::multipart::MultipartBody;
 use crate::values::json::unwritable;
 
 /// The URL that paths are appended to.
@@ -40,6 +42,21 @@ impl Base {
 
     pub(crate) fn client(&self) -> &reqwest::Client {
         &self.client
+    }
+}
+
+/// A request as it was built.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct BuiltRequest {
+    pub(crate) request: Request,
+    /// A form to send instead of the request's empty body.
+    pub(crate) multipart: Option<Arc<MultipartBody>>,
+}
+
+impl From<Request> for BuiltRequest {
+    fn from(request: Request) -> Self {
+        BuiltRequest { request, multipart: None }
     }
 }
 
@@ -76,7 +93,7 @@ impl<B: Body> Parameters<B> {
     ///
     /// # Errors
     /// Returns everything that is invalid: the parameters in the description's order, then the body.
-    pub(crate) fn into_request(self, base: &Base) -> Result<Request, Invalid> {
+    pub(crate) fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid> {
         let info = self.info;
         let mut problems = Vec::new();
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -147,20 +164,22 @@ impl<B: Body> Parameters<B> {
         if let Some(accept) = info.accept {
             request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
         }
-        if let Some(body) = body {
-            request = body.put(request, info.request_type, base.client())?;
-        }
+        let mut built = match body {
+            Some(body) => body.put(request, info.request_type, base.client())?,
+            None => request.into(),
+        };
+        let headers_mut = built.request.headers_mut();
         for (name, value) in headers {
             let name = HeaderName::try_from(name).map_err(|error| Invalid::from(error.to_string()))?;
-            request.headers_mut().append(name, value);
+            headers_mut.append(name, value);
         }
         if !cookies.is_empty() {
             let mut value = HeaderValue::try_from(cookies.join("; "))
                 .map_err(|error| Invalid::from(format!("the cookies can't be a header: {error}")))?;
             value.set_sensitive(true);
-            request.headers_mut().insert(COOKIE, value);
+            headers_mut.insert(COOKIE, value);
         }
-        Ok(request)
+        Ok(built)
     }
 }
 
@@ -319,7 +338,7 @@ mod tests {
         };
         let parameters = Parameters::new(INFO, NoBody).with::<String>(1, "a b").with::<String>(0, "x;y=1");
         assert!(!format!("{parameters:?}").contains("x;y"), "{parameters:?}");
-        let request = parameters.into_request(&base("http://h")).unwrap();
+        let request = parameters.into_request(&base("http://h")).unwrap().request;
         let cookie = &request.headers()["cookie"];
         assert_eq!(
             (cookie.to_str().unwrap(), cookie.is_sensitive()),
@@ -347,7 +366,10 @@ mod tests {
         for (index, value) in values.iter().enumerate() {
             parameters.set::<String>(index, *value);
         }
-        parameters.into_request(&base(at)).map(|request| request.url().to_string()).map_err(|e| e.to_string())
+        parameters
+            .into_request(&base(at))
+            .map(|built| built.request.url().to_string())
+            .map_err(|e| e.to_string())
     }
 
     #[test]
@@ -381,7 +403,7 @@ mod tests {
         let request = |ids: Vec<i64>| {
             Parameters::new(INFO, NoBody).with::<Vec<i64>>(0, ids).into_request(&base("http://h"))
         };
-        assert_eq!(request(vec![1, 2]).unwrap().url().path(), "/pairs/1,2/");
+        assert_eq!(request(vec![1, 2]).unwrap().request.url().path(), "/pairs/1,2/");
         assert_eq!(request(vec![]).unwrap_err().problems, ["`ids` is missing: it is required"]);
     }
 
@@ -395,8 +417,8 @@ mod tests {
             let parameters = Parameters::new(INFO, NoBody).with::<Vec<String>>(0, names.to_vec());
             parameters.with::<Vec<String>>(1, ["x|y"]).into_request(&base("http://h"))
         };
-        assert_eq!(request(&["a,b", "c"]).unwrap().url().query(), Some("names=a%2Cb%7Cc&tags=x%7Cy"));
-        assert_eq!(request(&[]).unwrap().url().query(), Some("names=&tags=x%7Cy"));
+        assert_eq!(request(&["a,b", "c"]).unwrap().request.url().query(), Some("names=a%2Cb%7Cc&tags=x%7Cy"));
+        assert_eq!(request(&[]).unwrap().request.url().query(), Some("names=&tags=x%7Cy"));
         let problems = request(&["a", "b|c", "|"]).unwrap_err().problems;
         let problem = |at| format!("`names[{at}]`: \"|\" joins the values, so none can contain it");
         assert_eq!(problems, [problem(1), problem(2)]);

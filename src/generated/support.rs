@@ -30,7 +30,15 @@ pub type Field<T> = Result<T, String>;
 /// Sets a field of a body's builder. Values that JSON can't represent are problems of the field, reported together with
 /// all others.
 pub fn set<T: Serialize, F>(field: &mut Field<F>, name: &str, value: impl In<T>, wrap: impl FnOnce(T) -> F) {
-    *field = writable(name, value.convert()).map(wrap);
+    *field = writable_value(name, value).map(wrap);
+}
+
+/// Converts the value of a field.
+///
+/// # Errors
+/// Returns what is wrong with it, also if JSON can't represent it.
+pub(super) fn writable_value<T: Serialize>(name: &str, value: impl In<T>) -> Field<T> {
+    writable(name, value.convert())
 }
 
 /// Like [`set`], for a type that only `TryInto` converts into.
@@ -38,7 +46,15 @@ pub fn set_other<T: Serialize, F, V>(field: &mut Field<F>, name: &str, value: V,
 where
     V: TryInto<T, Error: fmt::Display> + fmt::Debug,
 {
-    *field = writable(name, convert(value, "a value of the field's type")).map(wrap);
+    *field = other_value(name, value).map(wrap);
+}
+
+/// Like [`writable_value`], for a type that only `TryInto` converts into.
+pub(super) fn other_value<T: Serialize, V>(name: &str, value: V) -> Field<T>
+where
+    V: TryInto<T, Error: fmt::Display> + fmt::Debug,
+{
+    writable(name, convert(value, "a value of the field's type"))
 }
 
 fn writable<T: Serialize>(field: &str, value: Result<T, Problems>) -> Field<T> {

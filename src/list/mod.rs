@@ -158,7 +158,7 @@ where
 /// # Errors
 /// Returns an error if the other pages can't be requested like it.
 fn readable(request: TransportRequest, pagination: &Pagination) -> Result<TransportRequest> {
-    let is_streamed = request.streamed.is_some();
+    let is_streamed = request.streamed.is_some() || request.multipart.is_some();
     match unreadable(request.request.method(), is_streamed).or_else(|| pagination.problem()) {
         None => Ok(request),
         Some(problem) => Err(Error::invalid_input(format!("{}: {problem}", request.operation))),

@@ -17,6 +17,8 @@ use super::too_long::shown_query;
 use super::{IncomingResponse, Transport, coding};
 use crate::error::redact::secrets::Secrets;
 use crate::error::{Error, ErrorKind, RequestInfo, Result};
+use crate::runtime::blocking::blocking;
+use crate::runtime::lock::lock;
 use crate::transport::credentials::CredentialsSource;
 use crate::transport::timeouts::{ActiveTimeouts, Activity, Elapsed, Timeouts};
 
@@ -36,10 +38,10 @@ impl Transport {
         timeouts: ActiveTimeouts,
         byte_counter: &Arc<ByteCounter>,
     ) -> Result<Box<IncomingResponse>, Failure> {
+        let is_repeatable = outgoing.is_repeatable();
         let mut streamed = outgoing.streamed.take();
         let outgoing = &*outgoing;
-        // A streamed body can only be sent once.
-        let again = streamed.is_none().then_some(&outgoing.request);
+        let again = is_repeatable.then_some(&outgoing.request);
         let once = || Error::invalid_input("the request's body can only be sent once");
         let mut request = outgoing.request.try_clone().ok_or_else(once)?;
         let info_of =
@@ -185,6 +187,17 @@ impl Transport {
             let accepted = if outgoing.no_decompression { Some(identity) } else { coding::accepted() };
             headers.extend(accepted.map(|accepted| (ACCEPT_ENCODING, accepted)));
         }
+        let (streamed, failure) = match &outgoing.multipart {
+            None => (streamed, None),
+            Some(form) => {
+                let form = form.clone();
+                let opening = Box::pin(timeouts.within(blocking(move || form.open()))).await;
+                let opened = opening.map_err(|elapsed| not_sent_in_time(elapsed, info))?;
+                let opened = opened.and_then(|opened| opened).map_err(|error| error.of(info.clone()))?;
+                request.headers_mut().insert(CONTENT_LENGTH, opened.length.into());
+                (Some(StreamedBody { body: opened.body, activity: None }), Some(opened.failure))
+            }
+        };
         let size_hint =
             request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let in_memory = request.body_mut().take().map(|body| StreamedBody { body, activity: None });
@@ -217,6 +230,9 @@ impl Transport {
         match timeouts.watch(client.execute(request), activity.as_ref()).await {
             Ok(Ok(response)) => Ok((response, waiter)),
             Ok(Err(error)) => {
+                if let Some(failed) = failure.and_then(|failure| lock(&failure).take()) {
+                    return Err(failed.of(info.clone()).into());
+                }
                 let proxy = error.url().and_then(|url| self.http.proxy_of(url));
                 Err(of_reqwest(error, info, kind.connect_timeout, proxy.as_deref()))
             }

@@ -11,6 +11,7 @@ mod failure;
 pub(crate) mod fuzzing;
 pub(crate) mod http_clients;
 mod metrics;
+pub(crate) mod multipart;
 pub(crate) mod origin;
 pub(crate) mod proxies;
 mod redirect;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use reqwest::header::HeaderName;
 use reqwest::{Body, Request, Url};
 
+use super::multipart::MultipartBody;
 use super::retry_policy::RetryPolicy;
 use super::timeouts::{Activity, Timeouts};
 use crate::url_conversion::{Conversions, ItemsPath};
@@ -17,6 +18,8 @@ pub(crate) struct TransportRequest {
     pub(crate) request: Request,
     /// A body that can be sent only once.
     pub(crate) streamed: Option<StreamedBody>,
+    /// A form to send, whose files are opened for each attempt. The request has an empty body meanwhile.
+    pub(crate) multipart: Option<Arc<MultipartBody>>,
     /// The operation's id, for errors.
     pub(crate) operation: &'static str,
     pub(crate) timeouts: Timeouts,
@@ -62,6 +65,7 @@ impl TransportRequest {
         TransportRequest {
             request,
             streamed: streamed.map(|body| StreamedBody { body, activity: None }),
+            multipart: None,
             operation,
             timeouts,
             retry,
@@ -71,6 +75,11 @@ impl TransportRequest {
             allow_cross_origin: false,
             throttled: None,
         }
+    }
+
+    /// Returns whether the request can be sent more than once.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.streamed.is_none() && self.multipart.as_ref().is_none_or(|form| form.is_repeatable())
     }
 
     /// Returns a request for another URL with the same method, headers, options and body in memory.

@@ -54,8 +54,7 @@ impl Transport {
         F: Future<Output = Result<T, Failure>>,
     {
         let timeouts = outgoing.timeouts.start();
-        // A streamed body can only be sent once.
-        let is_kept = outgoing.streamed.is_none();
+        let is_kept = outgoing.is_repeatable();
         let mut retries = Retries::new(&self, outgoing.retry.policy.clone(), timeouts.deadline);
         loop {
             let (number, started) = (retries.failures() + 1, Instant::now());

@@ -9,9 +9,9 @@ use tokio::sync::mpsc;
 
 use super::md5_worker::Md5Input;
 use super::read_ahead::{BLOCK_SIZE, OpenSource};
-use super::source::{SourceStream, StreamSource};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::lock::lock;
+use crate::values::upload_source::{SourceStream, StreamSource};
 
 /// Shared by an upload and its current request.
 #[derive(Clone)]

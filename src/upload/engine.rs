@@ -243,14 +243,18 @@ impl<'a> UploadEngine<'a> {
         // Once the chunk before is hashed, its buffers can be reused, and a session can contain its digest.
         within(self.calls.deadline, "hashing the file", self.file.digest.wait_for(range.start)).await??;
         let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, self.state.size);
+        let name = self.file.name;
+        // The chunk is sent instead of this form: its bytes may be sent only once.
         let mut outgoing = match &self.remote {
-            None => self
-                .call_upload(|raw| raw.start_chunked_upload(b"").content_range(content_range))
-                .prepare()?,
+            None => {
+                let call =
+                    self.call_upload(|raw| raw.start_chunked_upload(|form| form.filename(name).file(b"")));
+                call.params(|p| p.content_range(content_range)).prepare()?
+            }
             Some(remote) => {
                 let id = &remote.id;
-                let call = self.call_upload(|raw| raw.upload_chunk(id, b"").content_range(content_range));
-                let mut outgoing = call.prepare()?;
+                let call = self.call_upload(|raw| raw.upload_chunk(id, |form| form.file(b"")));
+                let mut outgoing = call.params(|p| p.content_range(content_range)).prepare()?;
                 *outgoing.request.url_mut() = remote.url.clone();
                 outgoing
             }
@@ -271,6 +275,7 @@ impl<'a> UploadEngine<'a> {
         let form = HeaderValue::from_str(&form).map_err(|error| Error::invalid_input(error.to_string()))?;
         outgoing.request.headers_mut().insert(CONTENT_TYPE, form);
         *outgoing.request.body_mut() = None;
+        outgoing.multipart = None;
         outgoing.streamed = Some(StreamedBody { body: Body::wrap(body), activity: Some(activity) });
         outgoing.new_connection = self.new_connection;
         self.calls.client.transport().clone().fetch(outgoing, IncomingResponse::json).await

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::future::IntoFuture;
 
-use super::{CreateChunkedUpload, UploadSource};
+use super::CreateChunkedUpload;
 use crate::call::ResponseFuture;
 use crate::call::batch_stream::BatchStream;
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::generated::raw::types;
+use crate::values::upload_source::UploadSource;
 
 /// Default number of files that are uploaded concurrently.
 const CONCURRENCY: usize = 4;

@@ -16,7 +16,6 @@ mod resume;
 pub(crate) mod session;
 mod session_file;
 mod session_offer;
-mod source;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -25,13 +24,11 @@ use std::future::IntoFuture;
 
 pub use many::UploadAll;
 pub use progress::{UploadPhase, UploadProgress};
-pub use source::{ResumableSource, RewindableSource, StreamSource, UploadSource};
 
 pub(crate) use engine::upload;
 pub(crate) use options::{UploadOptions, upload_setters};
 pub(crate) use preflight::Preflight;
 pub(crate) use session_offer::forget_session;
-pub(crate) use source::from_content_types;
 
 use crate::call::option_setters::sending_setters;
 use crate::call::options::HasOptions;
@@ -40,6 +37,7 @@ use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::generated::raw::types;
 use crate::upload::session::UploadSession;
+use crate::values::upload_source::{ResumableSource, UploadSource};
 
 /// An upload that starts or resumes when it is awaited: see
 /// [`create_chunked_upload`](BackendClient::create_chunked_upload) and

@@ -7,11 +7,11 @@ use tracing::warn;
 use super::options::UploadOptions;
 use super::read_ahead::OpenSource;
 use super::session_file::SessionFile;
-use super::source::{Resumable, ResumableSource, SourceKind, StreamSource, UploadSource};
 use crate::error::{Error, Result};
 use crate::runtime::blocking::blocking;
 use crate::runtime::deadline::within;
 use crate::upload::session::{MAX_SIZE, UploadSession};
+use crate::values::upload_source::{ResumableSource, SourceKind, StreamSource, UploadSource};
 
 /// A source that can be uploaded, and the session of an interrupted upload of it.
 pub(crate) struct Preflight {
@@ -91,12 +91,7 @@ fn check_source(
         (Some(session), None) => (Some(Resumed { session, kept }), None),
         (_, problem) => (None, problem),
     };
-    let file_name = match &source.0 {
-        Resumable::Path(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
-        Resumable::Bytes(_) => None,
-        Resumable::RewindableSource(source) => source.file_name(),
-    };
-    let file_name = file_name.unwrap_or_else(|| "file".to_owned());
+    let file_name = source.file_name().unwrap_or_else(|| "file".to_owned());
     Ok((Preflight { file_name, source: CheckedSource::Resumable(opened, resumed) }, unused))
 }
 

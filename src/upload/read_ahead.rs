@@ -1,7 +1,6 @@
 //! Reads a resumable source ahead of the network, on its own thread and with a few reused buffers.
 
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
 use std::sync::mpsc as std_mpsc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,10 +9,11 @@ use tokio::sync::mpsc;
 
 use super::md5_worker::{Md5Input, spawn};
 use super::preflight::check_size;
-use super::source::{Resumable, ResumableSource};
-use crate::error::{Error, ErrorKind, Result, shown_path};
+use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::plain_file;
 use crate::upload::session::UploadSession;
+use crate::values::source_opening::{has_more, open_file, unfit};
+use crate::values::upload_source::{Resumable, ResumableSource};
 
 /// Bytes that are read, hashed and sent at a time.
 pub(super) const BLOCK_SIZE: usize = 256 << 10;
@@ -33,26 +33,14 @@ impl OpenSource {
     /// Checks a source; blocks. Errors name the path or the source as the user gave it.
     pub(super) fn open(source: &ResumableSource) -> Result<Self> {
         let (size, modified) = match &source.0 {
-            Resumable::Path(path) if path.as_os_str().is_empty() => {
-                return Err(Error::invalid_input(
-                    "file: the path is empty: give the path of the file to upload",
-                ));
-            }
             Resumable::Path(path) => {
-                if path.as_os_str().as_encoded_bytes().contains(&0) {
-                    return Err(Error::invalid_input(format!(
-                        "file: {}: the path holds a NUL byte",
-                        shown_path(path)
-                    )));
-                }
                 // Whether the file can be read is checked before anything is sent.
-                let opened = plain_file::open_named(path).and_then(|file| file.metadata());
-                let metadata = opened.map_err(|error| unfit(path, error))?;
+                let metadata = open_file(path)?.metadata().map_err(|error| unfit(path, error))?;
                 (metadata.len(), metadata.modified().ok())
             }
             Resumable::Bytes(bytes) => (bytes.len() as u64, None),
             Resumable::RewindableSource(user_source) => {
-                let size = user_source.size().map_err(|error| unreadable(source, error))?;
+                let size = user_source.size().map_err(|error| source.unreadable(error))?;
                 (size, user_source.modified())
             }
         };
@@ -115,7 +103,7 @@ impl OpenSource {
         let opened = self.clone();
         spawn("upload-reader", move || {
             if let Err(error) = opened.read(offset, &digest, &blocks) {
-                let _ = blocks.blocking_send(Err(unreadable(&opened.source, error)));
+                let _ = blocks.blocking_send(Err(opened.source.unreadable(error)));
             }
         })?;
         Ok(incoming)
@@ -179,53 +167,9 @@ impl OpenSource {
     }
 }
 
-impl ResumableSource {
-    fn shown(&self) -> String {
-        match &self.0 {
-            Resumable::Path(path) => shown_path(path),
-            Resumable::Bytes(_) => "the data in memory".to_owned(),
-            Resumable::RewindableSource(source) => {
-                source.file_name().unwrap_or_else(|| "the source".to_owned())
-            }
-        }
-    }
-}
-
 /// Nanoseconds since 1970.
 fn nanoseconds(time: SystemTime) -> Option<u64> {
     u64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()
-}
-
-/// Returns why the file at `path`, which couldn't be opened, can't be uploaded.
-fn unfit(path: &Path, error: io::Error) -> Error {
-    let there = match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => "is a directory: give the path of a file".to_owned(),
-        Ok(metadata) if !metadata.is_file() => {
-            format!("is not a regular file: {}", plain_file::kind(&metadata))
-        }
-        _ => return Error::file(path, "the file can't be read", error),
-    };
-    Error::invalid_input(format!("file: {} {there}", shown_path(path)))
-}
-
-/// Returns whether there are more bytes to read.
-fn has_more(reader: &mut impl Read) -> io::Result<bool> {
-    loop {
-        match reader.read(&mut [0]) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            read => return read.map(|read| read > 0),
-        }
-    }
-}
-
-fn unreadable(source: &ResumableSource, error: io::Error) -> Error {
-    let what = match error.kind() {
-        io::ErrorKind::UnexpectedEof => {
-            "the file became shorter while it was uploaded: start a new upload".to_owned()
-        }
-        _ => format!("the file can't be read: {error}"),
-    };
-    Error::new(ErrorKind::Io, format!("{}: {what}", source.shown())).source_of(error)
 }
 
 /// A buffer that returns to its reader when the last user has dropped it.

@@ -22,6 +22,7 @@ mod downloads;
 mod errors;
 mod export;
 mod file_cache;
+mod forms;
 mod ground_truth;
 mod list_operations;
 mod memory;

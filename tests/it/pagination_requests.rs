@@ -10,9 +10,7 @@ use crate::support::server;
 use futures_core::Stream as _;
 use serde::Deserialize;
 use synapse_backend_client::reqwest::Method;
-use synapse_backend_client::{
-    BackendClient, Json, ListAnomaly, ListPart, ListPolicy, RawBody, RawItem, json,
-};
+use synapse_backend_client::{BackendClient, Json, ListAnomaly, ListPart, ListPolicy, RawBody, RawItem};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request};
 
@@ -266,6 +264,8 @@ async fn invalid_custom_list_sends_nothing() {
         let mut tags = list.clone().stream();
         assert!(tags.next().await.unwrap().failure().is_invalid_input());
         assert!(tags.next().await.is_none());
+        // An invalid request is an error even if no item is wanted.
+        assert!(list.clone().limit(0).stream().next().await.unwrap().failure().is_invalid_input());
         assert!(list.clone().try_collect::<Vec<_>>().await.failure().is_invalid_input());
         assert!(list.partitions(2).await.failure().is_invalid_input());
     }

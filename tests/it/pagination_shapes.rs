@@ -13,9 +13,8 @@ use crate::support::server;
 
 const ITEMS: [u64; 7] = [1, 2, 3, 4, 5, 6, 7];
 
-/// A page of three items: its number, its items, and the number of the next page.
+/// A page of three items, and the number of the next page.
 struct Page {
-    number: usize,
     items: Value,
     next: Option<usize>,
     base: String,
@@ -103,7 +102,7 @@ async fn serving(shape: Shape, parameter: &'static str) -> (MockServer, BackendC
         let number = selected.map_or(1, |(_, value)| value.parse::<usize>().unwrap());
         let items: Vec<_> = ITEMS.chunks(3).nth(number - 1).unwrap_or_default().iter().collect();
         let items = items.iter().map(|id| json!({"id": id, "file": format!("/media/{id}")})).collect();
-        shape(Page { number, items, next: (number < 3).then_some(number + 1), base: base.clone() })
+        shape(Page { items, next: (number < 3).then_some(number + 1), base: base.clone() })
     };
     Mock::given(any()).respond_with(respond).mount(&server).await;
     let client = server::client_of(&server);
@@ -139,7 +138,8 @@ async fn every_shape_is_read_to_its_end() {
         }
         let mut second = ["kind=a+b".to_owned(), format!("{parameter}=2")];
         let mut third = ["kind=a+b".to_owned(), format!("{parameter}=3")];
-        (second.sort_unstable(), third.sort_unstable());
+        second.sort_unstable();
+        third.sort_unstable();
         let at = |query: String| format!("GET /things/?{query}");
         assert_eq!(
             lines,

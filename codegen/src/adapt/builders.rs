@@ -128,8 +128,8 @@ fn setter(index: usize, parameter: &Parameter) -> TokenStream {
     }
 }
 
-/// Names a type of the standard library by its last part: no builder has such a name.
-fn brief(ty: &Type) -> Type {
+/// Names a type of the standard library by its last part: neither builders nor forms have such a name.
+pub(super) fn brief(ty: &Type) -> Type {
     struct Brief;
     impl VisitMut for Brief {
         fn visit_path_mut(&mut self, path: &mut syn::Path) {
@@ -200,11 +200,26 @@ impl Body {
     fn argument(&self) -> (TokenStream, TokenStream) {
         match &self.kind {
             BodyKind::Raw => (quote! { impl Into<rt::RawBody> }, quote! { body.into() }),
+            BodyKind::Form => {
+                let form = self.form_type();
+                (quote! { impl FnOnce(#form) -> #form }, quote! { body(Default::default()) })
+            }
             BodyKind::Json { builder: Some(builder), .. } => {
                 (quote! { impl FnOnce(#builder) -> #builder }, quote! { rt::JsonBody::built(body) })
             }
             BodyKind::Json { ty, builder: None } => plain_body(ty, &quote! { body }),
         }
+    }
+
+    /// Whether a form can be sent instead of JSON.
+    fn is_json_or_form(&self) -> bool {
+        self.form.is_some() && matches!(self.kind, BodyKind::Json { .. })
+    }
+
+    /// The type of the form's builder.
+    fn form_type(&self) -> TokenStream {
+        let form = &self.form;
+        quote! { types::form::#form }
     }
 
     /// The body of a new builder, from the argument `body` if the body is required.
@@ -214,7 +229,7 @@ impl Body {
         } else {
             self.argument().1
         };
-        match self.form {
+        match self.is_json_or_form() {
             true => quote! { rt::JsonOrForm::new(#value) },
             false => value,
         }
@@ -224,24 +239,27 @@ impl Body {
     fn ty(&self) -> TokenStream {
         let mut ty = match &self.kind {
             BodyKind::Raw => quote! { rt::RawBody },
+            BodyKind::Form => self.form_type(),
             BodyKind::Json { ty, builder: None } => quote! { rt::JsonBody<#ty, #ty> },
             BodyKind::Json { ty, builder: Some(builder) } => quote! { rt::JsonBody<#builder, #ty> },
         };
         if self.optional {
             ty = quote! { ::std::option::Option<#ty> };
         }
-        if self.form {
-            ty = quote! { rt::JsonOrForm<#ty> };
+        if self.is_json_or_form() {
+            let form = self.form_type();
+            ty = quote! { rt::JsonOrForm<#ty, #form> };
         }
         ty
     }
 
     fn setters(&self) -> TokenStream {
-        let place = match self.form {
+        let place = match self.is_json_or_form() {
             true => quote! { self.0.body_mut().json },
             false => quote! { *self.0.body_mut() },
         };
         let of_optional = self.optional.then(|| match &self.kind {
+            BodyKind::Form => self.form_setter("Sets the form's fields.", &place),
             BodyKind::Raw => quote! {
                 /// Sets the body.
                 pub fn body(mut self, value: impl ::std::convert::Into<rt::RawBody>) -> Self {
@@ -274,14 +292,21 @@ impl Body {
                 }
             }
         });
-        let form = quote! {
-            /// Sets a form, instead of the JSON body: with files, as a `reqwest::multipart::Form`.
-            pub fn form(mut self, value: impl ::std::convert::Into<rt::RawBody>) -> Self {
-                self.0.body_mut().form = Some(value.into());
+        let docs = "Sets the fields of a form, which is sent instead of the JSON body.";
+        let form = self.is_json_or_form().then(|| self.form_setter(docs, &quote! { self.0.body_mut().form }));
+        quote! { #of_optional #form }
+    }
+
+    /// The setter of a form in a `place` of the type `Option`.
+    fn form_setter(&self, docs: &str, place: &TokenStream) -> TokenStream {
+        let form = self.form_type();
+        quote! {
+            #[doc = #docs]
+            pub fn form(mut self, set: impl ::std::ops::FnOnce(#form) -> #form) -> Self {
+                let form = &mut #place;
+                *form = Some(set(form.take().unwrap_or_default()));
                 self
             }
-        };
-        let form = self.form.then_some(form);
-        quote! { #of_optional #form }
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! Emits an example for each method. It compiles as a doctest, with every required plain field set.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
-use syn::Type;
+use syn::{Ident, Type};
 
 use super::components::Components;
 use super::operations::{Body, BodyKind, Operation, Output, Parameter};
@@ -11,8 +13,34 @@ use crate::prepare::{Keywords, only_refers, required};
 
 const CRATE: &str = "synapse_backend_client";
 
-/// The example's text, in Markdown.
-pub(super) fn example(operation: &Operation, components: &Components<'_>) -> String {
+/// The example's text, in Markdown. `has_form_method`: another method, with its own example, sends the form that
+/// can replace a JSON body.
+pub(super) fn example(operation: &Operation, components: &Components<'_>, has_form_method: bool) -> String {
+    let form = match &operation.body {
+        Some(Body { kind: BodyKind::Json { .. }, form: Some(form), .. }) if !has_form_method => Some(form),
+        _ => None,
+    };
+    let form = form.map(|form| format!(".form(|form| form{})", form_fields(components, &form.to_string())));
+    let body = |value: &mut dyn FnMut(&str, &Type, &Value) -> String| {
+        operation.required_body().map(|body| body_argument(body, components, value))
+    };
+    text(operation, &operation.name, body, form)
+}
+
+/// The example of the method that sends a form instead of a JSON body.
+pub(super) fn form_example(operation: &Operation, method: &Ident, components: &Components<'_>) -> String {
+    let form = operation.body.as_ref().and_then(|body| body.form.as_ref());
+    let fields = form.map(|form| form_fields(components, &form.to_string())).unwrap_or_default();
+    text(operation, method, |_| Some(format!("|form| form{fields}")), None)
+}
+
+/// The text of an example that calls `method`, with an argument for the body and more setters.
+fn text(
+    operation: &Operation,
+    method: &Ident,
+    body: impl FnOnce(&mut dyn FnMut(&str, &Type, &Value) -> String) -> Option<String>,
+    more_setters: Option<String>,
+) -> String {
     // What has no literal is an argument of the example's function, which rustdoc hides.
     let mut hidden = String::new();
     let mut value = |name: &str, ty: &Type, example: &Value| {
@@ -26,12 +54,12 @@ pub(super) fn example(operation: &Operation, components: &Components<'_>) -> Str
     for Parameter { setter, ty, example, .. } in operation.path_parameters() {
         arguments.push(value(&setter.to_string(), ty, example));
     }
-    arguments.extend(operation.required_body().map(|body| body_argument(body, components, &mut value)));
+    arguments.extend(body(&mut value));
     let required = operation.parameters.iter().filter(|parameter| parameter.must_be_set());
     let setters = required.map(|Parameter { setter, ty, example, .. }| {
         format!(".{setter}({})", value(&setter.to_string(), ty, example))
     });
-    let params = match setters.collect::<String>() {
+    let params = match setters.chain(more_setters).collect::<String>() {
         none if none.is_empty() => none,
         setters => format!(".params(|p| p{setters})"),
     };
@@ -43,8 +71,7 @@ pub(super) fn example(operation: &Operation, components: &Components<'_>) -> Str
     };
     format!(
         "```no_run\n# async fn example(client: {CRATE}::BackendClient{hidden}) -> Result<(), {CRATE}::Error> {{\n\
-         {result}client.{}({}){params}.await?;\n# Ok(())\n# }}\n```",
-        operation.name,
+         {result}client.{method}({}){params}.await?;\n# Ok(())\n# }}\n```",
         arguments.join(", "),
     )
 }
@@ -52,10 +79,14 @@ pub(super) fn example(operation: &Operation, components: &Components<'_>) -> Str
 fn body_argument(
     body: &Body,
     components: &Components<'_>,
-    value: &mut impl FnMut(&str, &Type, &Value) -> String,
+    value: &mut dyn FnMut(&str, &Type, &Value) -> String,
 ) -> String {
     match &body.kind {
-        BodyKind::Raw if body.is_form() => {
+        BodyKind::Form => {
+            let fields = body.form.as_ref().map(|form| form_fields(components, &form.to_string()));
+            format!("|form| form{}", fields.unwrap_or_default())
+        }
+        BodyKind::Raw if body.is_raw_form() => {
             format!("{CRATE}::reqwest::multipart::Form::new().text(\"…\", \"…\")")
         }
         BodyKind::Raw => "b\"content\"".to_owned(),
@@ -72,6 +103,22 @@ fn required_fields(components: &Components<'_>, ty: &str) -> String {
     let Some((_, schema)) = components.of_type(ty) else { return String::new() };
     let setters = required(schema).filter_map(|name| {
         let value = field_literal(schema.get("properties")?.get(name)?)?;
+        Some(format!(".{}({value})", field_name(name)))
+    });
+    setters.collect()
+}
+
+/// Setters of a form's files and of its required fields.
+fn form_fields(components: &Components<'_>, form: &str) -> String {
+    let Some((_, schema)) = components.of_type(form) else { return String::new() };
+    let is_required: BTreeSet<&str> = required(schema).collect();
+    let setters = schema.object("properties").into_iter().flatten().filter_map(|(name, property)| {
+        let is_file = |schema: &Value| schema.text("format") == Some("binary");
+        let value = match property.get("items") {
+            _ if is_file(property) => "\"/data/file.bin\"".to_owned(),
+            Some(items) if is_file(items) => "[\"/data/file.bin\"]".to_owned(),
+            _ => field_literal(property).filter(|_| is_required.contains(name.as_str()))?,
+        };
         Some(format!(".{}({value})", field_name(name)))
     });
     setters.collect()

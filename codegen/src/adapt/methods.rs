@@ -1,18 +1,18 @@
 //! Emits the methods of `BackendClient`: one for each operation that no handwritten method takes over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{File, Type};
+use quote::{format_ident, quote};
+use syn::{File, Ident, Type};
 
 use super::Result;
 use super::builders::arguments;
 use super::components::Components;
 use super::documentation::{doc_attribute, harmless};
-use super::examples::example;
-use super::operations::{BodyKind, Operation, Parameter};
+use super::examples::{example, form_example};
+use super::operations::{Body, BodyKind, Operation, Parameter};
 use super::reading::text_of;
 use crate::prepare::Notes;
 
@@ -75,10 +75,16 @@ pub(super) fn emit_methods(
             false => tags.entry(&operation.tag).or_default().push(operation),
         }
     }
+    let names: BTreeSet<String> = operations.iter().map(|operation| operation.name.to_string()).collect();
     let blocks = tags.iter().map(|(tag, operations)| {
         let tag = one_line(&harmless(tag)).replace(['`', '~'], "'");
         let heading = format!("# {}", if tag.is_empty() { "Operations" } else { &tag });
-        let methods = operations.iter().map(|operation| method(operation, components, notes));
+        let methods = operations.iter().map(|operation| {
+            let with_form = form_method(operation, &names);
+            let own = method(operation, components, notes, with_form.as_ref());
+            let with_form = with_form.map(|name| method_of_form(operation, &name, components));
+            quote! { #own #with_form }
+        });
         quote! {
             #[doc = #heading]
             impl BackendClient { #(#methods)* }
@@ -103,11 +109,16 @@ fn table(tags: &BTreeMap<&str, Vec<&Operation>>) -> String {
     table
 }
 
-fn method(operation: &Operation, components: &Components<'_>, notes: &Notes) -> TokenStream {
+fn method(
+    operation: &Operation,
+    components: &Components<'_>,
+    notes: &Notes,
+    with_form: Option<&Ident>,
+) -> TokenStream {
     let Operation { name, builder, .. } = operation;
     let (declared, passed) = arguments(operation);
-    let docs = doc_attribute(&docs(operation, notes));
-    let example = example(operation, components);
+    let docs = doc_attribute(&docs(operation, notes, with_form));
+    let example = example(operation, components, with_form.is_some());
     quote! {
         #docs
         #[doc = ""]
@@ -118,8 +129,42 @@ fn method(operation: &Operation, components: &Components<'_>, notes: &Notes) -> 
     }
 }
 
+/// The name of the method that sends a form instead of a required JSON body; `None` if there is no such form.
+fn form_method(operation: &Operation, names: &BTreeSet<String>) -> Option<Ident> {
+    let body = operation.required_body()?;
+    let replaces_builder =
+        matches!(body.kind, BodyKind::Json { builder: Some(_), .. }) && body.form.is_some();
+    let name = format!("{}_form", operation.name);
+    (replaces_builder && !names.contains(&name) && !is_reserved(&name)).then(|| format_ident!("{name}"))
+}
+
+fn method_of_form(operation: &Operation, name: &Ident, components: &Components<'_>) -> TokenStream {
+    let Operation { name: json, builder, body, .. } = operation;
+    let form = body.as_ref().and_then(|body| body.form.as_ref());
+    let (declared, passed) = arguments(operation);
+    let of_path = operation.path_parameters().count();
+    let (declared, passed) = (&declared[..of_path], &passed[..of_path]);
+    let docs = format!(
+        "Like [`{json}`](Self::{json}), with a form instead of the JSON body. A form can contain files.\n\n\
+         # Errors\nReturns an error in the same cases, and if a file can't be read."
+    );
+    let example = form_example(operation, name, components);
+    quote! {
+        #[doc = #docs]
+        #[doc = ""]
+        #[doc = #example]
+        pub fn #name(
+            &self,
+            #(#declared,)*
+            form: impl FnOnce(types::form::#form) -> types::form::#form,
+        ) -> Call<builder::#builder> {
+            self.call(|__raw| __raw.#json(#(#passed,)* |body| body).form(form))
+        }
+    }
+}
+
 /// The documentation of a method: summary, description, operation, parameters and statuses.
-fn docs(operation: &Operation, notes: &Notes) -> String {
+fn docs(operation: &Operation, notes: &Notes, with_form: Option<&Ident>) -> String {
     let mut docs = operation.heading();
     if !operation.summary.is_empty() && !operation.description.is_empty() {
         let _ = write!(docs, "\n\n{}", operation.description);
@@ -147,12 +192,22 @@ fn docs(operation: &Operation, notes: &Notes) -> String {
     }
     if let Some(body) = &operation.body {
         let what = match &body.kind {
-            BodyKind::Raw if body.is_form() => "a form (`reqwest::multipart::Form`)".to_owned(),
+            BodyKind::Form => format!("a {}", form_of(&operation.id, body, notes)),
+            BodyKind::Raw if body.is_raw_form() => "a form (`reqwest::multipart::Form`)".to_owned(),
             BodyKind::Raw => format!("content of type `{}`", one_line(&body.raw_types.join("` or `"))),
             BodyKind::Json { ty, .. } => format!("`{}` as JSON", shown(ty)),
         };
         let optional = if body.optional { ", optional" } else { "" };
-        let form = if body.form { " `.params(|p| p.form(…))` sends a form instead." } else { "" };
+        let form = match body.kind {
+            BodyKind::Json { .. } if body.form.is_some() => {
+                let how = match with_form {
+                    Some(method) => format!("[`{method}`](Self::{method})"),
+                    None => "`.params(|p| p.form(|form| …))`".to_owned(),
+                };
+                format!(" {how} sends a {} instead.", form_of(&operation.id, body, notes))
+            }
+            _ => String::new(),
+        };
         let _ = write!(docs, "\n\n# Body\n{what}{optional}.{form}");
     }
     let statuses = notes.statuses.get(&operation.id).into_iter().flatten();
@@ -166,6 +221,13 @@ fn docs(operation: &Operation, notes: &Notes) -> String {
          with an error, or if it doesn't respond.",
     );
     docs
+}
+
+/// Describes a form.
+fn form_of(id: &str, body: &Body, notes: &Notes) -> String {
+    let media_type = notes.forms.get(id).map(|form| form.media_type).unwrap_or_default();
+    let builder = body.form.as_ref().map(ToString::to_string).unwrap_or_default();
+    format!("form of type `{media_type}` ([`{builder}`](types::form::{builder}))")
 }
 
 fn parameter_line(parameter: &Parameter) -> String {

@@ -7,6 +7,7 @@ mod components;
 mod deserialize;
 mod documentation;
 mod examples;
+mod forms;
 mod lists;
 mod methods;
 mod nullable;
@@ -33,6 +34,7 @@ pub(crate) use methods::is_reserved;
 use crate::generate::Settings;
 use crate::prepare::Notes;
 use components::Components;
+use forms::Forms;
 use methods::Methods;
 use pagination::Responses;
 use types::adapt_types;
@@ -44,6 +46,7 @@ struct Context<'a> {
     notes: &'a Notes,
     /// Types that request bodies contain, and types of parameters.
     requested: BTreeSet<String>,
+    forms: &'a Forms,
     /// Whether types implement `JsonSchema`.
     schemars: bool,
     /// Whether each value must fit its field.
@@ -70,13 +73,14 @@ pub fn adapt(
         syn::parse2(code).map_err(|error| format!("the generated code doesn't parse: {error}"))?;
     let (_, builders) = take_module(&mut file, "builder")?;
     let (mut types_module, mut types) = take_module(&mut file, "types")?;
-    let requested = builders_in_requests(&builders, &types);
-    let responses = Responses::new(document, notes, &types);
-    let operations = operations::read_operations(&builders, document, notes, &responses)?;
-    let Settings { schemars, strict, .. } = settings;
-    let open = adapt_types(&mut types, &Context { notes, requested, schemars, strict });
-    types_module.content = Some((Default::default(), types));
     let components = Components::of(document);
+    let forms = Forms::take(&mut types, document, &components, notes)?;
+    let requested = builders_in_requests(&builders, &types, &forms);
+    let responses = Responses::new(document, notes, &types);
+    let operations = operations::read_operations(&builders, document, notes, &responses, &forms)?;
+    let Settings { schemars, strict, .. } = settings;
+    let open = adapt_types(&mut types, &Context { notes, requested, forms: &forms, schemars, strict });
+    types_module.content = Some((Default::default(), types));
     // Otherwise such a name would be sent in place of its value.
     let is_lost = |name: &&String| !open.contains(*name) && components.of_type(name).is_some();
     if let Some(lost) = notes.enum_values.keys().find(is_lost) {
@@ -112,7 +116,7 @@ fn take_module(file: &mut File, name: &str) -> Result<(ItemMod, Vec<Item>)> {
 }
 
 /// Returns the structs that are part of requests. Only these need a builder.
-fn builders_in_requests(builders: &[Item], types: &[Item]) -> BTreeSet<String> {
+fn builders_in_requests(builders: &[Item], types: &[Item], forms: &Forms) -> BTreeSet<String> {
     let fields = types.iter().filter_map(|item| match item {
         Item::Struct(item) => Some((item.ident.to_string(), types_of(item.fields.iter()))),
         Item::Enum(item) => {
@@ -125,12 +129,12 @@ fn builders_in_requests(builders: &[Item], types: &[Item]) -> BTreeSet<String> {
     let types_in = |text: &str| {
         text.split(' ').filter(|word| fields.contains_key(*word)).map(str::to_owned).collect::<Vec<_>>()
     };
-    // The builder of the body, or the body itself if it is a choice or a list.
+    // The builder of the body, or the body itself if it is a choice or a list, or a field of a form.
     let structs = builders.iter().filter_map(|item| match item {
         Item::Struct(builder) => Some(&builder.fields),
         _ => None,
     });
-    let mut open = types_in(&types_of(structs.flatten()));
+    let mut open = types_in(&(types_of(structs.flatten()) + &forms.types()));
     let mut requested = BTreeSet::new();
     while let Some(name) = open.pop() {
         if requested.insert(name.clone()) {

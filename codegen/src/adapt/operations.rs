@@ -9,6 +9,7 @@ use syn::ext::IdentExt;
 use syn::{Ident, ImplItem, Item, ItemStruct, ReturnType, Type, parse_quote};
 
 use super::Result;
+use super::forms::Forms;
 use super::pagination::{Pagination, Responses};
 use super::reading::{argument_of, arguments_of, name_of, option_inner, text_of};
 use crate::prepare::naming::{normalized, parameter_name, type_name};
@@ -69,7 +70,7 @@ impl Operation {
 
     /// Whether a call can be repeated.
     pub(super) fn is_clone(&self) -> bool {
-        self.body.as_ref().is_none_or(|body| !body.form && !matches!(body.kind, BodyKind::Raw))
+        self.body.as_ref().is_none_or(|body| body.form.is_none() && !matches!(body.kind, BodyKind::Raw))
     }
 
     /// The first line of the documentation.
@@ -111,15 +112,15 @@ impl Parameter {
 pub(super) struct Body {
     pub(super) kind: BodyKind,
     pub(super) optional: bool,
-    /// Whether a form can be sent instead.
-    pub(super) form: bool,
-    /// The media types of content that isn't JSON.
+    /// The builder of a form that is the body, or that can be sent instead of JSON.
+    pub(super) form: Option<Ident>,
+    /// The media types of content that is neither JSON nor a form.
     pub(super) raw_types: Vec<String>,
 }
 
 impl Body {
-    /// Whether the body is a form.
-    pub(super) fn is_form(&self) -> bool {
+    /// Whether the body is a form that only the caller can write.
+    pub(super) fn is_raw_form(&self) -> bool {
         self.raw_types.iter().any(|name| name.starts_with("multipart/"))
     }
 }
@@ -127,7 +128,9 @@ impl Body {
 pub(super) enum BodyKind {
     /// JSON: the type, and its builder if it has one.
     Json { ty: Box<Type>, builder: Option<Box<Type>> },
-    /// Content that isn't JSON.
+    /// A form.
+    Form,
+    /// Content that is neither JSON nor a form.
     Raw,
 }
 
@@ -146,6 +149,7 @@ pub(super) fn read_operations(
     document: &Value,
     notes: &Notes,
     responses: &Responses<'_>,
+    forms: &Forms,
 ) -> Result<Vec<Operation>> {
     let mut builders: BTreeMap<String, &ItemStruct> = BTreeMap::new();
     let mut outputs: BTreeMap<String, Type> = BTreeMap::new();
@@ -170,7 +174,7 @@ pub(super) fn read_operations(
         let of = |what: &str| format!("generated code: {id}: {what}");
         let builder = builders.get(&type_name(&id)).ok_or_else(|| of("there is no builder"))?;
         let output = outputs.get(&type_name(&id)).ok_or_else(|| of("`send` has another return type"))?;
-        let operation = read_operation((path, method, described), builder, output, notes);
+        let operation = read_operation((path, method, described), builder, output, notes, forms);
         let mut operation = operation.map_err(|error| of(&error))?;
         if let Output::Json(output) = &operation.output {
             let identity = words(described, "x-identity");
@@ -187,6 +191,7 @@ fn read_operation(
     builder: &ItemStruct,
     output: &Type,
     notes: &Notes,
+    forms: &Forms,
 ) -> Result<Operation> {
     let id = described.string("operationId");
     let mut fields: BTreeMap<String, Type> = BTreeMap::new();
@@ -227,7 +232,8 @@ fn read_operation(
         "query" => (1, 0, parameter.wire.clone()),
         _ => (2, 0, parameter.wire.clone()),
     });
-    let body = fields.remove("body").map(|ty| read_body(ty, described, &id, notes)).transpose()?;
+    let form = forms.of_operations.get(&id).cloned();
+    let body = fields.remove("body").map(|ty| read_body(ty, described, &id, form, notes)).transpose()?;
     if let Some(other) = fields.keys().next() {
         return Err(format!("the document has no parameter for the field `{other}`"));
     }
@@ -235,7 +241,9 @@ fn read_operation(
     let usable = |media_type: &&String| media_type.bytes().all(|byte| (b' '..0x7f).contains(&byte));
     let answered = notes.answer_types.get(&id).filter(usable).cloned();
     let is_raw = matches!(&body, Some(Body { kind: BodyKind::Raw, .. }));
-    let request_type = notes.request_types.get(&id).filter(usable).cloned();
+    let is_form = matches!(&body, Some(Body { kind: BodyKind::Form, .. }));
+    let of_form = notes.forms.get(&id).filter(|_| is_form).map(|form| form.media_type.to_owned());
+    let request_type = notes.request_types.get(&id).filter(usable).cloned().or(of_form);
     let output = match output.to_token_stream().to_string().as_str() {
         "()" => Output::Empty,
         "ByteStream" => Output::Bytes,
@@ -279,12 +287,12 @@ fn read_operation(
     })
 }
 
-fn read_body(ty: Type, described: &Value, id: &str, notes: &Notes) -> Result<Body> {
+fn read_body(ty: Type, described: &Value, id: &str, form: Option<Ident>, notes: &Notes) -> Result<Body> {
     let optional = notes.optional_bodies.contains(id);
-    let form = notes.forms.contains(id);
     if text_of(&ty) == "reqwest::Body" {
         let raw_types = notes.raw_types.get(id).cloned().unwrap_or_default();
-        return Ok(Body { kind: BodyKind::Raw, optional, form: false, raw_types });
+        let kind = if form.is_some() { BodyKind::Form } else { BodyKind::Raw };
+        return Ok(Body { kind, optional, form, raw_types });
     }
     // `types::builder::Thing` is the builder of `types::Thing`.
     let is_builder =

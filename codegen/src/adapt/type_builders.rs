@@ -167,7 +167,7 @@ fn length_problems(lengths: &BTreeMap<String, Length>) -> TokenStream {
 }
 
 /// Names the document's types from the module of the builders, which have the same names.
-struct FromParent<'a>(&'a BTreeSet<String>);
+pub(super) struct FromParent<'a>(pub(super) &'a BTreeSet<String>);
 
 impl VisitMut for FromParent<'_> {
     fn visit_type_path_mut(&mut self, ty: &mut syn::TypePath) {

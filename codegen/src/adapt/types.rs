@@ -25,7 +25,7 @@ pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) -> BTree
         Item::Enum(item) => Some(item.ident.to_string()),
         _ => None,
     });
-    let names = names.collect();
+    let names: BTreeSet<String> = names.collect();
     let mut built = Vec::new();
     let clearable = Clearable::among(items, context.notes);
     let mut adapted = Vec::new();
@@ -101,6 +101,7 @@ pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) -> BTree
     }
     adapted.insert(0, parse_quote! { use super::rt; });
     adapted.push(emit_type_builders(&built, &names, &clearable, context.notes));
+    adapted.extend(context.forms.emit(&names));
     *items = adapted;
     open
 }

@@ -8,6 +8,7 @@ mod corrections;
 mod discriminators;
 mod enums;
 mod extensions;
+mod forms;
 mod keywords;
 mod lengths;
 mod merge_all_of;
@@ -35,6 +36,7 @@ use serde_json::Value;
 pub(crate) use walk::Copies;
 pub(crate) use {
     components::drop_unused_schemas,
+    forms::FORM,
     keywords::Keywords,
     one_line::is_invisible,
     openapi_3_2::new_operations,
@@ -43,7 +45,7 @@ pub(crate) use {
     walk::{leave_out, only_refers, place_of, reach, references, required, schemas},
 };
 // Used by the maintainers' commands and the tests.
-pub use report::{Change, LeftOut, Length, Notes, Renamed, Report, Union};
+pub use report::{Change, Form, FormField, FormStyle, LeftOut, Length, Notes, Renamed, Report, Union};
 #[doc(hidden)]
 pub use {
     one_line::one_line,

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde_json::{Map, Value, json};
 
 use super::corrections::RESERVED_METHODS;
+use super::forms::{Forms, essence};
 use super::keywords::Keywords;
 use super::naming::{parameter_name, type_name};
 use super::walk::{
     component, each_operation, for_operations, leave_out, only_refers, operations, place_of, resolved,
-    responses,
+    responses, schemas_mut,
 };
 use super::{LeftOut, Report};
 
@@ -198,8 +199,8 @@ fn raw_content() -> Value {
 }
 
 /// Lists the other media types.
-fn others(types: &Map<String, Value>, kept: &str) -> String {
-    types.keys().map(String::as_str).filter(|other| *other != kept).collect::<Vec<_>>().join(", ")
+fn others(types: &Map<String, Value>, kept: &[&str]) -> String {
+    types.keys().map(String::as_str).filter(|other| !kept.contains(other)).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns whether a media type is JSON, by name or suffix: `application/json`, `application/vnd.api+json`,
@@ -216,17 +217,22 @@ fn json_of(types: &Map<String, Value>) -> Option<&str> {
     plain.or_else(|| names.find(|name| is_json(name)))
 }
 
-/// Keeps one media type of a request, JSON if it is offered, because the generator supports only one. A
-/// form or a file becomes a raw body, which the caller fills. So does a JSON body with a file, because the
-/// file would be text in JSON.
+/// Keeps one media type of a request, because the generator supports only one: JSON if it is offered, and beside
+/// it a form that can send more, such as files. A JSON body with a file is left out if a form is offered, because
+/// the file would be text in JSON. The fields of a form become a component. Other content, and a form without a
+/// schema of its fields, becomes a raw body.
 ///
 /// - `content: {application/json: A, multipart/form-data: A}` -> `content: {application/json: A}`
-/// - `content: {multipart/form-data: A}` -> `content: {application/octet-stream: bytes}`
+/// - `content: {multipart/form-data: A}` -> `content: {application/octet-stream: bytes}, x-form: AForm`
+/// - `content: {text/csv: A}` -> `content: {application/octet-stream: bytes}`
 pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Result<(), String> {
     let whole = document.clone();
+    let mut forms = Forms::new(&whole);
     for_operations(document, |_, _, place, operation| {
         let id = operation.string("operationId");
-        let Some(body) = operation.object_mut("requestBody") else { return Ok(()) };
+        let Some(body) = operation.get_mut("requestBody").filter(|body| body.is_object()) else {
+            return Ok(());
+        };
         if !body.says("required") {
             report.notes.optional_bodies.insert(id.clone());
         }
@@ -240,39 +246,62 @@ pub fn keep_one_request_type(document: &mut Value, report: &mut Report) -> Resul
             }
             Some(_) => return Err(format!("{place}: `requestBody.content` isn't an object")),
         };
-        let form = types.keys().any(|name| name.starts_with("multipart/"));
+        let multipart = types.keys().any(|name| name.starts_with("multipart/"));
         let json = json_of(&types).map(|name| (name, &types[name]["schema"])).filter(|(_, schema)| {
-            !(holds_a_file(&whole, schema) && (form || is_binary(resolved(&whole, schema))))
+            !(holds_a_file(&whole, schema) && (multipart || is_binary(resolved(&whole, schema))))
         });
-        let (kept_type, how) = match json {
-            Some((name, schema)) => {
+        let mut form = forms.offered(&types);
+        if let (Some(offered), Some((_, schema))) = (&form, json)
+            && !forms.has_more_than(schema, offered)
+        {
+            form = None;
+        }
+        let form_type = form.as_ref().map(|form| form.media_type.to_owned());
+        if let Some(form) = form {
+            let form = forms.add(&id, body, form);
+            let form = form.map_err(|error| format!("{place}: {error}"))?;
+            report.notes.forms.insert(id.clone(), form);
+        }
+        let (mut kept, how) = match (json, &form_type) {
+            (Some((name, schema)), _) => {
                 body.put("content", json_content(schema));
-                if form && may_be_a_file(&whole, schema) {
-                    report.notes.forms.insert(id.clone());
-                }
                 // A range such as `application/*+json` is no media type.
                 if name != "application/json" && !name.contains('*') {
                     report.notes.request_types.insert(id.clone(), name.to_owned());
                 }
-                (name, format!("{name} is sent"))
+                let or_form = form_type.iter().map(|form| format!(", or {form} as a form"));
+                (vec![name], format!("{name} is sent{}", or_form.collect::<String>()))
             }
-            None => {
+            (None, Some(form)) => {
+                body.put("content", raw_content());
+                (vec![], format!("{form} is sent as a form"))
+            }
+            (None, None) => {
                 body.put("content", raw_content());
                 report.notes.raw_types.insert(id.clone(), types.keys().cloned().collect());
                 // If several types are offered, only the caller knows the type of a raw body.
-                let only = types.keys().next().filter(|_| types.len() == 1 && !form);
+                let only = types.keys().next().filter(|_| types.len() == 1 && !multipart);
                 if let Some(only) = only.filter(|only| !only.contains('*')) {
                     report.notes.request_types.insert(id, only.clone());
                 }
-                ("application/octet-stream", "a raw body, filled by hand".to_owned())
+                (vec!["application/octet-stream"], "a raw body, filled by hand".to_owned())
             }
         };
-        let others = others(&types, kept_type);
+        kept.extend(form_type.as_deref());
+        let others = others(&types, &kept);
         if !others.is_empty() {
             report.add("keep_one_request_type", place, format!("{how}; left out {others}"));
         }
         Ok(())
-    })
+    })?;
+    let (made, changes) = forms.finish();
+    if let Some(schemas) = schemas_mut(document) {
+        schemas.extend(made);
+    }
+    for (place, what) in changes {
+        report.add("keep_one_request_type", place, what);
+    }
+    Ok(())
 }
 
 /// Keeps one media type of a response: JSON if it is offered, otherwise bytes. A schema of bytes stays
@@ -302,7 +331,7 @@ pub fn keep_one_response_type(document: &mut Value, report: &mut Report) {
             if let Some(accepted) = accepted {
                 report.notes.answer_types.insert(id.clone(), accepted.to_owned());
             }
-            let others = others(types, name);
+            let others = others(types, &[name]);
             if bytes {
                 report.add("keep_one_response_type", place, format!("{name}: bytes, as they come"));
             }
@@ -327,32 +356,12 @@ fn any_of_a_shape<'t>(document: &Value, types: &'t Map<String, Value>) -> Option
     types.iter().find(|(name, media)| is_any(name) && has_shape(media)).map(|(name, _)| name.as_str())
 }
 
-/// Returns a media type without its parameters.
-fn essence(media_type: &str) -> String {
-    media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-}
-
 fn is_binary(schema: &Value) -> bool {
-    is_text_of(schema, "binary")
+    schema.text("type") == Some("string") && schema.text("format") == Some("binary")
 }
 
-fn is_text_of(schema: &Value, format: &str) -> bool {
-    schema.text("type") == Some("string") && schema.text("format") == Some(format)
-}
-
-/// Returns whether a body's schema is a file, or has a file among its fields.
+/// Returns whether a body's schema is a file, or has a file among its fields, to a depth of 8.
 fn holds_a_file(document: &Value, schema: &Value) -> bool {
-    has_a_field(document, schema, &is_binary)
-}
-
-/// Returns whether a field of a body may be a file. A response has the file's URL instead, and a schema for
-/// both requests and responses declares a URL.
-fn may_be_a_file(document: &Value, schema: &Value) -> bool {
-    has_a_field(document, schema, &|field| is_binary(field) || is_text_of(field, "uri"))
-}
-
-/// Searches a body's schema for a field, to a depth of 8.
-fn has_a_field(document: &Value, schema: &Value, is: &dyn Fn(&Value) -> bool) -> bool {
     let mut seen = BTreeSet::new();
     let mut open = vec![schema];
     for _ in 0..=8 {
@@ -368,7 +377,7 @@ fn has_a_field(document: &Value, schema: &Value, is: &dyn Fn(&Value) -> bool) ->
                 continue;
             }
             // A request body has no read-only fields.
-            if is(schema) && !schema.says("readOnly") {
+            if is_binary(schema) && !schema.says("readOnly") {
                 return true;
             }
             below.extend(schema.object("properties").into_iter().flat_map(Map::values));

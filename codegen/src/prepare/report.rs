@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use super::naming::type_name;
 use super::one_line;
@@ -106,8 +107,8 @@ pub struct Notes {
     pub raw_types: BTreeMap<String, Vec<String>>,
     /// `Accept` headers, by operation, if the prepared document has another media type.
     pub answer_types: BTreeMap<String, String>,
-    /// Operations whose JSON body can be replaced by a form, because it may contain files.
-    pub forms: BTreeSet<String>,
+    /// Forms of requests, by operation.
+    pub forms: BTreeMap<String, Form>,
     /// Operations that can be called without their body.
     pub optional_bodies: BTreeSet<String>,
     /// Operations that can return a response without a body, and the status that has one: 0 if no status has
@@ -153,6 +154,40 @@ impl Notes {
 /// Returns the names on the wire by the names in the prepared document.
 pub(crate) fn wire_names(renamed: Option<&Vec<Renamed>>) -> BTreeMap<&str, &str> {
     renamed.into_iter().flatten().map(|renamed| (renamed.from.as_str(), renamed.wire.as_str())).collect()
+}
+
+/// A form of a request: its fields are the properties of a component.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Form {
+    /// `multipart/form-data` or `application/x-www-form-urlencoded`.
+    pub media_type: &'static str,
+    /// What the component can't express of its fields, by the name on the wire.
+    pub fields: Arc<BTreeMap<String, FormField>>,
+}
+
+/// A field of a form.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FormField {
+    /// Whether it is a file, or a list of files.
+    pub is_file: bool,
+    /// The media type of its part.
+    pub media_type: Option<String>,
+    /// How its values are written.
+    pub style: FormStyle,
+}
+
+/// How the values of a form's field are written, if it is a list or an object.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum FormStyle {
+    /// The field is repeated for each value of a list. An object is one text.
+    #[default]
+    Repeated,
+    /// The values of a list are joined by this text.
+    Joined(&'static str),
+    /// Each property of an object is a field.
+    Properties,
+    /// Each property of an object is a field, such as `owner[name]`.
+    DeepObject,
 }
 
 /// The length limits of a text, in characters.

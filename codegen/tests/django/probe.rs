@@ -5,9 +5,8 @@
 
 use std::error::Error;
 
-use synapse_backend_client::reqwest::multipart::{Form, Part};
 use synapse_backend_client::types::{Asset, AssetStateEnum, BareShape, PointRequest, ProjectStateEnum, Shape, VerdictEnum};
-use synapse_backend_client::{BackendClient, ByteStream, Json, http, json};
+use synapse_backend_client::{BackendClient, ByteStream, FormFile, Json, http, json};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -204,9 +203,9 @@ async fn refused(client: &BackendClient, asset: &Asset) -> Outcome {
 
 async fn files(client: &BackendClient, asset: &Asset, folder: &str) -> Outcome {
     let bytes: Vec<u8> = (0..300_000_u32).map(|index| (index * 7 % 251) as u8).collect();
-    let part = Part::bytes(bytes.clone()).file_name("표본.bin");
-    let form = Form::new().text("note", "with a file").part("file", part);
-    let uploaded = client.call(|raw| raw.assets_upload_create(asset.id, form)).await?;
+    let file = format!("{folder}/표본 \"1\".bin");
+    std::fs::write(&file, &bytes)?;
+    let uploaded = client.call(|raw| raw.assets_upload_create(asset.id, |form| form.note("with a file").file(&file))).await?;
     assert_eq!(uploaded.note.as_deref(), Some("with a file"));
     let url = uploaded.file.ok_or("the file has no URL")?;
     let to = format!("{folder}/downloaded");
@@ -214,10 +213,31 @@ async fn files(client: &BackendClient, asset: &Asset, folder: &str) -> Outcome {
     assert!(std::fs::read(&to)? == bytes, "{url}");
     println!("a file up by multipart and down again");
 
-    // The body is offered as JSON too, and the file is declared as `format: uri` like every URL. The typed
-    // body can't contain the file, but a form can.
-    let form = Form::new().text("name", "doc").part("content", Part::bytes(b"%PDF".as_slice()).file_name("a.pdf"));
-    let document = client.call(|raw| raw.documents_create(|document| document).form(form)).await?;
+    let pages = [FormFile::bytes("%PDF").file_name("쪽 \"1\";.pdf").media_type("application/pdf"), file.as_str().into()];
+    let form = client.call(|raw| {
+        raw.assets_upload_create(asset.id, |form| {
+            form.file(&file)
+                .labels(["a,b", "제목\r\n--", "&=%"])
+                .scores([0.5, 1.0])
+                .details(json!({"k": [1, "x"]}))
+                .count_null()
+                .checked(true)
+                .note("--x")
+                .pages(pages)
+        })
+    });
+    let read: Json = form.await?.note.ok_or("no note")?.parse()?;
+    let expected = json!({
+        "labels": ["a,b", "제목\r\n--", "&=%"], "scores": [0.5, 1.0], "details": {"k": [1, "x"]}, "count": null, "checked": true, "note": "--x",
+        "pages": [["쪽 %221%22;.pdf", "application/pdf", 4], ["표본 %221%22.bin", "application/octet-stream", 300_000]],
+    });
+    assert_eq!(read, expected);
+    println!("every field of a form");
+
+    // The body is offered as JSON too, and the file is declared as `format: uri` like every URL. The form can
+    // contain the file.
+    let content = FormFile::bytes("%PDF").file_name("a.pdf").media_type("application/pdf");
+    let document = client.documents_create_form(|form| form.name("doc").content(content)).await?;
     let mut documents = client.call(|raw| raw.documents_list().limit(1)).list_all().stream();
     let listed = documents.next().await.ok_or("no document")??;
     assert_eq!((&listed, listed.name.as_str()), (&document, "doc"));

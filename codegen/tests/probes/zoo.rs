@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use synapse_backend_client::reqwest::multipart::{Form, Part};
-use synapse_backend_client::{BackendClient, ByteStream, RawBody, json, types};
+use synapse_backend_client::{BackendClient, ByteStream, FormFile, RawBody, json, types};
 
 /// Sends the queued responses in order, and records the requests.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ struct State {
 
 struct Asked {
     line: String,
+    /// In bytes.
+    length: usize,
     headers: Vec<(String, String)>,
     body: String,
 }
@@ -83,7 +85,7 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
     reader.read_exact(&mut body).unwrap();
     let mut state = state.lock().unwrap();
     let line = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
-    state.asked.push(Asked { line, headers, body: String::from_utf8_lossy(&body).into_owned() });
+    state.asked.push(Asked { line, length: body.len(), headers, body: String::from_utf8_lossy(&body).into_owned() });
     let (status, media_type, body) = state.answers.pop_front().expect("an answer for each request");
     let mut stream = stream;
     write!(
@@ -109,6 +111,7 @@ fn main() {
         plain_bodies(&server, &client).await;
         secrets(&server, &client).await;
         bytes(&server, &client).await;
+        forms(&server, &client).await;
         choices(&server, &client).await;
         visits(&server, &client).await;
         stalls(&server, &client).await;
@@ -313,31 +316,107 @@ async fn bytes(server: &Server, client: &BackendClient) {
     println!("{} {}", asked.line, asked.header("accept").unwrap());
 
     server.answer(200, "text/plain", "");
+    client.call(|raw| raw.pets_photo_upload(5, "png")).await.unwrap();
+    println!("no form: {}", server.asked().header("content-type").unwrap_or("nothing"));
+    server.answer(200, "text/plain", "");
+    let photo = |form: types::form::PetsPhotoUploadForm| {
+        form.extra("title", "제목").photo(FormFile::from(b"\xff\xd8").file_name("a \"1\".jpg")).extra("raw", FormFile::bytes("x"))
+    };
+    client.call(|raw| raw.pets_photo_upload(5, "png").form(photo)).await.unwrap();
+    println!("{}", wire(server.asked()));
+    // If JSON is offered too, a form can replace it.
+    server.json(&PET.replace("\"tags\": null", "\"tags\": []"));
+    client.pets_create_form(|form| form.name("x").photo(b"\x01").tags(["a", "b"]).age_null()).await.unwrap();
+    println!("{}", wire(server.asked()));
+    server.json(&PET.replace("\"tags\": null", "\"tags\": []"));
+    client.pets_create(|pet| pet).params(|p| p.form(|form| form.name("y").photo_null())).await.unwrap();
+    println!("{}", wire(server.asked()));
+    // Without a schema, a form is written by hand.
+    server.answer(204, "text/plain", "");
     let form = Form::new().text("title", "제목").part("photo", Part::bytes(b"\xff\xd8".as_slice()).file_name("a.jpg"));
-    client.call(|raw| raw.pets_photo_upload(5, "png").body(form)).await.unwrap();
+    client.reports_raw(form).await.unwrap();
     let asked = server.asked();
     let kind = asked.header("content-type").unwrap().split("; boundary=").next().unwrap();
     assert!(asked.body.contains("name=\"title\"\r\n\r\n제목\r\n") && asked.body.contains("filename=\"a.jpg\""), "{}", asked.body);
     println!("{kind}");
-    // If JSON is offered too, a form can replace it.
-    server.json(&PET.replace("\"tags\": null", "\"tags\": []"));
-    let form = Form::new().text("name", "x").part("photo", Part::bytes(b"\xff".as_slice()).file_name("b.jpg"));
-    client.call(|raw| raw.pets_create(|pet| pet).form(form)).await.unwrap();
-    let asked = server.asked();
-    assert!(
-        asked.header("content-type").unwrap().starts_with("multipart/form-data; ") && asked.body.contains("b.jpg"),
-        "{}",
-        asked.body
-    );
-    println!("a form in the place of JSON");
-    server.json(&PET.replace("\"tags\": null", "\"tags\": []"));
-    client.call(|raw| raw.pets_create(|pet| pet).form(b"made elsewhere")).await.unwrap();
-    println!("{}", server.asked().header("content-type").unwrap());
-    server.answer(200, "text/plain", "");
-    let body = RawBody::text("x").media_type("image/png");
-    client.call(|raw| raw.pets_photo_upload(5, "png").body(body)).await.unwrap();
+    server.answer(204, "text/plain", "");
+    client.reports_raw(RawBody::text("x").media_type("image/png")).await.unwrap();
     let asked = server.asked();
     println!("{} {}", asked.header("content-type").unwrap(), asked.body);
+}
+
+/// Returns a form as it was sent: without line breaks, and with a fixed boundary.
+fn wire(asked: Asked) -> String {
+    let kind = asked.header("content-type").unwrap();
+    let (kind, body) = match kind.split_once("; boundary=") {
+        Some((kind, boundary)) => {
+            assert_eq!(boundary.len(), 32);
+            (kind, asked.body.replace(boundary, "B"))
+        }
+        None => (kind, asked.body.clone()),
+    };
+    assert_eq!(asked.header("content-length").unwrap().parse(), Ok(asked.length));
+    format!("{kind} {}", body.replace("\r\n", "|"))
+}
+
+async fn forms(server: &Server, client: &BackendClient) {
+    // Every kind of field, in the order of the setters.
+    let login = || types::Login::builder().password("p").user("u").age(3);
+    server.answer(204, "text/plain", "");
+    let call = client.reports_create(|form| {
+        form.title("제목 \"1\"")
+            .count(3_u8)
+            .ratio(1)
+            .is_final(true)
+            .status("other")
+            .day("2026-01-31")
+            .at("2026-01-31T00:00:00Z")
+            .tags(["a", "b,c"])
+            .sizes([1, 2])
+            .owner(login())
+            .meta(json!([1, {"k": 12345678901234567890123_u128 as f64}]))
+            .extra_field("e")
+            .extra("extra", "x")
+            .extra_null("n")
+            .extra_null_null()
+            .odd_name("o")
+            .link("https://zoo.example/x?sig=hunter2")
+            .scan(FormFile::bytes("%").file_name("s.png"))
+            .pages([FormFile::bytes("1"), FormFile::bytes("22").media_type("text/plain")])
+    });
+    let shown = format!("{call:?}");
+    assert!(!shown.contains("hunter2") && shown.contains("s.png (1 bytes)") && shown.contains("https://zoo.example/x"), "{shown}");
+    call.await.unwrap();
+    println!("{}", wire(server.asked()));
+    println!("{:?}", types::form::ReportForm2::default().password("hunter2").extra("api_key", "hunter2").scan("/a/b.png"));
+
+    server.answer(204, "text/plain", "");
+    let update = client.reports_update().params(|p| {
+        p.form(|form| form.title("a b&c").tags(["a", "b"]).sizes([1, 2]).owner(login()).meta(json!({"k": [1, "x"]})).scan("text").count_null())
+    });
+    update.await.unwrap();
+    println!("{}", wire(server.asked()));
+    server.answer(204, "text/plain", "");
+    client.reports_update().await.unwrap();
+    println!("no form: {}", server.asked().header("content-type").unwrap_or("nothing"));
+    server.answer(204, "text/plain", "");
+    client.reports_replace_form(|form| form.food("hay").csrf("t").extra("more", "m")).await.unwrap();
+    println!("{}", wire(server.asked()));
+    server.answer(204, "text/plain", "");
+    client.reports_replace(|meal| meal.food("hay")).await.unwrap();
+    println!("{}", wire(server.asked()));
+
+    // Nothing is sent if something is missing or invalid.
+    let before = server.state.lock().unwrap().asked.len();
+    let incomplete = client.reports_create(|form| {
+        form.count(u64::MAX).ratio(f64::NAN).owner(types::Login::builder().user("u")).pages([FormFile::bytes("1").media_type("a\r\nb")])
+    });
+    println!("{}", incomplete.await.unwrap_err().to_string().lines().next().unwrap());
+    let file = client.reports_replace_form(|form| form.food("hay").extra("more", FormFile::bytes("m")));
+    println!("{}", file.await.unwrap_err().to_string().lines().next().unwrap());
+    let no_file = client.reports_create(|form| form.title("t").scan("/nowhere/at all.png")).await.unwrap_err();
+    println!("{} {}", no_file.is_io(), no_file.to_string().lines().next().unwrap().replace(&server.url, ""));
+    assert_eq!(server.state.lock().unwrap().asked.len(), before);
 }
 
 async fn choices(server: &Server, client: &BackendClient) {

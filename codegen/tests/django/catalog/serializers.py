@@ -76,6 +76,12 @@ class AssetSerializer(serializers.ModelSerializer):
 class AssetFileSerializer(serializers.Serializer):
     file = serializers.FileField()
     note = serializers.CharField(required=False, allow_null=True)
+    labels = serializers.ListField(child=serializers.CharField(), required=False)
+    scores = serializers.ListField(child=serializers.FloatField(), required=False)
+    details = serializers.JSONField(required=False)
+    count = serializers.IntegerField(required=False, allow_null=True)
+    checked = serializers.BooleanField(required=False)
+    pages = serializers.ListField(child=serializers.FileField(), required=False)
 
 
 class PublishedSerializer(serializers.Serializer):

@@ -1,3 +1,4 @@
+import json
 import uuid
 
 import django_filters
@@ -62,6 +63,11 @@ class AssetViewSet(viewsets.ModelViewSet):
         form.is_valid(raise_exception=True)
         asset.file = form.validated_data["file"]
         asset.note = form.validated_data.get("note", asset.note)
+        if "labels" in form.validated_data:
+            # What the parser and the fields read.
+            read = {name: value for name, value in form.validated_data.items() if name not in ("file", "pages")}
+            read["pages"] = [(page.name, page.content_type, page.size) for page in form.validated_data["pages"]]
+            asset.note = json.dumps(read, sort_keys=True)
         asset.save()
         return Response(self.get_serializer(asset).data)
 

@@ -25,9 +25,9 @@ use crate::values::from_paths::from_paths;
 /// let from_memory: UploadSource = vec![1_u8, 2, 3].into();
 /// let from_text = UploadSource::bytes("id,name\n1,a\n");
 /// ```
-pub struct UploadSource(pub(super) SourceKind);
+pub struct UploadSource(pub(crate) SourceKind);
 
-pub(super) enum SourceKind {
+pub(crate) enum SourceKind {
     Resumable(ResumableSource),
     OneShot(StreamSource),
 }
@@ -40,10 +40,10 @@ pub(super) enum SourceKind {
 /// A string is always a path. Content is given as `Bytes`, `Vec<u8>` or `&'static [u8]`, or with
 /// [`bytes`](ResumableSource::bytes).
 #[derive(Clone)]
-pub struct ResumableSource(pub(super) Resumable);
+pub struct ResumableSource(pub(crate) Resumable);
 
 #[derive(Clone)]
-pub(super) enum Resumable {
+pub(crate) enum Resumable {
     Path(PathBuf),
     Bytes(Bytes),
     RewindableSource(Arc<dyn RewindableSource>),
@@ -148,11 +148,11 @@ impl ResumableSource {
 /// # }
 /// ```
 pub struct StreamSource {
-    pub(super) stream: SourceStream,
-    pub(super) size: u64,
+    pub(crate) stream: SourceStream,
+    pub(crate) size: u64,
 }
 
-pub(super) type SourceStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+pub(crate) type SourceStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 impl StreamSource {
     /// Uploads `size` bytes from a reader; more or fewer bytes are an error.
@@ -229,7 +229,7 @@ impl From<StreamSource> for UploadSource {
 /// where `bytes` are `Bytes`. A string isn't among the types: it is a path.
 macro_rules! from_content_types {
     ($target:ty, $bytes:ident => $made:expr) => {
-        $crate::upload::from_content_types!(
+        $crate::values::upload_source::from_content_types!(
             $target, $bytes => $made; bytes::Bytes, Vec<u8>, &'static [u8]
         );
     };

@@ -15,8 +15,9 @@ use crate::values::json::Json;
 /// The fields of an object that is being decoded, and those that its type doesn't name.
 ///
 /// Serializers of Django REST Framework break their document: they write lists where it says a text, numbers as texts,
-/// and null. An optional field takes none of it: it is empty, and the value is an unknown field. This costs nothing for
-/// a text that fits, because only a text that doesn't is decoded like this.
+/// and null. A number written as a text, or the reverse, is converted. In an optional field, null is no value, and any
+/// other value that doesn't fit is kept as an unknown field. A response that fits costs nothing more: only one that
+/// doesn't is decoded again like this.
 pub struct Object<A, V> {
     map: A,
     unknown: BTreeMap<String, V>,

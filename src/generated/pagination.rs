@@ -73,13 +73,15 @@ impl Pagination {
     }
 
     /// Sets the fields that tell items apart, in order of preference; without any, items can't be told apart. The
-    /// default is `id`.
+    /// default is `id`. [`ListAll::identity`](crate::ListAll::identity) sets them for one list.
     #[must_use]
     pub const fn identified_by(self, identity: &'static [&'static str]) -> Self {
         Pagination { identity, ..self }
     }
 
-    /// Sets the path of the items. If it is empty, the response itself is their list.
+    /// Sets the path of the items. If it is empty, the response itself is their list: then call [`no_count`](Self::no_count) or
+    /// [`count_header`](Self::count_header), and [`link_header`](Self::link_header) or
+    /// [`next_header`](Self::next_header), because a list has no fields.
     #[must_use]
     pub const fn items(self, path: &'static str) -> Self {
         Pagination { items: path, ..self }

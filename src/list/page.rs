@@ -86,7 +86,7 @@ impl<T: DeserializeOwned> Decoder<T> {
             items: |cursor, body, items| {
                 let mut hopeless = Hopeless::default();
                 // If one item has fields of another shape, the others have them, too.
-                let mut leniency = Leniency::current();
+                let mut leniency = Leniency::Strict;
                 cursor.items(|at| {
                     let rest = body.get(at..)?;
                     if let Some(length) = hopeless.length(body, rest) {

@@ -127,23 +127,25 @@ impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Plain<T> {
 /// # Errors
 /// Returns the reason, and whether decoding was given up.
 fn fitting<T: DeserializeOwned>(json: &Json) -> Result<T, (String, bool)> {
-    let error = match json.decode() {
+    let text = json.text();
+    // The position counts from the value's own beginning.
+    let problem =
+        |message: &str| message.rsplit_once(" at line ").map_or(message, |(problem, _)| problem).to_owned();
+    if text.starts_with(['{', '[']) {
+        return json.decode().map_err(|error| (problem(&error.to_string()), error.is_given_up()));
+    }
+    let first = match serde_json::from_slice(text.as_bytes()) {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    let message = error.to_string();
-    // The position counts from the value's own beginning.
-    let problem = message.rsplit_once(" at line ").map_or(&*message, |(problem, _)| problem);
-    if error.is_given_up() {
-        return Err((problem.to_owned(), true));
-    }
-    let text = json.text();
     let other = match text.as_bytes() {
-        [b'"', number @ .., b'"'] if is_number(number) && is_exact(number) => serde_json::from_slice(number),
-        number if is_number(number) => serde_json::from_slice(format!("\"{text}\"").as_bytes()),
-        _ => return Err((problem.to_owned(), false)),
+        [b'"', number @ .., b'"'] if is_number(number) && is_exact(number) => {
+            serde_json::from_slice(number).ok()
+        }
+        number if is_number(number) => serde_json::from_slice(format!("\"{text}\"").as_bytes()).ok(),
+        _ => None,
     };
-    other.map_err(|_| (problem.to_owned(), false))
+    other.ok_or_else(|| (problem(&first.to_string()), false))
 }
 
 /// Returns whether a text may be a number in JSON, and nothing else in it.

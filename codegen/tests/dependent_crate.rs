@@ -119,7 +119,8 @@ fn library() -> CrateCopy {
     let manifest = fs::read_to_string(&path).unwrap();
     let start = manifest.find("default = [").unwrap();
     let end = start + manifest[start..].find('\n').unwrap();
-    fs::write(&path, format!("{}default = [\"jiff\"]{}", &manifest[..start], &manifest[end..])).unwrap();
+    fs::write(&path, format!("{}default = [\"jiff\", \"schemars\"]{}", &manifest[..start], &manifest[end..]))
+        .unwrap();
     copy
 }
 
@@ -173,13 +174,12 @@ fn answer(target: &str) -> (&'static str, Value) {
     ("200 OK", body)
 }
 
-#[test]
-fn two_documents_serve_one_program() {
-    let library = library();
-    let folder = tempfile::tempdir().unwrap();
-    let client = Dependent::new(folder.path().join("library-client"), &library, "library.json");
+/// Builds the documented files, and calls the operations of both documents.
+fn check_documented_crate(library: &CrateCopy, folder: &Path) {
+    let client = Dependent::new(folder.join("library-client"), library, "library.json");
     let base = serve();
-    let out = client.succeed(&["run"], &[("SYNAPSE_BASE_URL", &base), ("NO_PROXY", "*")]);
+    let environment = [("SYNAPSE_BASE_URL", base.as_str()), ("NO_PROXY", "*")];
+    let out = client.succeed(&["run"], &environment);
     assert_eq!(
         out.replace(&base, "{base}").lines().collect::<Vec<_>>(),
         [
@@ -191,42 +191,83 @@ fn two_documents_serve_one_program() {
             "get_model: GET {base}/models/999/: 404 Not Found: Not found.",
         ]
     );
+    let guide = fs::read_to_string(root().join("docs/regenerating.md")).unwrap();
+    let (_, rest) = guide.split_once("```rust\nstruct Library(").unwrap();
+    let own_type = format!(
+        "use library_client::Methods as _; use synapse_backend_client::BackendClient; struct Library({} \
+         fn main() {{ let library = Library(BackendClient::from_env().unwrap()); \
+         println!(\"{{}}\", library.books_list().request().unwrap().url()); }}",
+        rest.split_once("```").unwrap().0
+    );
+    fs::create_dir(client.folder.join("examples")).unwrap();
+    fs::write(client.folder.join("examples/own_type.rs"), own_type).unwrap();
+    let out = client.succeed(&["run", "--example", "own_type"], &environment);
+    assert_eq!(out, format!("{base}/api/books/\n"));
     client.document("library_client");
-
-    // An error is one line that names the file.
-    client.edit("build.rs", ".run()", ".overlay(\"overlay.yaml\").run()");
-    let err = client.refused();
-    let reason = "error: library-client@0.1.0: overlay.yaml: the overlay isn't applied: enable the feature `overlay` of synapse-codegen\n";
-    assert!(err.contains(reason), "{err}");
-    client.edit("build.rs", ".overlay(\"overlay.yaml\")", ".only(\"novels\")");
-    let err = client.refused();
-    let reason = "ClientBuild::only=novels: no operation has the tag `novels`; there are the tags books, lists and paths in /api\n";
-    assert!(err.contains(reason), "{err}");
-    client.edit("build.rs", ".only(\"novels\")", ".exported_at(\"a::<b>\")");
-    let err = client.refused();
-    assert!(err.contains("exported_at: `a::<b>` is no path such as `library_client`"), "{err}");
-    client.edit("build.rs", "openapi.yaml", "openapi.json");
-    client.edit("build.rs", ".exported_at(\"a::<b>\")", "");
-    let err = client.refused();
-    let reason = "error: library-client@0.1.0: openapi.json: No such file or directory (os error 2) (the path in build.rs is relative to the crate's folder, or absolute)\n";
-    assert!(err.contains(reason), "{err}");
+    check_errors(&client);
 }
 
-#[test]
-fn dependent_documentation_has_no_warning() {
-    let library = library();
-    let folder = tempfile::tempdir().unwrap();
-    let zoo = Dependent::new(folder.path().join("zoo"), &library, "zoo.yaml");
+/// An error is one line that names the file or the setting.
+fn check_errors(client: &Dependent) {
+    let mut now = ".run()".to_owned();
+    for (settings, reason) in [
+        (
+            ".overlay(\"overlay.yaml\").run()",
+            "overlay.yaml: the overlay isn't applied: enable the feature `overlay` of synapse-codegen\n",
+        ),
+        (
+            ".only(\"novels\").run()",
+            "ClientBuild::only=novels: no operation has the tag `novels`; there are the tags books, lists and paths in /api\n",
+        ),
+        (".exported_at(\"a::<b>\").run()", "exported_at: `a::<b>` is no path such as `library_client`: "),
+    ] {
+        client.edit("build.rs", &now, settings);
+        now = settings.to_owned();
+        let err = client.refused();
+        assert!(err.contains(&format!("error: library-client@0.1.0: {reason}")), "{err}");
+    }
+    fs::remove_file(client.folder.join("openapi.yaml")).unwrap();
+    client.edit("build.rs", &now, ".run()");
+    let err = client.refused();
+    let reason = "openapi.yaml: No such file or directory (os error 2) (the path in build.rs is relative to the crate's folder, or absolute)\n";
+    assert!(err.contains(&format!("error: library-client@0.1.0: {reason}")), "{err}");
+}
+
+/// Builds a crate with all settings, lints and the code in a module, from a document with many pitfalls.
+fn check_strict_crate(library: &CrateCopy, folder: &Path) {
+    let zoo = Dependent::new(folder.join("zoo"), library, "zoo.yaml");
     fs::remove_file(zoo.folder.join("src/main.rs")).unwrap();
     zoo.edit("Cargo.toml", "name = \"library-client\"", "name = \"zoo-of-a-crate\"");
-    // A crate with lints, and a module with the code.
+    zoo.edit("Cargo.toml", "[dependencies]", "[dependencies]\nschemars = \"1\"");
+    zoo.edit(
+        "Cargo.toml",
+        "synapse-codegen = \"=0.1.0\"",
+        "synapse-codegen = { version = \"=0.1.0\", features = [\"overlay\"] }",
+    );
+    let overlay = json!({
+        "overlay": "1.1.0", "info": {"title": "t", "version": "1"},
+        "actions": [{"target": "$.paths['/api/pets/{id}/'].head", "update": {"operationId": "list"}}],
+    });
+    fs::write(zoo.folder.join("overlay.json"), overlay.to_string()).unwrap();
     let module = "#![deny(missing_docs, warnings)]\n\n/// The second version.\npub mod v2 {\n    include!";
     zoo.edit("src/lib.rs", "include!", module);
     zoo.edit("src/lib.rs", "\"));", "\"));\n}");
-    zoo.edit("build.rs", ".run()", ".strict().exported_at(\"zoo_of_a_crate::v2\").run()");
+    let settings = ".overlay(\"overlay.json\").strict().schemars().exported_at(\"zoo_of_a_crate::v2\").run()";
+    zoo.edit("build.rs", ".run()", settings);
     zoo.document("zoo_of_a_crate");
+    let reserved = "warning: zoo-of-a-crate@0.1.0: `list` has no method of `BackendClient`, which needs the name: call \
+                    `client.call(|_| raw::Client::default().list(…))`\n";
+    let err = String::from_utf8(zoo.cargo(&["check"], &[]).stderr).unwrap();
+    assert!(err.contains(reserved), "{err}");
     // The examples of all methods.
     let out = zoo.succeed(&["test", "--doc"], &[]);
     assert!(out.contains("v2::raw::Methods::pets_photo_upload"), "{out}");
-    assert!(out.contains("29 passed; 0 failed"), "{out}");
+    assert!(out.contains("28 passed; 0 failed"), "{out}");
+}
+
+#[test]
+fn dependent_crates_build_as_documented() {
+    let (library, folder) = (library(), tempfile::tempdir().unwrap());
+    check_documented_crate(&library, folder.path());
+    check_strict_crate(&library, folder.path());
 }

@@ -5,7 +5,7 @@
 //! - The overlay that corrects it is `openapi/overlay.yaml`, or the one that `SYNAPSE_OPENAPI_OVERLAY` names. It
 //!   needs the feature `overlay`.
 //! - `SYNAPSE_OPENAPI_ONLY` selects operations by tag or path: `models,/sdk/`.
-//! - `SYNAPSE_OPENAPI_STRICT=1` makes responses that break the document errors.
+//! - `SYNAPSE_OPENAPI_STRICT=1` makes values that don't fit the document errors, and keeps `readOnly` fields required.
 //! - `OUT_DIR/prepared.tsv` lists every change of the preparation: rule, place, description.
 
 use std::env;

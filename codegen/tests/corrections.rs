@@ -282,3 +282,19 @@ fn invalid_corrections_are_named() {
 fn document_of(thing: Value) -> Value {
     document(json!({}), thing)
 }
+
+#[test]
+fn x_optional_reaches_merged_objects() {
+    let mut given = document(
+        json!({}),
+        json!({"allOf": [reference("Base"), {"type": "object", "required": ["a", "b"]}]}),
+    );
+    given["components"]["schemas"]["Base"] = json!({"type": "object", "properties": {
+        "a": text(json!({"x-optional": true})), "b": text(json!({})), "c": text(json!({"x-optional": false})),
+    }});
+    let (document, _) = prepared(given);
+    let mut required = thing(&document)["required"].as_array().unwrap().clone();
+    required.sort_by_key(|name| name.to_string());
+    assert_eq!(required, ["b", "c"]);
+    assert!(!thing(&document).to_string().contains("x-required"));
+}

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use support::crate_copy::{cargo, root};
 
 /// The output of the program, one line per step.
-const STEPS: [&str; 26] = [
+const STEPS: [&str; 29] = [
     "filters",
     "a comma-joined filter",
     "a filter of an integer's choices",
@@ -21,6 +21,9 @@ const STEPS: [&str; 26] = [
     "pages by number",
     "pages by offset",
     "pages by cursor",
+    "pages of every shape",
+    "pages of a search",
+    "fields that aren't as the document says",
     "an unknown value of an enumeration",
     "a choice that is null, blank or a value",
     "created with the least",

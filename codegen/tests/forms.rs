@@ -229,7 +229,7 @@ fn choices_are_one_form() {
         &code,
         &[
             r#"FormField::new("kind").required()"#,
-            r#"FormField::new("size").style(rt::FieldStyle::Json)"#,
+            r#"FormField::new("size"),"#,
             r#"FormField::new("x"), rt::FormField::new("y")"#,
         ],
     );

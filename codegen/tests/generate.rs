@@ -531,8 +531,12 @@ fn document_tells_what_is_idempotent() {
 fn ids_of_the_document_are_kept() {
     let get = |id: &str| json!({"operationId": id, "responses": answer(json!({"type": "integer"}))});
     let whole = json!({"operationId": "tasks_read", "parameters": [{"name": "task_href", "in": "path", "required": true, "schema": {"type": "string"}}], "responses": answer(json!({"type": "integer"}))});
+    let mut renamed = whole.clone();
+    renamed["operationId"] = "objects_read".into();
+    renamed["parameters"][0]["name"] = "key".into();
+    renamed["parameters"][0]["x-name"] = "object_key".into();
     let code = code(document(
-        json!({"/a/": {"get": get("things.list")}, "/b/": {"get": get("things.list")}, "{task_href}": {"get": whole}}),
+        json!({"/a/": {"get": get("things.list")}, "/b/": {"get": get("things.list")}, "{task_href}": {"get": whole}, "{key}": {"get": renamed}}),
         json!({}),
     ));
     assert_eq!(code.matches(r#"OperationInfo::new("things.list","#).count(), 2, "{code}");

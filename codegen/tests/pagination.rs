@@ -80,6 +80,16 @@ fn pagination_is_derived_from_the_schema() {
             object(json!({"data": items(), "meta": object(json!({"next_cursor": text, "total": number}))})),
             r#"DRF.items("data").count("meta.total").next_value("meta.next_cursor","cursor") types::Item"#,
         ),
+        // `count` may be the number of items on a page.
+        (
+            &["cursor"],
+            object(
+                json!({"items": items(), "count": number, "next_cursor": text, "meta": object(json!({"total": number}))}),
+            ),
+            r#"DRF.items("items").count("meta.total").next_value("next_cursor","cursor") types::Item"#,
+        ),
+        // This parameter may be a credential.
+        (&["token"], object(json!({"items": items(), "next_cursor": text})), "none -"),
         (
             &["pageToken"],
             object(json!({"things": items(), "nextPageToken": text})),
@@ -107,7 +117,7 @@ fn headers_lead_to_the_next_page() {
 }
 
 #[test]
-fn extension_describes_what_the_schema_lacks() {
+fn extension_says_what_the_schema_lacks() {
     let free = json!({"type": "object"});
     let nested = object(json!({"data": object(json!({"rows": items()}))}));
     for (said, schema, expected) in [
@@ -154,6 +164,10 @@ fn malformed_pagination_is_an_error() {
         (
             json!({"items": "", "count": "n"}),
             "a response that is a list has no fields: name headers as `{header: …}`",
+        ),
+        (
+            json!({"next": {"header": "Link"}, "parameter": "page"}),
+            "the header `Link` has a URL, which is no value of a `parameter`",
         ),
         (json!({"parameter": ""}), "`parameter` isn't the name of a query parameter"),
         (json!({"next": "next"}), "`next` is a number: name the query `parameter` that takes it"),

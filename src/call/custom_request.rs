@@ -28,7 +28,8 @@ impl CustomRequest {
         CustomRequest { method, path, body: None, pagination: Pagination::new() }
     }
 
-    /// Sets how [`list_all`](crate::Call::list_all) reads the pages, if they aren't those of Django REST Framework.
+    /// Sets how [`list_all`](crate::Call::list_all) reads the pages, if they aren't those of Django REST Framework. (The
+    /// pages of an operation of the API's document are described there, by `x-pagination`.)
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {

@@ -77,7 +77,7 @@ impl BackendClient {
     /// response bodies are JSON; the result is null if the response has no body.
     ///
     /// `path` follows the base URL and starts with `/`. Set parameters with [`param`](Call::param), and a
-    /// body with [`CustomRequest::json`]. Retries, credentials, limits and errors are the same as for any
+    /// body with [`CustomRequest::json`] or [`CustomRequest::body`]. Retries, credentials, limits and errors are the same as for any
     /// other call.
     ///
     /// ```no_run

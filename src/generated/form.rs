@@ -147,7 +147,7 @@ impl Form {
         let Form { info, values, extra } = self;
         let mut problems = Vec::new();
         for (index, field) in info.fields.iter().enumerate().filter(|(_, field)| field.required) {
-            let is_set = values.iter().any(|(other, value)| *other == index && !is_empty(value));
+            let is_set = values.iter().any(|(other, value)| *other == index && !is_empty(value, field.style));
             if !is_set && extra.iter().all(|(name, _)| name != field.wire) {
                 problems.push(missing(field.name));
             }
@@ -192,10 +192,14 @@ fn json_of<T: Serialize + ?Sized>(value: &T) -> Result<FieldValue, String> {
     serde_json::value::to_raw_value(value).map(FieldValue::Json).map_err(|error| error.to_string())
 }
 
-/// Returns whether a form has no trace of a value: a form can't express an empty list.
-fn is_empty(value: &Result<FieldValue, String>) -> bool {
+/// Returns whether a form has no trace of a value: only JSON can express an empty list or object.
+fn is_empty(value: &Result<FieldValue, String>, style: FieldStyle) -> bool {
     match value {
-        Ok(FieldValue::Json(json)) => json.get() == "[]",
+        Ok(FieldValue::Json(json)) => match style {
+            FieldStyle::Json => false,
+            FieldStyle::Properties | FieldStyle::DeepObject => matches!(json.get(), "[]" | "{}"),
+            _ => json.get() == "[]",
+        },
         Ok(FieldValue::Files(files)) => files.is_empty(),
         Err(_) => false,
     }
@@ -266,7 +270,7 @@ fn texts(wire: &str, style: FieldStyle, json: &str) -> Result<Vec<FieldText>, St
         FieldStyle::JsonItems => vec![one(json)],
         FieldStyle::Joined(separator) if json.starts_with('[') => {
             let texts: Vec<String> = items(json)?.into_iter().map(|item| plain_text(item.get()).0).collect();
-            if texts.iter().any(|text| texts.len() > 1 && text.contains(separator)) {
+            if texts.iter().any(|text| text.contains(separator)) {
                 return Err(format!("{separator:?} joins the values, so none can contain it"));
             }
             vec![named(wire, (texts.join(separator), false))]

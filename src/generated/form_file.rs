@@ -95,13 +95,22 @@ impl<S: Into<UploadSource>> From<S> for FormFile {
 /// A value of a field that the API's document doesn't name: a text, or a [`FormFile`].
 ///
 /// A string is a text here, and no path.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum FormValue {
     /// A text.
     Text(String),
     /// A file.
     File(FormFile),
+}
+
+/// A text may be a secret, so only its length is shown.
+impl fmt::Debug for FormValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FormValue::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            FormValue::File(file) => f.debug_tuple("File").field(file).finish(),
+        }
+    }
 }
 
 impl From<&str> for FormValue {

@@ -2,7 +2,8 @@
 
 use super::description::{OperationInfo, ParameterInfo};
 
-/// A list operation of the API's document. [`raw::LISTS`](crate::raw::LISTS) has all of them;
+/// A list operation of the API's document that can be read with parameters alone: a GET request without a body, whose
+/// pages name the next one. [`raw::LISTS`](crate::raw::LISTS) has all of these;
 /// [`BackendClient::list`](crate::BackendClient::list) reads one.
 ///
 /// ```

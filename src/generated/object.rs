@@ -15,8 +15,9 @@ use crate::values::json::Json;
 /// The fields of an object that is being decoded, and those that its type doesn't name.
 ///
 /// Serializers of Django REST Framework break their document: they write lists where it says a text, numbers as texts,
-/// and null. An optional field takes none of it: it is empty, and the value is an unknown field. This costs nothing for
-/// a text that fits, because only a text that doesn't is decoded like this.
+/// and null. A number written as a text, or the reverse, is converted. In an optional field, null is no value, and any
+/// other value that doesn't fit is kept as an unknown field. A response that fits costs nothing more: only one that
+/// doesn't is decoded again like this.
 pub struct Object<A, V> {
     map: A,
     unknown: BTreeMap<String, V>,
@@ -138,7 +139,7 @@ fn fitting<T: DeserializeOwned>(json: &Json) -> Result<T, (String, bool)> {
     }
     let text = json.text();
     let other = match text.as_bytes() {
-        [b'"', number @ .., b'"'] if is_number(number) => serde_json::from_slice(number),
+        [b'"', number @ .., b'"'] if is_number(number) && is_exact(number) => serde_json::from_slice(number),
         number if is_number(number) => serde_json::from_slice(format!("\"{text}\"").as_bytes()),
         _ => return Err((problem.to_owned(), false)),
     };
@@ -149,6 +150,15 @@ fn fitting<T: DeserializeOwned>(json: &Json) -> Result<T, (String, bool)> {
 fn is_number(text: &[u8]) -> bool {
     matches!(text, [b'-' | b'0'..=b'9', ..])
         && text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
+}
+
+/// Returns whether an `f64` can hold a decimal fraction with all its digits.
+fn is_exact(number: &[u8]) -> bool {
+    const DIGITS: usize = 15;
+    let is_integer = number.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'-'));
+    let mantissa = number.iter().take_while(|byte| !matches!(byte, b'e' | b'E'));
+    is_integer
+        || mantissa.filter(|byte| byte.is_ascii_digit()).skip_while(|byte| **byte == b'0').count() <= DIGITS
 }
 
 /// Reports once for each field that a value doesn't fit.

@@ -89,8 +89,8 @@ impl<D: Described> Operation for D {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no `list_all`: the API's document doesn't say how its response leads to a next page",
     label = "not a list that can be read page by page",
-    note = "the documentation of the operation's method says what is missing",
-    note = "if it is a list, describe its pages in the document by the operation's extension `x-pagination`"
+    note = "a list is read by GET requests, or by POST requests with a JSON body; the documentation of the operation's method says what is missing",
+    note = "if only the document says too little, describe the pages by the operation's extension `x-pagination`"
 )]
 pub trait PagedOperation: Repeatable {
     /// The type of the items.

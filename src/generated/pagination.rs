@@ -73,13 +73,15 @@ impl Pagination {
     }
 
     /// Sets the fields that tell items apart, in order of preference; without any, items can't be told apart. The
-    /// default is `id`.
+    /// default is `id`. [`ListAll::identity`](crate::ListAll::identity) sets them for one list.
     #[must_use]
     pub const fn identified_by(self, identity: &'static [&'static str]) -> Self {
         Pagination { identity, ..self }
     }
 
-    /// Sets the path of the items. If it is empty, the response itself is their list.
+    /// Sets the path of the items. If it is empty, the response itself is their list: then call [`no_count`](Self::no_count) or
+    /// [`count_header`](Self::count_header), and [`link_header`](Self::link_header) or
+    /// [`next_header`](Self::next_header), because a list has no fields.
     #[must_use]
     pub const fn items(self, path: &'static str) -> Self {
         Pagination { items: path, ..self }
@@ -136,6 +138,12 @@ impl Pagination {
         Pagination { next: PageValue::Absent, parameter: None, ..self }
     }
 
+    /// Returns whether the pages are those of Django REST Framework, with or without a count.
+    pub(crate) fn is_usual(&self) -> bool {
+        let usual = Pagination::new();
+        (self.items, self.next, self.parameter) == (usual.items, usual.next, usual.parameter)
+    }
+
     /// Returns what is wrong with the description.
     pub(crate) fn problem(&self) -> Option<String> {
         let is_path = |path: &str| !path.is_empty() && path.split('.').all(|name| !name.is_empty());
@@ -161,6 +169,12 @@ impl Pagination {
         if self.next == PageValue::Absent {
             return Some("pagination: it doesn't say where a page names the next one".to_owned());
         }
-        (self.parameter == Some("")).then(|| "pagination: the parameter's name is empty".to_owned())
+        match (self.next, self.parameter) {
+            (_, Some("")) => Some("pagination: the parameter's name is empty".to_owned()),
+            (PageValue::Header(name), Some(_)) if name.eq_ignore_ascii_case("link") => {
+                Some("pagination: the header `Link` has a URL: call `link_header`".to_owned())
+            }
+            _ => None,
+        }
     }
 }

@@ -204,7 +204,7 @@ impl<'de> Deserialize<'de> for Key<'de> {
     }
 }
 
-/// Deserializes a value of an enumeration that accepts any string.
+/// Deserializes a value of an enumeration that accepts any string, and integers as strings.
 pub fn open_enum<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -219,8 +219,16 @@ pub fn open_enum<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(
         fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
             Ok(T::from(text))
         }
+
+        fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<T, E> {
+            Ok(T::from(&number.to_string()))
+        }
+
+        fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<T, E> {
+            Ok(T::from(&number.to_string()))
+        }
     }
-    deserializer.deserialize_str(Text(PhantomData))
+    deserializer.deserialize_any(Text(PhantomData))
 }
 
 /// Returns the schema of an enumeration that accepts any string. It is a function because the macro recurses

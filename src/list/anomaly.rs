@@ -72,6 +72,12 @@ pub enum ListAnomaly {
         /// The page that it leads to.
         next: u64,
     },
+    /// No page has the field that leads to the next one, not even with null, and the number of items isn't known: the
+    /// list may have more pages. Only a list that isn't one of Django REST Framework is checked for it.
+    NoNext {
+        /// The page.
+        page: u64,
+    },
     /// A link leads to a page that was already read. The list ends with any policy.
     Loop {
         /// The page that contains the link.
@@ -130,6 +136,12 @@ impl fmt::Display for ListAnomaly {
             }
             ListAnomaly::OutOfOrder { page, next } => {
                 write!(f, "the `next` link of page {page} leads to page {next}, out of order")
+            }
+            ListAnomaly::NoNext { page } => {
+                write!(
+                    f,
+                    "page {page} lacks the field that leads to the next page: the list may have more pages"
+                )
             }
             ListAnomaly::Loop { page } => {
                 write!(f, "the `next` link of page {page} leads back to a page that was already read")

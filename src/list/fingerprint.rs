@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::Url;
+use reqwest::{Method, Request, Url};
 
 use super::stored_link::{with_query, without_prefix};
 use crate::error::redact::excerpt;
+use crate::generated::pagination::Pagination;
 use crate::transport::origin::Origin;
 
 /// Parameters that select a page or the host of file URLs. They are not part of the query.
 const IGNORED_PARAMETERS: [&str; 3] = ["page", "cursor", "url_host"];
 
-/// Returns the text that identifies a list, with the digest of its requests' body if they have one. It contains neither
+/// Returns the text that identifies a list, with the digest of what else identifies it. It contains neither
 /// the host nor the base URL's path prefix: the same list of another server, or behind another proxy, has the same text.
-pub(super) fn query_of(operation: &str, url: &Url, body: Option<&[u8]>, origin: &Origin) -> String {
+pub(super) fn query_of(operation: &str, url: &Url, more: Option<String>, origin: &Origin) -> String {
     let pairs = url.query_pairs().filter(|(name, _)| !IGNORED_PARAMETERS.contains(&&**name));
     let mut pairs: Vec<(String, String)> =
         pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
@@ -24,14 +25,27 @@ pub(super) fn query_of(operation: &str, url: &Url, body: Option<&[u8]>, origin: 
     if !pairs.is_empty() {
         plain.query_pairs_mut().extend_pairs(pairs);
     }
-    let body = body.map(|body| format!(" {}", digest(body))).unwrap_or_default();
-    format!("{operation} {}{body}", with_query(list_path(url, origin), plain.query()))
+    let more = more.map(|digest| format!(" {digest}")).unwrap_or_default();
+    format!("{operation} {}{more}", with_query(list_path(url, origin), plain.query()))
 }
 
-/// Returns a body's digest (SHA-256): a search endpoint's parameters are in its body.
-fn digest(body: &[u8]) -> String {
+/// Returns the digest (SHA-256) of the pages' description, if they aren't those of Django REST Framework, and of the
+/// requests' body: a search has its parameters there.
+pub(super) fn more_of(pagination: &Pagination, request: Option<&Request>) -> Option<String> {
     use sha2::Digest as _;
-    sha2::Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+    let is_search = request.is_some_and(|request| *request.method() == Method::POST);
+    let body = request.and_then(|request| request.body()?.as_bytes());
+    if pagination.is_usual() && body.is_none() && !is_search {
+        return None;
+    }
+    let mut digest = sha2::Sha256::new();
+    if !pagination.is_usual() {
+        let Pagination { items, next, parameter, .. } = pagination;
+        digest.update(format!("{items:?} {next:?} {parameter:?} "));
+    }
+    digest.update(if is_search { "POST " } else { "" });
+    digest.update(body.unwrap_or_default());
+    Some(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Returns the list's path below the base URL's path prefix.
@@ -52,14 +66,14 @@ struct QueryParts<'q> {
     path: &'q str,
     /// Values can be secret, such as a token: only the names are shown.
     params: BTreeMap<String, Vec<String>>,
-    /// The body's digest; empty if there is no body.
-    body: &'q str,
+    /// The digest of the body and of the pages' description; empty if there is none.
+    more: &'q str,
 }
 
 impl<'q> QueryParts<'q> {
     fn of(query: &'q str) -> Option<Self> {
         let (operation, link) = query.split_once(' ')?;
-        let (link, body) = link.split_once(' ').unwrap_or((link, ""));
+        let (link, more) = link.split_once(' ').unwrap_or((link, ""));
         let (path, query) = link.split_once('?').unwrap_or((link, ""));
         if !path.is_empty() && !path.starts_with('/') {
             return None;
@@ -68,7 +82,7 @@ impl<'q> QueryParts<'q> {
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             params.entry(name.into_owned()).or_default().push(value.into_owned());
         }
-        Some(QueryParts { operation, path, params, body })
+        Some(QueryParts { operation, path, params, more })
     }
 }
 
@@ -110,8 +124,8 @@ pub(super) fn difference(kept: &str, asked: &str) -> String {
     });
     let differences = missing.chain(others).take(MAX_SHOWN_NAMES);
     let differences = differences.map(|(how, name)| format!("{how} `{}`", excerpt(name, MAX_SHOWN_NAME)));
-    let other_body = (kept.body != asked.body).then(|| "with another body".to_owned());
-    differences.chain(other_body).collect::<Vec<_>>().join(", ")
+    let other = (kept.more != asked.more).then(|| "with another body or `Pagination`".to_owned());
+    differences.chain(other).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns a query as it may be shown: without the values of its parameters.

@@ -56,7 +56,10 @@ pub fn plan(
             Some(length) => {
                 format!(
                     "{:?}",
-                    plan.arrived(number, PageInfo { length, count, next, repeated: 0, progress: length > 0 })
+                    plan.arrived(
+                        number,
+                        PageInfo { length, count, next, names_next: true, repeated: 0, progress: length > 0 }
+                    )
                 )
             }
         });

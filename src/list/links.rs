@@ -9,6 +9,7 @@ use reqwest::Url;
 
 use crate::call::query;
 use crate::error::{Error, ErrorKind, Result};
+use crate::generated::pagination::Pagination;
 
 /// Returns the `page` of a URL. A link with a `cursor` has no page number, whatever else it contains.
 pub(super) fn page_number(url: &Url) -> Option<u64> {
@@ -48,6 +49,11 @@ pub(super) fn is_head(url: &Url) -> bool {
     is_first(url) && offset(url).is_none()
 }
 
+/// Returns whether a URL has a parameter.
+pub(super) fn has_parameter(url: &Url, parameter: Option<&str>) -> bool {
+    parameter.is_some_and(|parameter| url.query_pairs().any(|(name, _)| name == parameter))
+}
+
 /// Returns the URL of another page of the same list.
 pub(super) fn with_page(url: &Url, number: u64) -> Url {
     with_value(url, "page", number.to_string())
@@ -64,8 +70,12 @@ pub(super) fn with_value(url: &Url, parameter: &str, value: String) -> Url {
 const PAGING: [&str; 5] = ["page", "page_size", "cursor", "limit", "offset"];
 
 /// Adds the parameters of the list's own URL that a link lacks: without a filter the link would return other
-/// items. The link's own parameters stay as the server wrote them.
-pub(super) fn completed(mut link: Url, list: &Url) -> Url {
+/// items. The link's own parameters stay as the server wrote them. Only of the pages of Django REST Framework is it
+/// known which parameters select a page: other links stay as they are.
+pub(super) fn completed(mut link: Url, list: &Url, pagination: &Pagination) -> Url {
+    if !pagination.is_usual() {
+        return link;
+    }
     let written = list.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     let missing: Vec<&str> = {
         let names: HashSet<Cow<'_, str>> = link.query_pairs().map(|(name, _)| name).collect();
@@ -176,10 +186,12 @@ mod tests {
             ("http://g/y/?cursor=z&%62=#end", "http://g/y/?cursor=z&%62=&a=%2f+x&c#end"),
             ("http://h/?c=1&&b&a=%2F%20x&page=2", "http://h/?c=1&&b&a=%2F%20x&page=2"),
         ] {
-            assert_eq!(completed(url(link), &list).as_str(), whole);
+            assert_eq!(completed(url(link), &list, &Pagination::new()).as_str(), whole);
         }
+        let other = Pagination::new().next_link("links.next");
+        assert_eq!(completed(url("http://h/?skiptoken=x"), &list, &other).as_str(), "http://h/?skiptoken=x");
         for bare in ["http://h/", "http://h/?", "http://h/?page=2"] {
-            assert_eq!(completed(url("http://h/?x"), &url(bare)), url("http://h/?x"));
+            assert_eq!(completed(url("http://h/?x"), &url(bare), &Pagination::new()), url("http://h/?x"));
         }
     }
 

@@ -11,9 +11,9 @@ use reqwest::Url;
 
 use super::checkpoint::{Checkpoint, Position};
 use super::comparing::Comparing;
-use super::fingerprint::query_of;
+use super::fingerprint::{more_of, query_of};
 use super::identity::{Mark, Resumed, Seen, identity_of};
-use super::links::{is_first, is_head, page_number};
+use super::links::{has_parameter, is_first, is_head, page_number};
 use super::list_all::{ListOptions, ListRequest};
 use super::page::Decoder;
 use super::page_cursor::{CurrentPage, NextItem, PageItems};
@@ -100,15 +100,18 @@ impl<T: Send + 'static> ListStream<T> {
         let nowhere = || Url::parse("http://localhost").unwrap_or_else(|_| unreachable!("it is a URL"));
         let url = template.as_ref().map_or_else(nowhere, |template| template.request.url().clone());
         let operation = template.as_ref().map_or("", |template| template.operation);
-        let body = template.as_ref().and_then(|template| template.request.body()?.as_bytes());
-        let query = query_of(operation, &url, body, &transport.origin);
+        let request = template.as_ref().map(|template| &template.request);
+        let query = query_of(operation, &url, more_of(&pagination, request), &transport.origin);
         let identity = identity_of(pagination, &url);
         let number = page_number(&url).unwrap_or(1).max(1);
         let mut plan = PagePlan::new(url.clone(), url.clone(), number);
-        if is_head(&url) {
+        plan.by_value = pagination.parameter.is_some();
+        // The caller may begin with another page.
+        let is_later = has_parameter(&url, pagination.parameter) && page_number(&url).is_none();
+        if is_head(&url) && !is_later {
             plan.offset = Some(0);
         }
-        let start = match page_number(&url).is_some() || is_first(&url) {
+        let start = match page_number(&url).is_some() || (is_first(&url) && !is_later) {
             true => Position::Page { number, item: 0 },
             false => Position::Link { url: url.as_str().into(), number, item: 0 },
         };

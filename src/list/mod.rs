@@ -1,6 +1,7 @@
 //! Lists that read every page.
 //!
-//! Implements the pagination of Django REST Framework. It is independent of what the pages contain.
+//! Follows the pages as a [`Pagination`] describes them; the default is that of Django REST Framework. It is independent
+//! of what the pages contain.
 
 mod adaptive_limit;
 pub(crate) mod anomaly;
@@ -55,7 +56,7 @@ use crate::transport::TransportRequest;
 
 impl<B: Operation> Call<B> {
     /// Returns a request for every item, from the page that the parameters select (by default the first) to the
-    /// last. A search, which is a POST request, sends its body with every page.
+    /// last. A POST operation sends the same JSON body with every page.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -69,8 +70,7 @@ impl<B: Operation> Call<B> {
     /// # }
     /// ```
     ///
-    /// A list that isn't in the API's document has pages with `results`, `next` and, if they have numbers, `count`,
-    /// unless [`pagination`](crate::CustomRequest::pagination) says otherwise:
+    /// A list that isn't in the API's document has the pages of Django REST Framework, with `results` and `next`, unless [`pagination`](crate::CustomRequest::pagination) says otherwise:
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {

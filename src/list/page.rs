@@ -28,6 +28,7 @@ pub(super) struct DecodedPage<T> {
     pub(super) marks: Marks,
     pub(super) count: Option<u64>,
     pub(super) next: Option<String>,
+    pub(super) names_next: bool,
     /// The page's text, which the positions in `failed` refer to.
     pub(super) body: Bytes,
 }
@@ -85,7 +86,7 @@ impl<T: DeserializeOwned> Decoder<T> {
             items: |cursor, body, items| {
                 let mut hopeless = Hopeless::default();
                 // If one item has fields of another shape, the others have them, too.
-                let mut leniency = Leniency::current();
+                let mut leniency = Leniency::Strict;
                 cursor.items(|at| {
                     let rest = body.get(at..)?;
                     if let Some(length) = hopeless.length(body, rest) {
@@ -245,10 +246,10 @@ impl<T> Decoding<T> {
         let mut items =
             Items { fields, secrets, plain, items: Vec::new(), failed: Vec::new(), ids, text: None };
         let walked = walk(&body, pagination, |cursor| (decoder.items)(cursor, &body, &mut items));
-        let Envelope { count, next } =
+        let Envelope { count, next, names_next } =
             walked.map_err(|irregular| problem_of(&body, pagination, irregular))?;
         let marks = items.marks(&body);
-        Ok(DecodedPage { items: items.items, failed: items.failed, marks, count, next, body })
+        Ok(DecodedPage { items: items.items, failed: items.failed, marks, count, next, names_next, body })
     }
 }
 

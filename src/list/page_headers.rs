@@ -1,5 +1,7 @@
 //! What the headers of a page say about its list: the next page and the number of items.
 
+use std::borrow::Cow;
+
 use reqwest::header::HeaderMap;
 
 use super::page_text::Envelope;
@@ -13,24 +15,27 @@ use crate::generated::pagination::{PageValue, Pagination};
 pub(super) fn envelope_in(headers: &HeaderMap, pagination: &Pagination) -> Result<Envelope, Problem> {
     let mut envelope = Envelope::default();
     if let PageValue::Header(name) = pagination.count
-        && let Some(count) = values(headers, name)?.first()
+        && let Some(count) = values(headers, name).first().filter(|count| !count.trim().is_empty())
     {
         let count = count.trim().parse().map_err(|_| problem(name, "it isn't a number of items"))?;
         envelope.count = Some(count);
     }
     if let PageValue::Header(name) = pagination.next {
-        let values = values(headers, name)?;
+        let values = values(headers, name);
         envelope.next = match pagination.parameter {
             Some(_) => values.first().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()),
-            None => next_link(&values).map_err(|reason| problem(name, reason))?.map(str::to_owned),
+            None => {
+                let values: Vec<&str> = values.iter().map(|value| &**value).collect();
+                next_link(&values).map_err(|reason| problem(name, reason))?.map(str::to_owned)
+            }
         };
     }
     Ok(envelope)
 }
 
-fn values<'h>(headers: &'h HeaderMap, name: &str) -> Result<Vec<&'h str>, Problem> {
-    let values = headers.get_all(name).into_iter().map(|value| value.to_str());
-    values.collect::<Result<_, _>>().map_err(|_| problem(name, "it contains a character that isn't ASCII"))
+/// Returns the values of a header. A title may contain bytes that aren't UTF-8.
+fn values<'h>(headers: &'h HeaderMap, name: &str) -> Vec<Cow<'h, str>> {
+    headers.get_all(name).into_iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect()
 }
 
 fn problem(header: &str, reason: &str) -> Problem {
@@ -148,12 +153,13 @@ mod tests {
     fn malformed_page_header_is_problem() {
         let pages = Pagination::new().items("").count_header("x-total-count").link_header();
         let read = |lines: &[(&'static str, &str)]| envelope_in(&headers(lines), &pages);
-        let whole = Envelope { count: Some(7), next: Some("/x?page=2".to_owned()) };
+        let whole = Envelope { count: Some(7), next: Some("/x?page=2".to_owned()), ..Envelope::default() };
         assert_eq!(read(&[("link", "</x?page=2>; rel=next"), ("x-total-count", " 7")]), Ok(whole));
         assert_eq!(read(&[]), Ok(Envelope::default()));
         assert_eq!(read(&[("x-total-count", "-1")]).unwrap_err().path, "header x-total-count");
         assert_eq!(read(&[("link", "https://h/?page=2")]).unwrap_err().path, "header link");
-        assert_eq!(read(&[("link", "</\u{e9}>; rel=next")]).unwrap_err().path, "header link");
+        let title = Envelope { next: Some("/x".to_owned()), ..Envelope::default() };
+        assert_eq!(read(&[("link", "</x>; title=\"\u{e9}\"; rel=next"), ("x-total-count", "")]), Ok(title));
         let numbers = Pagination::new().items("").no_count().next_header("x-next-page", "page");
         for (value, next) in [("3", Some("3")), ("", None)] {
             let read = envelope_in(&headers(&[("x-next-page", value)]), &numbers).unwrap();

@@ -33,6 +33,10 @@ pub(super) struct PagePlan {
     followed: Followed,
     /// The first page was selected by a number from a checkpoint, so the pages after it have numbers, too.
     pub(super) by_number: bool,
+    /// A value of the page leads to the next one. Its numbers may begin at 0.
+    pub(super) by_value: bool,
+    /// A page had the field that leads to the next one.
+    pub(super) names_next: bool,
 }
 
 /// How the next page is found.
@@ -58,6 +62,8 @@ pub(super) struct PageInfo {
     pub(super) length: u64,
     pub(super) count: Option<u64>,
     pub(super) next: Option<Url>,
+    /// Whether the page has the field that leads to the next one, be it null.
+    pub(super) names_next: bool,
     /// Repeated items on it.
     pub(super) repeated: u64,
     /// Whether it has a new item.
@@ -101,6 +107,8 @@ impl PagePlan {
             stalled: 0,
             followed,
             by_number: false,
+            by_value: false,
+            names_next: false,
         }
     }
 
@@ -125,7 +133,8 @@ impl PagePlan {
 
     /// Handles page `number`, which arrived.
     pub(super) fn arrived(&mut self, number: u64, info: PageInfo) -> (Observation, Next) {
-        let PageInfo { length, count, next, repeated, progress } = info;
+        let PageInfo { length, count, next, names_next, repeated, progress } = info;
+        self.names_next |= names_next;
         let mut observation = Observation::default();
         self.least = self.least.or(self.total).into_iter().chain(count).min();
         if let Some(now) = count
@@ -176,6 +185,9 @@ impl PagePlan {
                 self.plan_next(number, next, count, length, &mut observation)
             }
             _ => {
+                if !self.names_next && self.total.is_none() && length > 0 {
+                    observation.after.push(ListAnomaly::NoNext { page: number });
+                }
                 observation.after.extend(self.end());
                 Next::End
             }
@@ -197,7 +209,10 @@ impl PagePlan {
         length: u64,
         observation: &mut Observation,
     ) -> Next {
-        let (Some(following), Some(count)) = (page_number(&next), count) else {
+        let number_of = |next: &Url| {
+            page_number(next).filter(|following| !self.by_value || number.checked_add(1) == Some(*following))
+        };
+        let (Some(following), Some(count)) = (number_of(&next), count) else {
             if !self.followed.is_new(&next) {
                 observation.after.push(ListAnomaly::Loop { page: number });
             }
@@ -313,12 +328,12 @@ mod tests {
 
     fn page(length: u64, count: u64, next: impl Into<Option<u64>>) -> PageInfo {
         let next = next.into().map(|next| with_page(&LIST.parse().unwrap(), next));
-        PageInfo { length, count: Some(count), next, repeated: 0, progress: length > 0 }
+        PageInfo { length, count: Some(count), next, names_next: true, repeated: 0, progress: length > 0 }
     }
 
     fn cursor(length: u64, next: Option<&str>) -> PageInfo {
         let next = next.map(|next| format!("{LIST}&cursor={next}").parse().unwrap());
-        PageInfo { length, count: None, next, repeated: 0, progress: length > 0 }
+        PageInfo { length, count: None, next, names_next: true, repeated: 0, progress: length > 0 }
     }
 
     /// The numbers of the pages that can be requested now.
@@ -649,7 +664,7 @@ mod tests {
                             // The next number, from a server whose list has no end; or any number.
                             let next = next.map(|next| if own { number.wrapping_add(1) } else { next });
                             let next = next.map(|next| with_page(&list, next));
-                            plan.arrived(number, PageInfo { length, count, next, repeated, progress: length > 0 });
+                            plan.arrived(number, PageInfo { length, count, next, names_next: true, repeated, progress: length > 0 });
                         }
                         Step::PassOver => drop(plan.skip_page(asked)),
                         Step::Gone => drop(plan.page_missing(asked)),

@@ -105,7 +105,7 @@ impl<T: Send + 'static> ListStream<T> {
     /// Returns an anomaly that ends the list before the page's items.
     fn arrived(&mut self, page: PendingPage<T>, compared: Compared) -> Result<()> {
         let PendingPage { number, url, page, passed } = page;
-        let ArrivedPage { items, length, count, next, unconverted, .. } = page;
+        let ArrivedPage { items, length, count, next, names_next, unconverted, .. } = page;
         let PageSource { transport, template: Some(template), pagination, .. } = &self.source else {
             return Ok(());
         };
@@ -114,7 +114,7 @@ impl<T: Send + 'static> ListStream<T> {
             None => match transport.origin.follow(&next, &url)? {
                 // Only the page number of such a link is used.
                 link if count.is_some() && page_number(&link).is_some() => Ok(link),
-                link => sendable(completed(link, template.request.url())),
+                link => sendable(completed(link, template.request.url(), pagination)),
             },
         };
         let (next, unfollowed) = match next.map(followed).transpose() {
@@ -128,7 +128,8 @@ impl<T: Send + 'static> ListStream<T> {
         let Compared { missed, progress, .. } = compared;
         self.report.identity = self.seen.identity().map(str::to_owned);
         let (offset, repeated) = (self.plan.offset, self.plan.repeated);
-        let info = PageInfo { length: length as u64, count, next, repeated: missed, progress };
+        let names_next = names_next || pagination.is_usual() || pagination.next.field().is_none();
+        let info = PageInfo { length: length as u64, count, next, names_next, repeated: missed, progress };
         let (mut observation, then) = self.plan.arrived(number, info);
         if observation.discard_prefetched {
             self.prefetch.clear();

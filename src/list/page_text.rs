@@ -17,6 +17,8 @@ const MAX_REASON: usize = 1 << 10;
 pub(super) struct Envelope {
     pub(super) count: Option<u64>,
     pub(super) next: Option<String>,
+    /// Whether the page has the field `next`, be it null.
+    pub(super) names_next: bool,
 }
 
 /// The text isn't a page: at this path, for this reason, if they are known. If the text isn't JSON, decoding the whole
@@ -47,7 +49,11 @@ pub(super) fn walk<'t>(
         return Err(Irregular::default());
     }
     match page.has_items {
-        true => Ok(Envelope { count: page.count.flatten(), next: page.next.flatten() }),
+        true => Ok(Envelope {
+            count: page.count.flatten(),
+            names_next: page.next.is_some(),
+            next: page.next.flatten(),
+        }),
         false => Err(Irregular::at("", format_args!("missing field `{}`", shape.items))),
     }
 }
@@ -335,7 +341,7 @@ mod tests {
     fn page_is_walked_item_by_item() {
         let (envelope, texts) =
             items(" {\"x\": [{}], \"results\" : [ 1 , {\"a\": [\"]\"]},\n\"b\\\"\",7] ,\"next\":\"n\", \"count\":4}\n").unwrap();
-        assert_eq!(envelope, Envelope { count: Some(4), next: Some("n".to_owned()) });
+        assert_eq!(envelope, Envelope { count: Some(4), next: Some("n".to_owned()), names_next: true });
         assert_eq!(texts, ["1", r#"{"a": ["]"]}"#, r#""b\"""#, "7"]);
     }
 

@@ -4,11 +4,10 @@ use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
-use reqwest::Body;
 
 use super::checkpoint::{Checkpoint, Position};
-use super::fingerprint::query_of;
-use super::links::{is_first, is_head, page_number, with_value};
+use super::fingerprint::{more_of, query_of};
+use super::links::{has_parameter, is_first, is_head, page_number, with_value};
 use super::list_all::{FetchedPage, ListAll, ListRequest};
 use super::page;
 use super::page_headers::envelope_in;
@@ -109,15 +108,19 @@ impl<T: Send + 'static> ListAll<T> {
         let ListRequest { transport, template, timeout, pagination } = self.prepare();
         let template = template?;
         let url = template.request.url().clone();
-        let body = template.request.body().and_then(Body::as_bytes);
-        let query = query_of(template.operation, &url, body, &transport.origin);
+        let query = query_of(
+            template.operation,
+            &url,
+            more_of(&pagination, Some(&template.request)),
+            &transport.origin,
+        );
         let info = transport.info(&template);
         let deadline = timeout.map(|timeout| saturating_deadline(Instant::now(), timeout));
         let receive = async |response: Box<IncomingResponse>| {
             let whole = response.whole().await?;
             let in_headers = envelope_in(whole.headers(), &pagination);
             let read = move |body: &Bytes| {
-                let Envelope { count, next } = in_headers?;
+                let Envelope { count, next, .. } = in_headers?;
                 let (length, page) = page::length(body, &pagination)?;
                 Ok((length, count.or(page.count), next.or(page.next)))
             };
@@ -136,11 +139,12 @@ impl<T: Send + 'static> ListAll<T> {
         let numbered = next.as_ref().and_then(page_number) == first.checked_add(1) && size > 0;
         let mut fetched = FetchedPage::new(first, whole);
         let mut part = |from: u64, until: Option<u64>| {
-            let at = match is_first(&url) || page_number(&url).is_some() {
+            let is_later = has_parameter(&url, pagination.parameter) && page_number(&url).is_none();
+            let at = match (is_first(&url) && !is_later) || page_number(&url).is_some() {
                 true => Position::Page { number: from, item: 0 },
                 false => Position::Link { url: url.as_str().into(), number: 1, item: 0 },
             };
-            let known = numbered || is_head(&url);
+            let known = numbered || (is_head(&url) && !is_later);
             let checkpoint = Checkpoint {
                 until,
                 page_size: numbered.then_some(size),

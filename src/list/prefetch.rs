@@ -27,6 +27,8 @@ pub(super) struct ArrivedPage<T> {
     pub(super) marks: Marks,
     pub(super) count: Option<u64>,
     pub(super) next: Option<String>,
+    /// Whether the page has the field `next`, be it null.
+    pub(super) names_next: bool,
     /// URLs whose conversion failed.
     pub(super) unconverted: Unconverted,
 }
@@ -109,12 +111,12 @@ impl<T: Send + 'static> Prefetch<T> {
                 let in_headers = envelope_in(whole.headers(), &decoding.pagination);
                 let decode = move |body: &Bytes| {
                     reading.lock().unwrap_or_else(PoisonError::into_inner).take();
-                    let Envelope { count, next } = in_headers?;
+                    let Envelope { count, next, .. } = in_headers?;
                     let page = decoding.page(body, &secrets)?;
                     Ok(DecodedPage { count: count.or(page.count), next: next.or(page.next), ..page })
                 };
                 let (decoded, mut response) = whole.decoded(decode).await?;
-                let DecodedPage { items, failed, marks, count, next, body } = decoded;
+                let DecodedPage { items, failed, marks, count, next, names_next, body } = decoded;
                 let (length, unconverted) =
                     (items.len() + failed.len(), std::mem::take(&mut response.unconverted));
                 let undelivered = std::mem::take(&mut response.undelivered);
@@ -128,7 +130,7 @@ impl<T: Send + 'static> Prefetch<T> {
                     }
                 });
                 let items = PageItems::new(items, failed, source, undelivered);
-                Ok(ArrivedPage { items, length, marks, count, next, unconverted })
+                Ok(ArrivedPage { items, length, marks, count, next, names_next, unconverted })
             };
             let page = match fetched {
                 Some(mut whole) => {

@@ -11,7 +11,8 @@ use crate::call::query;
 
 impl<T: Send + 'static> ListStream<T> {
     pub(super) fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), String> {
-        let PageSource { transport, template: Some(template), query: kept, .. } = &self.source else {
+        let PageSource { transport, template: Some(template), query: kept, pagination, .. } = &self.source
+        else {
             return Ok(());
         };
         let own = template.request.url();
@@ -31,7 +32,7 @@ impl<T: Send + 'static> ListStream<T> {
             }
             // Earlier releases saved links as the server sent them.
             Position::Link { url, number, item } => {
-                (completed(resolved(url, own, path)?, own), *number, *item)
+                (completed(resolved(url, own, path)?, own, pagination), *number, *item)
             }
             Position::End => (own.clone(), 1, 0),
         };
@@ -42,6 +43,9 @@ impl<T: Send + 'static> ListStream<T> {
             other => other.clone(),
         };
         self.plan = PagePlan::new(own.clone(), url, number);
+        // The pages before had the field.
+        self.plan.names_next = number > 1;
+        self.plan.by_value = pagination.parameter.is_some();
         self.plan.by_number = matches!(checkpoint.at, Position::Page { .. });
         self.plan.until = checkpoint.until;
         self.plan.page_size = checkpoint.page_size;

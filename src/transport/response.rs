@@ -15,6 +15,8 @@ use super::metrics::ByteCounter;
 use super::request_body::ResponseWaiter;
 use super::stream::ByteStream;
 use super::whole_response::{ResponseHead, WholeResponse};
+use crate::error::json_text::decode::decode;
+use crate::error::json_text::leniency::Leniency;
 use crate::error::response::ErrorResponse;
 use crate::error::{Error, ErrorKind, RequestInfo, shown_status};
 use crate::transport::timeouts::ActiveTimeouts;
@@ -174,6 +176,16 @@ impl IncomingResponse {
     ) -> Result<(T, Undelivered), Failure> {
         let (Converted { body, undelivered, .. }, head) = self.converted().await?;
         Ok((head.decode(body).await?, undelivered))
+    }
+
+    /// Like [`json`](Self::json), for a body in which each value must fit its field.
+    pub(crate) async fn json_strictly<T: DeserializeOwned + Send + 'static>(
+        self: Box<Self>,
+    ) -> Result<T, Failure> {
+        let strictly = |body: &Bytes| Leniency::Strict.decode(|| decode(body));
+        let (value, parts) = self.whole().await?.decoded(strictly).await?;
+        parts.undelivered.delivered();
+        Ok(value)
     }
 
     /// Like [`json`](Self::json), for a body that may be missing.

@@ -7,6 +7,7 @@ use super::progress::UploadPhase;
 use super::protocol::{AfterCompletion, after_completion, is_complete, is_lost, of_another, same_id};
 use super::state::Step;
 use crate::error::json_text::decode::decode;
+use crate::error::json_text::leniency::Leniency;
 use crate::error::redact::excerpt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::generated::raw::types::ChunkedUpload;
@@ -76,7 +77,7 @@ impl UploadEngine<'_> {
         let transport = self.calls.client.transport().clone();
         let info = transport.info(&request);
         let read = |body: &bytes::Bytes| {
-            let response = decode::<ChunkedUpload>(body)?;
+            let response = Leniency::Strict.decode(|| decode::<ChunkedUpload>(body))?;
             Ok((response, is_incomplete(body)))
         };
         let whole = async |response: Box<IncomingResponse>| response.whole().await?.decoded(read).await;

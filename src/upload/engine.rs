@@ -278,7 +278,7 @@ impl<'a> UploadEngine<'a> {
         outgoing.multipart = None;
         outgoing.streamed = Some(StreamedBody { body: Body::wrap(body), activity: Some(activity) });
         outgoing.new_connection = self.new_connection;
-        self.calls.client.transport().clone().fetch(outgoing, IncomingResponse::json).await
+        self.calls.client.transport().clone().fetch(outgoing, IncomingResponse::json_strictly).await
     }
 
     /// Returns a call with the time-outs of a chunk.
@@ -380,7 +380,8 @@ impl<'a> UploadEngine<'a> {
     /// # Errors
     /// Returns an error if the request fails, or if the response is of another upload.
     pub(super) async fn fetch_upload(&self, id: &UploadId) -> Result<ChunkedUpload> {
-        let response = self.call_upload(|raw| raw.get_chunked_upload(id)).await?;
+        let response: ChunkedUpload =
+            self.call_upload(|raw| raw.get_chunked_upload(id)).fetch(IncomingResponse::json_strictly).await?;
         if same_id(&response.id, id) {
             Ok(response)
         } else {

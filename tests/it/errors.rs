@@ -401,14 +401,36 @@ async fn wrong_type_reports_json_path() {
     for (item, path) in [
         (r#"{"id": "x", "name": "n", "model_type": "detection"}"#, "results[1].id"),
         (r#"{"id": 2, "name": null, "model_type": "detection"}"#, "results[1].name"),
-        (r#"{"id": 2, "name": "n", "model_type": 7}"#, "results[1].model_type"),
-        (r#"{"id": 2, "name": "n", "model_type": "detection", "created_at": 7}"#, "results[1].created_at"),
-        (r#"{"id": 2, "name": "n", "model_type": "detection", "is_active": "yes"}"#, "results[1].is_active"),
+        (r#"{"id": 2, "name": "n", "model_type": []}"#, "results[1].model_type"),
+        (r#"{"id": 1.5, "name": "n", "model_type": "detection"}"#, "results[1].id"),
+        (r#"{"id": "", "name": "n", "model_type": "detection"}"#, "results[1].id"),
         (r#"{"id": 2, "name": "n"}"#, "results[1]"),
         ("7", "results[1]"),
     ] {
         let error = list(page(item)).await.failure();
         assert_unusable(&error, StatusCode::OK, Some(path), &format!("`{path}`"));
+    }
+}
+
+#[tokio::test]
+async fn misfit_of_optional_field_is_kept() {
+    let item = r#"{"id": "2", "name": 1.50, "model_type": "detection", "is_active": "yes", "created_at": [1.50], "extra_key": 7}"#;
+    let body = format!(r#"{{"count": 1, "next": null, "results": [{item}]}}"#);
+    let page = list(&body).await.unwrap();
+    let (_server, client) = serving("GET", "/models/", json(200, &*body)).await;
+    let models: Vec<Model> = client.list_models().list_all().try_collect().await.unwrap();
+    assert_eq!((page.count, page.results.len(), &page.results), (Some(1), 1, &models));
+    for model in [&page.results[0], &models[0]] {
+        assert_eq!((model.id, model.name.as_str(), model.is_active), (2, "1.50", None));
+        assert!(model.created_at.is_none());
+        let extra: Vec<_> = model.extra.iter().map(|(name, value)| (name.as_str(), value.text())).collect();
+        assert_eq!(extra, [("created_at", "[1.50]"), ("extra_key", "7"), ("is_active", r#""yes""#)]);
+        // What is written again has the values that came.
+        let again = serde_json::to_string(model).unwrap();
+        assert!(
+            again.contains(r#""created_at":[1.50]"#) && again.matches("created_at").count() == 1,
+            "{again}"
+        );
     }
 }
 

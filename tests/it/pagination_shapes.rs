@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 use synapse_backend_client::reqwest::Method;
-use synapse_backend_client::{BackendClient, Call, Checkpoint, CustomRequest, ErrorKind, Pagination};
+use synapse_backend_client::{
+    BackendClient, Call, Checkpoint, CustomRequest, ErrorKind, ListAnomaly, ListPolicy, Pagination,
+};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
@@ -37,7 +39,7 @@ fn shapes() -> Vec<(Pagination, Shape, &'static str)> {
         (
             Pagination::new().no_count().next_link("links.next"),
             |page| {
-                let next = page.next.map(|next| format!("{}/things/?page={next}", page.base));
+                let next = page.next.map(|next| format!("{}/things/?kind=a+b&page={next}", page.base));
                 text(json!({"links": {"next": next, "self": {"next": 1}}, "results": page.items}))
             },
             "page",
@@ -61,7 +63,7 @@ fn shapes() -> Vec<(Pagination, Shape, &'static str)> {
         (
             Pagination::new().items("items").no_count().next_link("_links.next.href"),
             |page| {
-                let next = page.next.map(|next| json!({"href": format!("/things/?p={next}")}));
+                let next = page.next.map(|next| json!({"href": format!("/things/?p={next}&kind=a+b")}));
                 text(json!({"_links": {"next": next}, "items": page.items}))
             },
             "p",
@@ -74,8 +76,10 @@ fn shapes() -> Vec<(Pagination, Shape, &'static str)> {
                 match page.next {
                     None => response.insert_header("link", first),
                     Some(next) => {
-                        let next =
-                            format!("<{}/things/?page={next}>; title=\"a, b\"; rel=\"next\"", page.base);
+                        let next = format!(
+                            "<{}/things/?page={next}&kind=a+b>; title=\"a, b\"; rel=\"next\"",
+                            page.base
+                        );
                         response.append_header("link", first).append_header("link", next)
                     }
                 }
@@ -130,7 +134,7 @@ async fn every_shape_is_read_to_its_end() {
         assert!(read.report().is_complete(), "{pages:?}: {:?}", read.report());
         let mut lines = server::lines(&server).await;
         for line in &mut lines {
-            // A link comes first, and what it lacks is added.
+            // The order of the parameters doesn't matter.
             let query = line.split_once('?').unwrap().1;
             let mut pairs: Vec<_> = query.split('&').collect();
             pairs.sort_unstable();
@@ -296,7 +300,7 @@ async fn search_sends_its_body_with_every_page() {
         }
         let before = server::requests(&server).await.len();
         let error = call.list_all().resume(checkpoint.clone()).stream().next().await.unwrap().failure();
-        assert!(error.to_string().contains("another query: with another body"), "{error}");
+        assert!(error.to_string().contains("another query: with another body or `Pagination`"), "{error}");
         assert_eq!(server::requests(&server).await.len(), before);
     }
     let parts = cats().list_all_as::<Id>().partitions(3).await.unwrap();
@@ -329,9 +333,72 @@ async fn list_is_not_read_by_changing_methods() {
         (Pagination::new().items(""), "a page that is a list has no field for the count"),
         (Pagination::new().next_header("a b", "page"), "\"a b\" can't be a header's name"),
         (Pagination::new().next_value("next", ""), "the parameter's name is empty"),
+        (Pagination::new().next_header("Link", "page"), "call `link_header`"),
     ] {
         let error = things(&client, pages).list_all().stream().next().await.unwrap().failure();
         assert!(error.is_invalid_input() && error.to_string().contains(problem), "{error}");
     }
     server::assert_nothing_sent(&server).await;
+}
+
+#[tokio::test]
+async fn numbers_from_zero_and_later_starts() {
+    let server = server::start().await;
+    let respond = |request: &Request| {
+        let selected = request.url.query_pairs().find(|(name, _)| name == "page" || name == "p");
+        let number = selected.map_or(0, |(_, value)| value.parse::<u64>().unwrap());
+        let next = (number < 2).then_some(number + 1);
+        text(json!({"data": [{"id": number * 2}, {"id": number * 2 + 1}], "next": next, "total": 6}))
+    };
+    Mock::given(any()).respond_with(respond).mount(&server).await;
+    let client = server::client_of(&server);
+    for parameter in ["page", "p"] {
+        let pages = Pagination::new().items("data").count("total").next_value("next", parameter);
+        let call = || client.request(Method::GET, "/zero/").params(|p| p.pagination(pages));
+        let (found, error) = ids_of(&mut call().list_all_as().stream()).await;
+        assert!(error.is_none() && found == [0, 1, 2, 3, 4, 5], "{parameter}: {found:?} {error:?}");
+        if parameter == "p" {
+            let (found, error) = ids_of(&mut call().param("p", 1).list_all_as().stream()).await;
+            assert!(error.is_none() && found == [2, 3, 4, 5], "{found:?} {error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn checkpoint_belongs_to_the_pages_shape() {
+    let server = server::start().await;
+    let page = json!({"users": [{"id": 1}, {"id": 2}], "teams": [{"id": 7}, {"id": 8}], "next": null});
+    Mock::given(any()).respond_with(move |_: &Request| text(page.clone())).mount(&server).await;
+    let client = server::client_of(&server);
+    let list = |items: &'static str, method: Method| {
+        let pages = Pagination::new().items(items).no_count();
+        client.request(method, "/search/").params(|p| p.pagination(pages)).list_all_as::<Id>()
+    };
+    let mut users = list("users", Method::GET).stream();
+    users.next().await.unwrap().unwrap();
+    let checkpoint = users.checkpoint();
+    for (items, method) in [("teams", Method::GET), ("users", Method::POST)] {
+        let other = list(items, method).resume(checkpoint.clone()).stream().next().await.unwrap().failure();
+        assert!(other.to_string().contains("another query"), "{other}");
+    }
+    assert_eq!(ids(list("users", Method::GET).resume(checkpoint).try_collect().await.unwrap()), [2]);
+}
+
+#[tokio::test]
+async fn page_without_its_next_field_is_noted() {
+    // The name of the field is wrong: the list would end after its first page without a word.
+    for (last, is_noted) in
+        [(json!({"data": [{"id": 1}], "meta": {"more": 2}}), true), (json!({"data": []}), false)]
+    {
+        let (_server, client) = server::serving("GET", "/things/", text(last)).await;
+        let pages = Pagination::new().items("data").no_count().next_value("meta.next", "page");
+        let mut read = things(&client, pages).list_all_as::<Id>().stream();
+        let (_, error) = ids_of(&mut read).await;
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(read.report().is_complete(), !is_noted);
+        let strict = things(&client, pages).list_all_as::<Id>().policy(ListPolicy::Strict);
+        let (_, error) = ids_of(&mut strict.stream()).await;
+        let anomaly = error.as_ref().and_then(|error| error.list_anomaly());
+        assert_eq!(anomaly, is_noted.then_some(&ListAnomaly::NoNext { page: 1 }));
+    }
 }

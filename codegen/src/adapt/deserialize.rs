@@ -46,6 +46,10 @@ pub(super) fn unflattened(structure: &mut ItemStruct, strict: bool) -> Option<It
                 },
                 quote! { #holder },
             ),
+            // A second count is noticed even if the first is null.
+            ("count", Some(_)) if is_page => {
+                (quote! { Some(object.optional(#key)?) }, quote! { #holder.unwrap_or_default() })
+            }
             // A `Json` holds null, and the inner one of two options represents null.
             (_, Some(inner)) if option_inner(inner).is_some() || text_of(inner) == "crate::Json" => {
                 (quote! { object.required()? }, quote! { #holder })

@@ -32,7 +32,7 @@ pub(super) fn emit_lists(
         })
     });
     quote! {
-        /// The list operations of the API's document.
+        /// The list operations of the API's document that can be read with parameters alone.
         pub static LISTS: &[rt::ListOperation] = &[#(#lists),*];
     }
 }

@@ -13,7 +13,7 @@ use super::forms::Forms;
 use super::pagination::{Pagination, Responses};
 use super::reading::{argument_of, arguments_of, name_of, option_inner, text_of};
 use crate::prepare::naming::{normalized, parameter_name, type_name};
-use crate::prepare::{Keywords, Notes, operations as operations_of, wire_names};
+use crate::prepare::{Keywords, Notes, WHOLE_PATH, operations as operations_of, wire_names};
 
 /// An operation of the document.
 pub(super) struct Operation {
@@ -257,7 +257,7 @@ fn read_operation(
         builder: builder.ident.clone(),
         method: method.to_uppercase(),
         // As in a URI template (RFC 6570), `+` keeps the value's slashes.
-        path: match notes.whole_paths.contains(path) {
+        path: match described.says(WHOLE_PATH) {
             true => path.replacen('{', "{+", 1),
             false => path.to_owned(),
         },

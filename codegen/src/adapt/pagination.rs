@@ -34,11 +34,11 @@ const CURSORS: [&str; 6] =
     ["next_cursor", "nextCursor", "next_page_token", "nextPageToken", "next_token", "nextToken"];
 /// The query parameters that take a page's number or a cursor.
 const NUMBER_PARAMETERS: [&str; 4] = ["page", "page_number", "pageNumber", "p"];
-const CURSOR_PARAMETERS: [&str; 8] =
-    ["cursor", "page_token", "pageToken", "next_token", "nextToken", "next_cursor", "nextCursor", "token"];
-/// The names of the number of items in the whole list.
-const COUNTS: [&str; 7] =
-    ["total", "total_count", "totalCount", "total_items", "totalItems", "total_results", "count"];
+const CURSOR_PARAMETERS: [&str; 7] =
+    ["cursor", "page_token", "pageToken", "next_token", "nextToken", "next_cursor", "nextCursor"];
+/// The names of the number of items in the whole list. `count` may be the number of items on a page, so it comes last.
+const COUNTS: [&[&str]; 2] =
+    [&["total", "total_count", "totalCount", "total_items", "totalItems", "total_results"], &["count"]];
 const COUNT_HEADERS: [&str; 3] = ["x-total-count", "x-total", "total-count"];
 
 /// How the pages of a list lead to one another.
@@ -249,13 +249,16 @@ impl<'d> Responses<'d> {
     }
 
     fn count_of(&self, page: Object<'d>) -> Option<String> {
-        HOLDERS.iter().find_map(|holder| {
-            let object = self.object_at(page, holder)?;
-            let is_count = |name: &&str| {
-                self.property(object, name).and_then(|(_, schema)| self.kind(schema)) == Some("integer")
-            };
-            let name = COUNTS.iter().find(|name| is_count(name))?;
-            Some(if holder.is_empty() { (*name).to_owned() } else { format!("{holder}.{name}") })
+        let objects: Vec<(&str, Object<'d>)> =
+            HOLDERS.iter().filter_map(|holder| Some((*holder, self.object_at(page, holder)?))).collect();
+        COUNTS.iter().find_map(|names| {
+            objects.iter().find_map(|(holder, object)| {
+                let is_count = |name: &&&str| {
+                    self.property(*object, name).and_then(|(_, schema)| self.kind(schema)) == Some("integer")
+                };
+                let name = names.iter().find(is_count)?;
+                Some(if holder.is_empty() { (*name).to_owned() } else { format!("{holder}.{name}") })
+            })
         })
     }
 

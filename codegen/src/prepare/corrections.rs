@@ -8,13 +8,16 @@ use serde_json::{Map, Value, json};
 use super::Report;
 use super::keywords::Keywords;
 use super::naming::{field_name, parameter_name, type_name};
-use super::walk::{Outcome, operations, place_of, schemas, schemas_mut};
+use super::walk::{Outcome, each_schema, operations, place_of, schemas, schemas_mut};
 
 /// The names in Rust of an object's properties. It is beside `properties`, because many rules replace a property's
 /// schema.
 pub(super) const NAMES: &str = "x-names";
 
 const OPTIONAL: &str = "x-optional";
+
+/// The keyword that keeps what `x-optional` says of a property.
+const REQUIRED: &str = "x-required";
 const NAME: &str = "x-name";
 
 /// Applies `x-optional` and reads `x-name` of every property, wherever it is in the document.
@@ -100,7 +103,12 @@ impl Correcting<'_> {
             let place = |at: &str| format!("{at}.{property}");
             match schema.remove(OPTIONAL) {
                 None => {}
-                Some(Value::Bool(is_optional)) => drop(optional.insert(property.clone(), is_optional)),
+                Some(Value::Bool(is_optional)) => {
+                    optional.insert(property.clone(), is_optional);
+                    if !schema.contains_key("$ref") {
+                        schema.put(REQUIRED, !is_optional);
+                    }
+                }
                 Some(_) => return Err(no_boolean(&place(&self.place))),
             }
             if let Some(name) = schema.remove(NAME) {
@@ -147,6 +155,33 @@ impl Correcting<'_> {
             object.put("required", required);
         }
     }
+}
+
+/// Applies `x-optional` to the objects that a composition was merged into: another part of it may require the property.
+///
+/// `{required: [a], properties: {a: {x-required: false}}}` -> `{properties: {a: {}}}`
+pub fn require_merged_properties(document: &mut Value, report: &mut Report) {
+    each_schema(document, |place, object| {
+        let mut marked: BTreeMap<String, bool> = BTreeMap::new();
+        for (property, schema) in object.object_mut("properties").into_iter().flatten() {
+            let Some(schema) = schema.as_object_mut() else { continue };
+            if let Some(Value::Bool(is_required)) = schema.remove(REQUIRED) {
+                marked.insert(property.clone(), is_required);
+            }
+        }
+        for (property, is_required) in marked {
+            let was_required = object.list("required").iter().any(|name| name == property.as_str());
+            if was_required == is_required {
+                continue;
+            }
+            if let Some(required) = object.list_or_new("required") {
+                required.retain(|name| name != property.as_str());
+                required.extend(is_required.then(|| json!(property)));
+            }
+            let what = if is_required { "required, by `x-optional`" } else { "optional, by `x-optional`" };
+            report.add("require_merged_properties", format!("{place}.{property}"), what);
+        }
+    });
 }
 
 fn no_boolean(place: &str) -> String {

@@ -221,16 +221,18 @@ impl Offered<'_> {
 
 impl Fields {
     /// Returns the fields of a form that has either these fields or those. A field that both have in different
-    /// ways is free-form, or text if it is text in both.
+    /// ways is free-form, or text if it is a plain value in both.
     fn or(mut self, other: Fields) -> Fields {
         for (name, property) in other.properties {
             match self.properties.get_mut(&name) {
                 None => drop(self.properties.insert(name, property)),
                 Some(own) if *own == property => {}
                 Some(own) => {
-                    let are_texts =
-                        own.text("type") == Some("string") && property.text("type") == Some("string");
-                    *own = if are_texts { json!({"type": "string"}) } else { json!({}) };
+                    let is_plain = |schema: &Value| {
+                        matches!(schema.text("type"), Some("string" | "integer" | "number" | "boolean"))
+                    };
+                    let are_plain = is_plain(own) && is_plain(&property);
+                    *own = if are_plain { json!({"type": "string"}) } else { json!({}) };
                 }
             }
         }

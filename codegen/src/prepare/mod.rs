@@ -40,6 +40,7 @@ pub(crate) use {
     keywords::Keywords,
     one_line::is_invisible,
     openapi_3_2::new_operations,
+    operations::WHOLE_PATH,
     report::{ROUTINE, wire_names},
     version::HEADERS,
     walk::{leave_out, only_refers, place_of, reach, references, required, schemas},
@@ -125,6 +126,10 @@ fn run(document: &mut Value, strict: bool) -> Result<Report, String> {
     all_of::drop_required_only_choices(document, report_to);
     all_of::hoist_compositions_with_choices(document, report_to);
     all_of::merge_all_of(document, report_to)?;
+    corrections::require_merged_properties(document, report_to);
+    if !strict {
+        read_only::loosen_read_only(document, report_to);
+    }
     // Operations.
     operations::keep_one_success(document, report_to);
     operations::keep_one_request_type(document, report_to)?;
@@ -155,9 +160,6 @@ fn run(document: &mut Value, strict: bool) -> Result<Report, String> {
     plain_types::inline_plain_types(document, report_to);
     discriminators::record_discriminators(document, report_to);
     components::hoist_inline_types(document, report_to);
-    if !strict {
-        read_only::loosen_read_only(document, report_to);
-    }
     requests::split_request_schemas(document, report_to);
     requests::allow_clearing_fields(document, report_to);
     values::keep_unknown_fields(document, report_to);

@@ -14,6 +14,14 @@ use super::walk::{
 };
 use super::{LeftOut, Report};
 
+/// The keyword of an operation whose path is one parameter: its value has slashes itself.
+pub(crate) const WHOLE_PATH: &str = "x-whole-path";
+
+fn is_one_parameter(path: &str) -> bool {
+    let name = path.strip_prefix('{').and_then(|path| path.strip_suffix('}'));
+    name.is_some_and(|name| !name.contains(['{', '}']))
+}
+
 /// Adds the leading `/` to a path, because the generator silently drops a path without one. Equal paths are
 /// merged. A path that is one parameter is noted: its value is a whole path.
 ///
@@ -28,12 +36,8 @@ pub fn start_paths_with_slash(document: &mut Value, report: &mut Report) {
         let right = format!("/{}", path.trim_start_matches('/'));
         if right != path {
             report.add("start_paths_with_slash", &path, format!("{right} is sent"));
-            // The value of such a path has slashes itself.
-            let only_name = path.strip_prefix('{').and_then(|path| path.strip_suffix('}'));
-            if only_name.is_some_and(|name| !name.contains(['{', '}'])) {
-                report.notes.whole_paths.insert(right.clone());
-            }
         }
+        let is_whole = right != path && is_one_parameter(&path);
         let Some(operations) = item.as_object() else { continue };
         let slot = paths.entry(right).or_insert_with(|| json!({}));
         for (key, value) in operations {
@@ -44,6 +48,9 @@ pub fn start_paths_with_slash(document: &mut Value, report: &mut Report) {
                 }
             } else {
                 slot[key] = value.clone();
+                if is_whole && slot[key].is_object() {
+                    slot[key].put(WHOLE_PATH, true);
+                }
             }
         }
     }

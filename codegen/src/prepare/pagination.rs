@@ -76,6 +76,9 @@ pub(crate) fn pagination_note(operation: &Value) -> Result<Option<PaginationNote
         (Some(PageValue::Header(name)), None) if name != "link" => Err(format!(
             "the header `{name}` has a page's number or cursor: name the query `parameter` that takes it"
         )),
+        (Some(PageValue::Header(name)), Some(_)) if name == "link" => {
+            Err("the header `Link` has a URL, which is no value of a `parameter`".to_owned())
+        }
         _ => Ok(Some(note)),
     }
 }

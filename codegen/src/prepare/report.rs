@@ -96,8 +96,6 @@ impl fmt::Display for Report {
 pub struct Notes {
     /// The ids of operations in the document, by operation, if `x-name` gives another name.
     pub operation_ids: BTreeMap<String, String>,
-    /// Paths that are one parameter, whose value is a whole path.
-    pub whole_paths: BTreeSet<String>,
     /// Statuses of the document's responses with their descriptions, by operation: the prepared document has
     /// only the success.
     pub statuses: BTreeMap<String, Vec<(String, String)>>,

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::Report;
 use super::corrections::NAMES;
 use super::keywords::Keywords;
+use super::operations::WHOLE_PATH;
 use super::walk::{each_operation, for_all_children, for_roots, responses};
 
 /// Keywords of 3.1 (JSON Schema 2020-12) that 3.0 doesn't have, and that have no effect on types.
@@ -178,7 +179,7 @@ pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
                 report.add("keep_requests_and_responses", place, format!("left out `{key}`"));
             }
         }
-        const KEPT: [&str; 13] = [
+        const KEPT: [&str; 14] = [
             "operationId",
             "summary",
             "description",
@@ -190,6 +191,7 @@ pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
             "x-narrower",
             "x-idempotent",
             "x-pagination",
+            WHOLE_PATH,
             "responses",
             "deprecated",
         ];

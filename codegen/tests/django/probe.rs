@@ -81,6 +81,38 @@ async fn pages(client: &BackendClient) -> Outcome {
     }
     assert_eq!(values, expected);
     println!("pages by cursor");
+
+    macro_rules! values {
+        ($list:expr) => {
+            $list.list_all().try_collect::<Vec<_>>().await?.iter().map(|reading| reading.value).collect::<Vec<f64>>()
+        };
+    }
+    assert_eq!(values!(client.nested_list().params(|p| p.page_size(7))), expected);
+    assert_eq!(values!(client.linked_list().params(|p| p.page_size(7))), expected);
+    assert_eq!(values!(client.items_list().params(|p| p.page_size(7))), expected);
+    assert_eq!(values!(client.data_list()), expected);
+    let mut headed = client.headed_list().params(|p| p.page_size(7)).list_all().stream();
+    let mut values = Vec::new();
+    while let Some(reading) = headed.next().await {
+        values.push(reading?.value);
+    }
+    assert_eq!((values, headed.total(), headed.report().pages), (expected, Some(40), 6));
+    println!("pages of every shape");
+
+    let found = client.assets_search_create(|search| search.text("asset 2")).params(|p| p.page_size(2)).list_all();
+    let ids: Vec<i64> = found.try_collect::<Vec<Asset>>().await?.iter().map(|asset| asset.id).collect();
+    assert_eq!(ids, [2, 20, 21, 22, 23, 24, 25]);
+    println!("pages of a search");
+
+    let assets: Vec<Asset> = client.assets_list().list_all().try_collect().await?;
+    for asset in &assets {
+        let (owner, owner_name) = if asset.id % 2 == 0 { (Some("Kim"), Some("Kim")) } else { (None, None) };
+        assert_eq!(asset.owner.as_ref().map(|owner| owner.name.as_str()), owner, "{}", asset.id);
+        assert_eq!((asset.owner_name.as_deref(), &asset.annotations, &asset.facts), (owner_name, &None, &None));
+        assert_eq!(asset.extra["annotations"].text(), format!(r#"[{{"at":{},"score":1.5}}]"#, asset.id));
+        assert_eq!(asset.extra["facts"].text(), r#"{"tags":0}"#);
+    }
+    println!("fields that aren't as the document says");
     Ok(())
 }
 
@@ -140,10 +172,11 @@ async fn created(client: &BackendClient) -> Result<Asset, Box<dyn Error>> {
     );
     assert_eq!(asset.captured_at.as_ref().map(|at| at.as_str()), Some("2024-02-29T12:34:56.123456+09:00"));
     assert_eq!(asset.due_on.as_deref(), Some("2024-03-01"));
-    assert_eq!((asset.project, asset.project_detail.name.as_str()), (2, "Plant & Co"));
-    assert_eq!(asset.label, "Plant & Co/제목 \"1\"");
-    assert_eq!(asset.code.len(), 36);
-    assert!(asset.extra.is_empty() && asset.file.is_none());
+    assert_eq!((asset.project, asset.project_detail.as_ref().map(|project| project.name.as_str())), (2, Some("Plant & Co")));
+    assert_eq!(asset.label.as_deref(), Some("Plant & Co/제목 \"1\""));
+    assert_eq!(asset.code.as_ref().map(String::len), Some(36));
+    assert_eq!(asset.extra.keys().collect::<Vec<_>>(), ["annotations", "facts"]);
+    assert!(asset.file.is_none());
     println!("created with everything");
     Ok(asset)
 }
@@ -160,7 +193,7 @@ async fn patched(client: &BackendClient, asset: &Asset) -> Outcome {
 
     let one = patch().params(|p| p.body_map(|b| b.title("renamed"))).await?;
     let mut expected = asset.clone();
-    (expected.title, expected.label) = ("renamed".to_owned(), "Plant & Co/renamed".to_owned());
+    (expected.title, expected.label) = ("renamed".to_owned(), Some("Plant & Co/renamed".to_owned()));
     assert_eq!(one, expected);
     println!("a patch of one field leaves the others");
 
@@ -175,8 +208,8 @@ async fn patched(client: &BackendClient, asset: &Asset) -> Outcome {
     assert_eq!(cleared.title, "renamed");
     println!("null and empty lists clear");
 
-    let blank = patch().params(|p| p.body_map(|b| b.verdict("").note(""))).await?;
-    assert_eq!((blank.verdict.as_ref().map(VerdictEnum::as_str), blank.note.as_deref()), (Some(""), Some("")));
+    let blank = patch().params(|p| p.body_map(|b| b.verdict(VerdictEnum::Blank).note(""))).await?;
+    assert_eq!((blank.verdict, blank.note.as_deref()), (Some(VerdictEnum::Blank), Some("")));
     println!("blank is neither null nor left out");
     Ok(())
 }

@@ -29,7 +29,7 @@ pub(crate) struct Problem {
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = without_mark(body);
     refuse_nested(body)?;
-    match serde_json::from_slice(body) {
+    match Leniency::Strict.decode(|| serde_json::from_slice(body)) {
         Ok(value) => Ok(value),
         Err(error) => second_look(body, &error),
     }
@@ -69,19 +69,14 @@ fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> R
             is_truncated: false,
         });
     }
-    let leniency = match Leniency::current() {
-        Leniency::StrictFirst => Leniency::Lenient,
-        current => current,
-    };
-    if leniency != Leniency::current()
+    if Leniency::current() == Leniency::Lenient
         && !first.is_eof()
-        && let Ok(value) = leniency.decode(|| serde_json::from_slice(&repaired))
+        && let Ok(value) = serde_json::from_slice(&repaired)
     {
         return Ok(value);
     }
     let mut deserializer = serde_json::Deserializer::from_slice(&repaired);
-    let (path, error) = match leniency.decode(|| serde_path_to_error::deserialize::<_, T>(&mut deserializer))
-    {
+    let (path, error) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
         Err(error) => (known_path(error.path()), bounded(error.inner(), MAX_MESSAGE)),
         // The value itself is valid; the text after it isn't.
         Ok(_) => (String::new(), bounded(first, MAX_MESSAGE)),
@@ -141,7 +136,7 @@ fn repair_surrogates<'b, T: DeserializeOwned>(body: &'b [u8], first: &serde_json
             }
             !mend
         });
-        match serde_json::from_slice(&repaired) {
+        match Leniency::Strict.decode(|| serde_json::from_slice(&repaired)) {
             Ok(value) => return Repaired::Value(value),
             Err(error) => failed = offset(&repaired, &error),
         }

@@ -5,16 +5,15 @@ use std::cell::Cell;
 /// How strictly values are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leniency {
-    /// Strictly first. What fails is decoded again leniently.
-    StrictFirst,
-    /// Strictly.
+    /// Each value must fit its field. This costs less, so it is tried first where the other one can follow.
     Strict,
-    /// Optional fields may have any shape: what doesn't fit is kept as an unknown field.
+    /// An optional field may have any shape: what doesn't fit is kept as an unknown field. This is the default, so that
+    /// the types can be decoded without this crate, too.
     Lenient,
 }
 
 thread_local! {
-    static CURRENT: Cell<Leniency> = const { Cell::new(Leniency::StrictFirst) };
+    static CURRENT: Cell<Leniency> = const { Cell::new(Leniency::Lenient) };
 }
 
 /// Restores the leniency when it is dropped, also by a panic.

@@ -34,14 +34,16 @@ fn unforged(text: &str) -> Result<(), JsonError> {
 pub(super) fn decode<T: DeserializeOwned>(text: &str, within: bool) -> Result<T, JsonError> {
     unforged(text)?;
     // All values are decoded from bytes, so that the code for a type exists once.
-    let error = match serde_json::from_slice(text.as_bytes()) {
+    let read = || serde_json::from_slice(text.as_bytes());
+    let first = if within { read() } else { Leniency::Strict.decode(read) };
+    let error = match first {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
     if !within
         && error.is_data()
-        && Leniency::current() == Leniency::StrictFirst
-        && let Ok(value) = Leniency::Lenient.decode(|| serde_json::from_slice(text.as_bytes()))
+        && Leniency::current() == Leniency::Lenient
+        && let Ok(value) = serde_json::from_slice(text.as_bytes())
     {
         return Ok(value);
     }

@@ -19,8 +19,14 @@ class Priority(models.IntegerChoices):
     HIGH = 10, "High"
 
 
+class Person(models.Model):
+    name = models.CharField(max_length=100)
+    avatar = models.FileField(upload_to="avatars", null=True, blank=True)
+
+
 class Project(models.Model):
     name = models.CharField(max_length=100)
+    owner = models.ForeignKey(Person, on_delete=models.SET_NULL, null=True)
     # Another enumeration with the name of one of `Asset`.
     state = models.CharField(max_length=8, choices=[("open", "Open"), ("closed", "Closed")], default="open")
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from django.contrib.auth.models import User
 from rest_framework.authtoken.models import Token
 
-from .models import Asset, Project, Reading, Shape
+from .models import Asset, Person, Project, Reading, Shape
 
 ASSETS = 25
 READINGS = 40
@@ -14,7 +14,8 @@ READINGS = 40
 
 def fill(token):
     Token.objects.create(user=User.objects.create(username="tester"), key=token)
-    projects = [Project.objects.create(name="거리"), Project.objects.create(name="Plant & Co", state="closed")]
+    owner = Person.objects.create(name="Kim")
+    projects = [Project.objects.create(name="거리", owner=owner), Project.objects.create(name="Plant & Co", state="closed")]
     began = datetime(2024, 1, 1, tzinfo=ZoneInfo("Asia/Seoul"))
     for number in range(1, ASSETS + 1):
         Asset.objects.create(

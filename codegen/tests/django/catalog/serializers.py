@@ -1,12 +1,19 @@
 from rest_framework import serializers
 
-from .models import Asset, Document, Project, Reading, Shape
+from .models import Asset, Document, Person, Project, Reading, Shape
 
 
 class ProjectSerializer(serializers.ModelSerializer):
     class Meta:
         model = Project
         fields = ["id", "name", "state"]
+
+
+class PersonSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Person
+        fields = ["id", "name", "avatar"]
+        read_only_fields = ["avatar"]
 
 
 class PointSerializer(serializers.Serializer):
@@ -27,6 +34,12 @@ class AssetSerializer(serializers.ModelSerializer):
     meta = serializers.JSONField(required=False)
     corners = PointSerializer(many=True, required=False, write_only=True)
     label = serializers.SerializerMethodField()
+    # Null for a project without an owner, which the document doesn't say.
+    owner = PersonSerializer(source="project.owner", read_only=True)
+    owner_name = serializers.CharField(source="project.owner.name", read_only=True)
+    # Without a type hint, the document says that they are texts.
+    annotations = serializers.SerializerMethodField()
+    facts = serializers.SerializerMethodField()
 
     class Meta:
         model = Asset
@@ -50,12 +63,22 @@ class AssetSerializer(serializers.ModelSerializer):
             "created",
             "file",
             "label",
+            "owner",
+            "owner_name",
+            "annotations",
+            "facts",
         ]
         read_only_fields = ["created", "file"]
         extra_kwargs = {"password": {"write_only": True}}
 
     def get_label(self, asset) -> str:
         return f"{asset.project.name}/{asset.title}"
+
+    def get_annotations(self, asset):
+        return [{"at": asset.id, "score": 1.50}]
+
+    def get_facts(self, asset):
+        return {"tags": len(asset.tags)}
 
     def fold(self, data):
         """Corners are kept where an answer shows them."""
@@ -84,6 +107,11 @@ class AssetFileSerializer(serializers.Serializer):
     pages = serializers.ListField(child=serializers.FileField(), required=False)
 
 
+class SearchSerializer(serializers.Serializer):
+    text = serializers.CharField()
+    states = serializers.ListField(child=serializers.CharField(), required=False)
+
+
 class PublishedSerializer(serializers.Serializer):
     job = serializers.UUIDField()
     state = serializers.ChoiceField(choices=["queued", "running"])
@@ -103,6 +131,27 @@ class ReadingSerializer(serializers.ModelSerializer):
     class Meta:
         model = Reading
         fields = ["id", "value"]
+
+
+# The schema of a page is named after its items: each shape of pages needs items of its own.
+class NestedReadingSerializer(ReadingSerializer):
+    pass
+
+
+class LinkedReadingSerializer(ReadingSerializer):
+    pass
+
+
+class ItemsReadingSerializer(ReadingSerializer):
+    pass
+
+
+class DataReadingSerializer(ReadingSerializer):
+    pass
+
+
+class HeadedReadingSerializer(ReadingSerializer):
+    pass
 
 
 class BoxSerializer(serializers.ModelSerializer):

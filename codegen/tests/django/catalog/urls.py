@@ -9,6 +9,14 @@ router = DefaultRouter()
 router.register("assets", views.AssetViewSet)
 router.register("bare-shapes", views.BareShapeViewSet, basename="bare-shape")
 router.register("documents", views.DocumentViewSet)
+for name, view in [
+    ("nested", views.NestedViewSet),
+    ("linked", views.LinkedViewSet),
+    ("items", views.ItemsViewSet),
+    ("data", views.DataViewSet),
+    ("headed", views.HeadedViewSet),
+]:
+    router.register(name, view, basename=name)
 router.register("projects", views.ProjectViewSet)
 router.register("readings", views.ReadingViewSet)
 router.register("samples", views.SampleViewSet, basename="sample")

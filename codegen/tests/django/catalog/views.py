@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from . import serializers
 from .models import Asset, Document, Project, Reading, Shape
-from .pages import Cursor, Offset
+from .pages import Cursor, Data, Headed, Items, Linked, Nested, Offset
 
 
 class NumberIn(django_filters.BaseInFilter, django_filters.NumberFilter):
@@ -78,6 +78,14 @@ class AssetViewSet(viewsets.ModelViewSet):
         body.is_valid(raise_exception=True)
         return Response({"job": uuid.uuid4(), "state": "queued"}, status=status.HTTP_202_ACCEPTED)
 
+    @extend_schema(request=serializers.SearchSerializer, responses=serializers.AssetSerializer(many=True))
+    @action(detail=False, methods=["post"])
+    def search(self, request):
+        body = serializers.SearchSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        found = self.get_queryset().filter(title__contains=body.validated_data["text"])
+        return self.get_paginated_response(self.get_serializer(self.paginate_queryset(found), many=True).data)
+
     @extend_schema(request=None, responses={204: None})
     @action(detail=True, methods=["post"])
     def archive(self, request, pk=None):
@@ -123,6 +131,35 @@ class SampleViewSet(viewsets.ReadOnlyModelViewSet):
     queryset = Reading.objects.order_by("id")
     serializer_class = serializers.ReadingSerializer
     pagination_class = Offset
+
+
+class NestedViewSet(SampleViewSet):
+    pagination_class = Nested
+    serializer_class = serializers.NestedReadingSerializer
+
+
+class LinkedViewSet(SampleViewSet):
+    pagination_class = Linked
+    serializer_class = serializers.LinkedReadingSerializer
+
+
+class ItemsViewSet(SampleViewSet):
+    pagination_class = Items
+    serializer_class = serializers.ItemsReadingSerializer
+
+
+class DataViewSet(SampleViewSet):
+    pagination_class = Data
+    serializer_class = serializers.DataReadingSerializer
+
+
+class HeadedViewSet(SampleViewSet):
+    pagination_class = Headed
+    serializer_class = serializers.HeadedReadingSerializer
+
+    @extend_schema(extensions={"x-pagination": {"next": {"header": "Link"}, "count": {"header": "X-Total-Count"}}})
+    def list(self, request, *args, **kwargs):
+        return super().list(request, *args, **kwargs)
 
 
 SHAPE = PolymorphicProxySerializer(

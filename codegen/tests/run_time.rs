@@ -28,7 +28,7 @@ fn requests_match_document_on_the_wire() {
             "GET /api/pets/?id__in=",
             "GET /api/pairs/1,2/?near=0.5",
             "pairs_get: `ids` is empty: it is part of the path; `near`: NaN is not a JSON number",
-            "pets_search: a list is read by GET requests without a body, not by POST with a body: send the pages one by one",
+            r#"2: application/json, POST /api/pets/search/ {"food":"hay"}, POST /api/pets/search/?page=2 {"food":"hay"}"#,
             "patch: nothing ",
             "patch: application/json {}",
             "patch: application/json {\"age\":null,\"isGlobal\":true,\"status\":null,\"tags\":[],\"이름\":\"c\",\"\u{110b}\u{1175}\u{1105}\u{1173}\u{11b7}\":\"d\"}",

@@ -108,9 +108,9 @@ async fn pages(client: &BackendClient) -> Outcome {
     for asset in &assets {
         let (owner, owner_name) = if asset.id % 2 == 0 { (Some("Kim"), Some("Kim")) } else { (None, None) };
         assert_eq!(asset.owner.as_ref().map(|owner| owner.name.as_str()), owner, "{}", asset.id);
-        assert_eq!((asset.owner_name.as_deref(), &asset.annotations, &asset.facts), (owner_name, &None, &None));
+        assert_eq!((asset.owner_name.as_deref(), &asset.annotations, &asset.summary), (owner_name, &None, &None));
         assert_eq!(asset.extra["annotations"].text(), format!(r#"[{{"at":{},"score":1.5}}]"#, asset.id));
-        assert_eq!(asset.extra["facts"].text(), r#"{"tags":0}"#);
+        assert_eq!(asset.extra["summary"].text(), r#"{"tags":0}"#);
     }
     println!("fields that aren't as the document says");
     Ok(())
@@ -175,7 +175,7 @@ async fn created(client: &BackendClient) -> Result<Asset, Box<dyn Error>> {
     assert_eq!((asset.project, asset.project_detail.as_ref().map(|project| project.name.as_str())), (2, Some("Plant & Co")));
     assert_eq!(asset.label.as_deref(), Some("Plant & Co/제목 \"1\""));
     assert_eq!(asset.code.as_ref().map(String::len), Some(36));
-    assert_eq!(asset.extra.keys().collect::<Vec<_>>(), ["annotations", "facts"]);
+    assert_eq!(asset.extra.keys().collect::<Vec<_>>(), ["annotations", "summary"]);
     assert!(asset.file.is_none());
     println!("created with everything");
     Ok(asset)

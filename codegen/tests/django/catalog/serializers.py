@@ -39,7 +39,7 @@ class AssetSerializer(serializers.ModelSerializer):
     owner_name = serializers.CharField(source="project.owner.name", read_only=True)
     # Without a type hint, the document says that they are texts.
     annotations = serializers.SerializerMethodField()
-    facts = serializers.SerializerMethodField()
+    summary = serializers.SerializerMethodField()
 
     class Meta:
         model = Asset
@@ -66,7 +66,7 @@ class AssetSerializer(serializers.ModelSerializer):
             "owner",
             "owner_name",
             "annotations",
-            "facts",
+            "summary",
         ]
         read_only_fields = ["created", "file"]
         extra_kwargs = {"password": {"write_only": True}}
@@ -77,7 +77,7 @@ class AssetSerializer(serializers.ModelSerializer):
     def get_annotations(self, asset):
         return [{"at": asset.id, "score": 1.50}]
 
-    def get_facts(self, asset):
+    def get_summary(self, asset):
         return {"tags": len(asset.tags)}
 
     def fold(self, data):

@@ -11,13 +11,10 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
-use crate::generate::{self, Generated, Settings};
+use crate::document_build::{DocumentBuild, Input};
+use crate::generate::{Generated, Settings};
 use crate::output::Output;
-use crate::prepare::Change;
-use crate::selection::Selection;
-use crate::{changes, document, domains};
+use crate::{document, domains};
 
 /// The folder of the project's own document.
 const FOLDER: &str = "openapi";
@@ -44,81 +41,36 @@ pub fn run() {
 }
 
 fn generate_into(output: &mut Stdout) -> Result<(), String> {
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let named = |variable: &str| env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let (other, overlay) = (named(OTHER_DOCUMENT), named(OTHER_OVERLAY));
+    let (other, other_overlay) = (named(OTHER_DOCUMENT), named(OTHER_OVERLAY));
     let only = env::var(ONLY).ok().filter(|only| !only.is_empty());
+    for input in [&other, &other_overlay].into_iter().flatten() {
+        output.rerun_if_changed(input);
+    }
     let path = match &other {
-        Some(path) => {
-            output.rerun_if_changed(path);
-            path.clone()
-        }
+        Some(path) => path.clone(),
         None => document::only_one_in(Path::new(FOLDER))?,
     };
-    let overlay = match &overlay {
-        Some(overlay) => {
-            output.rerun_if_changed(overlay);
-            Some(overlay.clone())
-        }
+    let overlay = match &other_overlay {
         // The overlay in the folder is that of the project's own document.
         None if other.is_none() => document::overlay_in(Path::new(FOLDER))?,
-        None => None,
+        named => named.clone(),
     };
-    let at = |reason: String| format!("{}: {reason}", path.display());
-    let mut document = document::read(&path).map_err(|reason| match &other {
-        Some(path) if path.is_relative() => {
-            at(format!("{reason} ({OTHER_DOCUMENT} is relative to the crate's folder, or absolute)"))
-        }
-        _ => at(reason),
-    })?;
-    let corrections = match &overlay {
-        Some(overlay) => apply_overlay(&mut document, overlay)
-            .map_err(|reason| format!("{}: {reason}", overlay.display()))?,
-        None => Vec::new(),
-    };
-    let mut left_out = Vec::new();
-    if let Some(only) = &only {
-        let selected = Selection::parse(only).and_then(|selection| selection.apply(&mut document));
-        left_out = selected.map_err(|reason| format!("{ONLY}={only}: {reason}"))?;
-    }
-    // The generator panics on some documents. The build's last line reports the panic, so the hook prints
-    // nothing.
-    std::panic::set_hook(Box::new(|_| {}));
-    let settings = Settings {
-        schemars: env::var_os("CARGO_FEATURE_SCHEMARS").is_some(),
-        strict: is_strict()?,
-        ..Settings::default()
-    };
-    let generated = generate::generate_with(document, settings);
-    let _ = std::panic::take_hook();
-    let mut generated = generated.map_err(at)?;
-    generated.report.left_out.splice(0..0, left_out);
-    generated.report.changes.splice(0..0, corrections);
+    let of_overlay = other_overlay.as_ref().map(|_| OTHER_OVERLAY);
     let whole = other.is_none() && only.is_none();
-    let prepared = out.join("prepared.tsv");
     output.aloud(!whole);
-    output.report(&path, &generated, &prepared, ONLY);
-    choose_domains(&generated, whole, output).map_err(at)?;
-    write(&out.join("raw.rs"), &generated.code)?;
-    write(&out.join("methods.rs"), &generated.methods)?;
-    write(&out.join("methods.md"), &generated.table)?;
-    write(&out.join("changes.md"), &changes::markdown(&generated.report, ONLY))?;
-    write(&prepared, &generated.report.to_string())
-}
-
-#[cfg(feature = "overlay")]
-fn apply_overlay(document: &mut Value, path: &Path) -> Result<Vec<Change>, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| match path.is_relative() {
-        true => format!("{error} ({OTHER_OVERLAY} is relative to the crate's folder, or absolute)"),
-        false => error.to_string(),
-    })?;
-    crate::overlay::apply(document, &text)
-}
-
-/// An overlay that isn't applied would silently lose its corrections.
-#[cfg(not(feature = "overlay"))]
-fn apply_overlay(_: &mut Value, _: &Path) -> Result<Vec<Change>, String> {
-    Err("the overlay isn't applied: enable the feature `overlay` of synapse-backend-client".to_owned())
+    let build = DocumentBuild {
+        document: Input { path: &path, setting: other.as_ref().map(|_| OTHER_DOCUMENT) },
+        overlay: overlay.as_deref().map(|path| Input { path, setting: of_overlay }),
+        only: only.as_deref().map(|only| (ONLY, only)),
+        settings: Settings {
+            schemars: env::var_os("CARGO_FEATURE_SCHEMARS").is_some(),
+            strict: is_strict()?,
+            ..Settings::default()
+        },
+    };
+    let generated = build.generate(output)?;
+    choose_domains(&generated, whole, output).map_err(|reason| format!("{}: {reason}", path.display()))
 }
 
 fn is_strict() -> Result<bool, String> {
@@ -143,15 +95,5 @@ fn choose_domains(generated: &Generated, whole: bool, output: &mut Stdout) -> Re
     for (name, missing) in &generated.absent {
         output.line(&format!("handwritten part `{name}` is left out: it needs {missing}"));
     }
-    for id in &generated.reserved {
-        output.line(&format!(
-            "`{id}` has no method of `BackendClient`, which needs the name: call `client.call(|raw| raw.{}(…))`",
-            crate::prepare::naming::parameter_name(id)
-        ));
-    }
     Ok(())
-}
-
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }

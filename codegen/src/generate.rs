@@ -15,12 +15,32 @@ use crate::prepare::{
     operations, place_of, prepare, prepare_strictly, reach, references, schemas,
 };
 
+/// The crate that the code is emitted for.
+#[derive(Debug, Clone, Copy)]
+pub enum Target<'a> {
+    /// `synapse-backend-client`: the methods are inherent ones of `BackendClient`.
+    Client,
+    /// A crate that depends on it: the methods are those of a trait.
+    Dependent {
+        /// The path by which the crate's users find the trait and the types, such as `library_client`.
+        exported_at: &'a str,
+    },
+}
+
+impl Target<'_> {
+    /// Returns the path of the crate `synapse-backend-client` in the emitted code.
+    pub(crate) fn root(self) -> &'static str {
+        match self {
+            Target::Client => "crate",
+            Target::Dependent { .. } => "::synapse_backend_client",
+        }
+    }
+}
+
 /// What the emitted code depends on.
 #[derive(Debug, Clone, Copy)]
-pub struct Settings {
-    /// The path of the crate `synapse-backend-client` in the emitted code: `crate` within it, or
-    /// `::synapse_backend_client`.
-    pub root: &'static str,
+pub struct Settings<'a> {
+    pub target: Target<'a>,
     /// Whether types implement `schemars::JsonSchema`.
     pub schemars: bool,
     /// Whether responses must be as the document says: otherwise, fields that the server sets are optional, and a
@@ -28,9 +48,9 @@ pub struct Settings {
     pub strict: bool,
 }
 
-impl Default for Settings {
+impl Default for Settings<'_> {
     fn default() -> Self {
-        Settings { root: "crate", schemars: true, strict: false }
+        Settings { target: Target::Client, schemars: true, strict: false }
     }
 }
 
@@ -47,7 +67,8 @@ pub struct Generated {
     pub report: Report,
     /// The ids of the operations.
     pub operations: BTreeSet<String>,
-    /// The parts of the handwritten layer that the document doesn't serve, and what it lacks.
+    /// The parts of the handwritten layer that the document doesn't serve, and what it lacks. Empty for another
+    /// crate, which has no such parts.
     pub absent: BTreeMap<&'static str, String>,
 }
 
@@ -65,7 +86,7 @@ pub fn generate(document: Value) -> Result<Generated, String> {
 /// # Errors
 ///
 /// Returns an error in the same cases as [`generate`].
-pub fn generate_with(mut document: Value, settings: Settings) -> Result<Generated, String> {
+pub fn generate_with(mut document: Value, settings: Settings<'_>) -> Result<Generated, String> {
     // Operations of shared path items count once per use.
     inline_shared_parts(&mut document)?;
     let given = operations(&document).count() + new_operations(&document).count();
@@ -73,9 +94,15 @@ pub fn generate_with(mut document: Value, settings: Settings) -> Result<Generate
     let ids: BTreeSet<String> =
         operations(&document).map(|(_, _, operation)| operation.string("operationId")).collect();
     let types = schemas(&document).map(|(name, _)| name.clone()).collect();
-    let absent = domains::absent(&ids, &types);
-    let present = domains::DOMAINS.iter().filter(|domain| !absent.contains_key(domain.name));
-    let taken_over: Vec<&str> = present.flat_map(|domain| domain.operations).copied().collect();
+    let (absent, taken_over) = match settings.target {
+        Target::Client => {
+            let absent = domains::absent(&ids, &types);
+            let present = domains::DOMAINS.iter().filter(|domain| !absent.contains_key(domain.name));
+            let taken_over: Vec<&str> = present.flat_map(|domain| domain.operations).copied().collect();
+            (absent, taken_over)
+        }
+        Target::Dependent { .. } => Default::default(),
+    };
     let adapted = code(&document, &report.notes, &taken_over, settings)
         .map_err(|error| culprit(&document, &report.notes, &error))?;
     let methods = adapted.raw.items.iter().map(|item| match item {
@@ -107,7 +134,12 @@ pub fn can_have_method(id: &str) -> bool {
 }
 
 /// Generates the code of a prepared document. Panics of the generator become errors.
-fn code(document: &Value, notes: &Notes, taken_over: &[&str], settings: Settings) -> Result<Adapted, String> {
+fn code(
+    document: &Value,
+    notes: &Notes,
+    taken_over: &[&str],
+    settings: Settings<'_>,
+) -> Result<Adapted, String> {
     let spec: openapiv3::OpenAPI =
         serde_json::from_value(document.clone()).map_err(|error| error.to_string())?;
     let generating = AssertUnwindSafe(|| {

@@ -8,6 +8,8 @@
 //! - [`prepare::Report`] lists every change and every operation that is left out. Its [`prepare::Notes`]
 //!   list the properties that the prepared document can't express.
 //!
+//! [`ClientBuild`] generates the client of a document into a crate that depends on `synapse-backend-client`.
+//!
 //! All other modules belong to the build of `synapse-backend-client` and change with it.
 
 mod adapt;
@@ -15,7 +17,9 @@ mod adapt;
 pub mod build_script;
 #[doc(hidden)]
 pub mod changes;
+mod client_build;
 pub mod document;
+mod document_build;
 #[doc(hidden)]
 pub mod domains;
 #[doc(hidden)]
@@ -28,3 +32,5 @@ pub mod overlay;
 pub mod prepare;
 #[doc(hidden)]
 pub mod selection;
+
+pub use client_build::ClientBuild;

@@ -96,7 +96,7 @@ impl<W: Write> Output<W> {
         for left_out in &report.left_out {
             // The operations that the user didn't select are counted in one line. Each other one has its own
             // warning.
-            if !self.aloud || !is_unselected(&left_out.why) {
+            if !is_unselected(&left_out.why) {
                 self.warning(&format!("left out: {}: {}", left_out.operation, left_out.why));
             }
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::prepare::{Keywords, LeftOut, inline_shared_parts, leave_out, operations};
 
-/// Tags and path prefixes, in the format of `SYNAPSE_OPENAPI_ONLY`.
+/// Tags and path prefixes, as `SYNAPSE_OPENAPI_ONLY` has them.
 pub struct Selection(Vec<String>);
 
 impl Selection {
@@ -20,9 +20,9 @@ impl Selection {
         }
     }
 
-    /// Removes the operations that aren't selected from `document`, and returns them. An entry without a
-    /// match is an error, because it is misspelled.
-    pub fn apply(&self, document: &mut Value) -> Result<Vec<LeftOut>, String> {
+    /// Removes the operations that aren't selected from `document`, and returns them. Their reason names the
+    /// `setting` that selects. An entry without a match is an error, because it is misspelled.
+    pub fn apply(&self, document: &mut Value, setting: &str) -> Result<Vec<LeftOut>, String> {
         inline_shared_parts(document)?;
         for entry in &self.0 {
             if !operations(document).any(|(path, _, operation)| matches(entry, path, operation)) {
@@ -30,7 +30,7 @@ impl Selection {
                 return Err(format!("no {kind} `{entry}`; there are {}", known(document)));
             }
         }
-        Ok(leave_out(document, "SYNAPSE_OPENAPI_ONLY doesn't select it", |path, _, operation| {
+        Ok(leave_out(document, &format!("{setting} doesn't select it"), |path, _, operation| {
             !self.0.iter().any(|entry| matches(entry, path, operation))
         }))
     }

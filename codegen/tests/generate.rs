@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use synapse_codegen::document::read;
-use synapse_codegen::generate::generate;
+use synapse_codegen::generate::{Settings, Target, generate, generate_with};
 
 /// Returns the code without white space, so that line breaks don't matter.
 fn code(document: Value) -> String {
@@ -42,6 +42,29 @@ fn every_operation_is_generated_once() {
     assert_eq!(code.matches("impl rt::Described for").count(), count);
     for gone in ["async fn send", "api-version", "ResponseValue", "ClientHooks", "unwrap()"] {
         assert!(!code.contains(gone), "{gone} is still there");
+    }
+}
+
+#[test]
+fn dependent_has_no_handwritten_parts() {
+    let target = Target::Dependent { exported_at: "own_crate" };
+    let generated = generate_with(own_document(), Settings { target, ..Settings::default() });
+    let generated = generated.map_err(|error| panic!("{error}")).ok().unwrap();
+    assert!(generated.absent.is_empty());
+    // Handwritten code takes over neither.
+    for method in ["fn create_model(", "fn start_chunked_upload("] {
+        assert!(generated.methods.contains(method), "{method}\n{}", generated.methods);
+    }
+    for part in ["pub trait Methods: ::std::convert::AsRef<BackendClient>", "# use own_crate::Methods as _;"]
+    {
+        assert!(generated.methods.contains(part), "{part}\n{}", generated.methods);
+    }
+    assert!(generated.table.contains("[`get_model`](Methods::get_model)"), "{}", generated.table);
+    // Paths in the code, not in its documentation.
+    for code in [&generated.code, &generated.methods] {
+        let own: Vec<&str> = code.lines().filter(|line| line.contains("crate::")).collect();
+        assert!(own.iter().all(|line| line.contains("own_crate::") || !line.contains(" crate::")), "{own:?}");
+        assert!(code.contains("::synapse_backend_client::"), "{code}");
     }
 }
 

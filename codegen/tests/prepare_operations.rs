@@ -251,7 +251,8 @@ fn selection_reports_what_it_leaves_out() {
     }});
     let apply = |text: &str| {
         let mut document = whole.clone();
-        let left = Selection::parse(text).and_then(|selection| selection.apply(&mut document));
+        let left = Selection::parse(text)
+            .and_then(|selection| selection.apply(&mut document, "SYNAPSE_OPENAPI_ONLY"));
         left.map(|left| {
             (document["paths"].as_object().unwrap().keys().cloned().collect::<Vec<_>>(), left.len())
         })
@@ -315,7 +316,7 @@ fn shared_path_item_is_selected() {
     let item = json!({"get": {"operationId": "shared", "tags": ["odd"], "responses": {}}, "put": {"operationId": "other", "responses": {}}});
     given["components"]["pathItems"] = json!({"Odd": item});
     given["paths"]["/odd/"] = json!({"$ref": "#/components/pathItems/Odd"});
-    let left_out = Selection::parse("odd").unwrap().apply(&mut given).unwrap();
+    let left_out = Selection::parse("odd").unwrap().apply(&mut given, "SYNAPSE_OPENAPI_ONLY").unwrap();
     let left_out: Vec<&str> = left_out.iter().map(|left_out| left_out.operation.as_str()).collect();
     assert_eq!(left_out, ["PUT /odd/ (other)", "GET /things/ (list_things)"]);
     assert!(given["paths"]["/odd/"]["get"].is_object());

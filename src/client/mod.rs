@@ -106,6 +106,13 @@ impl BackendClient {
     }
 }
 
+/// Crates with the client of another API document have a trait with its methods, which needs this.
+impl AsRef<BackendClient> for BackendClient {
+    fn as_ref(&self) -> &BackendClient {
+        self
+    }
+}
+
 impl fmt::Debug for BackendClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BackendClient")

@@ -8,6 +8,7 @@ use syn::{Ident, Type};
 use super::components::Components;
 use super::operations::{Body, BodyKind, Operation, Output, Parameter};
 use super::reading::{list_item, name_of, plain_name, text_of};
+use crate::generate::Target;
 use crate::prepare::naming::field_name;
 use crate::prepare::{Keywords, only_refers, required};
 
@@ -15,7 +16,12 @@ const CRATE: &str = "synapse_backend_client";
 
 /// The example's text, in Markdown. `has_form_method`: another method, with its own example, sends the form that
 /// can replace a JSON body.
-pub(super) fn example(operation: &Operation, components: &Components<'_>, has_form_method: bool) -> String {
+pub(super) fn example(
+    operation: &Operation,
+    components: &Components<'_>,
+    has_form_method: bool,
+    target: Target<'_>,
+) -> String {
     let form = match &operation.body {
         Some(Body { kind: BodyKind::Json { .. }, form: Some(form), .. }) if !has_form_method => Some(form),
         _ => None,
@@ -24,14 +30,19 @@ pub(super) fn example(operation: &Operation, components: &Components<'_>, has_fo
     let body = |value: &mut dyn FnMut(&str, &Type, &Value) -> String| {
         operation.required_body().map(|body| body_argument(body, components, value))
     };
-    text(operation, &operation.name, body, form)
+    text(operation, &operation.name, body, form, target)
 }
 
 /// The example of the method that sends a form instead of a JSON body.
-pub(super) fn form_example(operation: &Operation, method: &Ident, components: &Components<'_>) -> String {
+pub(super) fn form_example(
+    operation: &Operation,
+    method: &Ident,
+    components: &Components<'_>,
+    target: Target<'_>,
+) -> String {
     let form = operation.body.as_ref().and_then(|body| body.form.as_ref());
     let fields = form.map(|form| form_fields(components, &form.to_string())).unwrap_or_default();
-    text(operation, method, |_| Some(format!("|form| form{fields}")), None)
+    text(operation, method, |_| Some(format!("|form| form{fields}")), None, target)
 }
 
 /// The text of an example that calls `method`, with an argument for the body and more setters.
@@ -40,13 +51,18 @@ fn text(
     method: &Ident,
     body: impl FnOnce(&mut dyn FnMut(&str, &Type, &Value) -> String) -> Option<String>,
     more_setters: Option<String>,
+    target: Target<'_>,
 ) -> String {
+    let (types_of, import) = match target {
+        Target::Client => (CRATE, String::new()),
+        Target::Dependent { exported_at } => (exported_at, format!("# use {exported_at}::Methods as _;\n")),
+    };
     // What has no literal is an argument of the example's function, which rustdoc hides.
     let mut hidden = String::new();
     let mut value = |name: &str, ty: &Type, example: &Value| {
         literal(ty, example).unwrap_or_else(|| {
             let name = if name == "client" { "client_value" } else { name };
-            hidden.push_str(&format!(", {name}: {}", full(ty)));
+            hidden.push_str(&format!(", {name}: {}", full(ty, types_of)));
             name.to_owned()
         })
     };
@@ -70,7 +86,7 @@ fn text(
         _ => "let response = ",
     };
     format!(
-        "```no_run\n# async fn example(client: {CRATE}::BackendClient{hidden}) -> Result<(), {CRATE}::Error> {{\n\
+        "```no_run\n{import}# async fn example(client: {CRATE}::BackendClient{hidden}) -> Result<(), {CRATE}::Error> {{\n\
          {result}client.{method}({}){params}.await?;\n# Ok(())\n# }}\n```",
         arguments.join(", "),
     )
@@ -181,7 +197,7 @@ fn own_literal(name: &str, example: &Value) -> Option<String> {
     }
 }
 
-/// Returns a type's full path, from outside the crate.
-fn full(ty: &Type) -> String {
-    text_of(ty).replace("types::", &format!("{CRATE}::types::")).replace("crate::", &format!("{CRATE}::"))
+/// Returns a type's full path, from outside the crate. The path of the generated types begins with `types_of`.
+fn full(ty: &Type, types_of: &str) -> String {
+    text_of(ty).replace("crate::", &format!("{CRATE}::")).replace("types::", &format!("{types_of}::types::"))
 }

@@ -1,4 +1,5 @@
-//! Emits the methods of `BackendClient`: one for each operation that no handwritten method takes over.
+//! Emits the methods of `BackendClient`: one for each operation that no handwritten method takes over. In another
+//! crate than the client's, they are the methods of a trait.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -14,13 +15,14 @@ use super::documentation::{doc_attribute, harmless};
 use super::examples::{example, form_example};
 use super::operations::{Body, BodyKind, Operation, Parameter};
 use super::reading::text_of;
+use crate::generate::Target;
 use crate::prepare::Notes;
 
 /// Names that an operation's method can't have: inherent methods of `BackendClient`, and methods of traits that
 /// every value has, which an inherent method would hide.
 ///
 /// A test compares the first part with the handwritten source.
-const RESERVED: [&str; 28] = [
+const RESERVED: [&str; 29] = [
     "base",
     "base_url",
     "builder",
@@ -37,6 +39,7 @@ const RESERVED: [&str; 28] = [
     "settings",
     "transport",
     "upload_all",
+    "as_ref",
     "borrow",
     "borrow_mut",
     "clone",
@@ -66,6 +69,7 @@ pub(super) fn emit_methods(
     components: &Components<'_>,
     notes: &Notes,
     taken_over: &[&str],
+    target: Target<'_>,
 ) -> Result<Methods> {
     let mut tags: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
     let mut reserved = Vec::new();
@@ -77,33 +81,56 @@ pub(super) fn emit_methods(
     }
     let names: BTreeSet<String> = operations.iter().map(|operation| operation.name.to_string()).collect();
     let blocks = tags.iter().map(|(tag, operations)| {
-        let tag = one_line(&harmless(tag)).replace(['`', '~'], "'");
-        let heading = format!("# {}", if tag.is_empty() { "Operations" } else { &tag });
         let methods = operations.iter().map(|operation| {
             let with_form = form_method(operation, &names);
-            let own = method(operation, components, notes, with_form.as_ref());
-            let with_form = with_form.map(|name| method_of_form(operation, &name, components));
+            let own = method(operation, components, notes, with_form.as_ref(), target);
+            let with_form = with_form.map(|name| method_of_form(operation, &name, components, target));
             quote! { #own #with_form }
         });
-        quote! {
-            #[doc = #heading]
-            impl BackendClient { #(#methods)* }
+        match target {
+            Target::Client => {
+                let tag = one_line(&harmless(tag)).replace(['`', '~'], "'");
+                let heading = format!("# {}", if tag.is_empty() { "Operations" } else { &tag });
+                quote! {
+                    #[doc = #heading]
+                    impl BackendClient { #(#methods)* }
+                }
+            }
+            Target::Dependent { .. } => quote! { #(#methods)* },
         }
     });
-    let code = syn::parse2(quote! { #(#blocks)* });
-    let code = code.map_err(|error| format!("the methods don't parse: {error}"))?;
-    Ok(Methods { code, table: table(&tags), reserved })
+    let code = match target {
+        Target::Client => quote! { #(#blocks)* },
+        Target::Dependent { .. } => quote! {
+            use crate::{BackendClient, Call};
+            /// Methods of `BackendClient`, one for each operation of this crate's API document.
+            ///
+            #[doc = include_str!(concat!(env!("OUT_DIR"), "/methods.md"))]
+            ///
+            /// An inherent method of `BackendClient` precedes one of a trait. If the names are equal, write
+            /// `Methods::name(&client)`, or implement this trait for a type of your own that implements
+            /// `AsRef<BackendClient>`: it has no other methods.
+            pub trait Methods: ::std::convert::AsRef<BackendClient> { #(#blocks)* }
+            impl Methods for BackendClient {}
+        },
+    };
+    let code = syn::parse2(code).map_err(|error| format!("the methods don't parse: {error}"))?;
+    Ok(Methods { code, table: table(&tags, target), reserved })
 }
 
 pub(crate) fn is_reserved(method: &str) -> bool {
     RESERVED.contains(&method)
 }
 
-fn table(tags: &BTreeMap<&str, Vec<&Operation>>) -> String {
+fn table(tags: &BTreeMap<&str, Vec<&Operation>>, target: Target<'_>) -> String {
+    let owner = match target {
+        Target::Client => "BackendClient",
+        Target::Dependent { .. } => "Methods",
+    };
     let mut table = String::from("| tag | methods |\n|---|---|\n");
     for (tag, operations) in tags {
         let tag = tag.replace(|letter: char| letter == '|' || letter.is_control(), " ");
-        let links = operations.iter().map(|operation| format!("[`{0}`](BackendClient::{0})", operation.name));
+        let links = operations.iter().map(|operation| format!("[`{0}`]({owner}::{0})", operation.name));
         let _ = writeln!(table, "| {tag} | {} |", Vec::from_iter(links).join(", "));
     }
     table
@@ -114,18 +141,26 @@ fn method(
     components: &Components<'_>,
     notes: &Notes,
     with_form: Option<&Ident>,
+    target: Target<'_>,
 ) -> TokenStream {
     let Operation { name, builder, .. } = operation;
     let (declared, passed) = arguments(operation);
     let docs = doc_attribute(&docs(operation, notes, with_form));
-    let example = example(operation, components, with_form.is_some());
+    let example = example(operation, components, with_form.is_some(), target);
+    let (function, body) = called(target, &quote! { #name(#(#passed),*) });
     quote! {
         #docs
         #[doc = ""]
         #[doc = #example]
-        pub fn #name(&self, #(#declared),*) -> Call<builder::#builder> {
-            self.call(|__raw| __raw.#name(#(#passed),*))
-        }
+        #function #name(&self, #(#declared),*) -> Call<builder::#builder> { #body }
+    }
+}
+
+/// The beginning of a method, and the body that sends what a method of `raw::Client` returns.
+fn called(target: Target<'_>, method: &TokenStream) -> (TokenStream, TokenStream) {
+    match target {
+        Target::Client => (quote! { pub fn }, quote! { self.call(|__raw| __raw.#method) }),
+        Target::Dependent { .. } => (quote! { fn }, quote! { self.as_ref().call(|_| Client.#method) }),
     }
 }
 
@@ -138,7 +173,12 @@ fn form_method(operation: &Operation, names: &BTreeSet<String>) -> Option<Ident>
     (replaces_builder && !names.contains(&name) && !is_reserved(&name)).then(|| format_ident!("{name}"))
 }
 
-fn method_of_form(operation: &Operation, name: &Ident, components: &Components<'_>) -> TokenStream {
+fn method_of_form(
+    operation: &Operation,
+    name: &Ident,
+    components: &Components<'_>,
+    target: Target<'_>,
+) -> TokenStream {
     let Operation { name: json, builder, body, .. } = operation;
     let form = body.as_ref().and_then(|body| body.form.as_ref());
     let (declared, passed) = arguments(operation);
@@ -148,18 +188,17 @@ fn method_of_form(operation: &Operation, name: &Ident, components: &Components<'
         "Like [`{json}`](Self::{json}), with a form instead of the JSON body. A form can contain files.\n\n\
          # Errors\nReturns an error in the same cases, and if a file can't be read."
     );
-    let example = form_example(operation, name, components);
+    let example = form_example(operation, name, components, target);
+    let (function, body) = called(target, &quote! { #json(#(#passed,)* |body| body).form(form) });
     quote! {
         #[doc = #docs]
         #[doc = ""]
         #[doc = #example]
-        pub fn #name(
+        #function #name(
             &self,
             #(#declared,)*
             form: impl FnOnce(types::form::#form) -> types::form::#form,
-        ) -> Call<builder::#builder> {
-            self.call(|__raw| __raw.#json(#(#passed,)* |body| body).form(form))
-        }
+        ) -> Call<builder::#builder> { #body }
     }
 }
 

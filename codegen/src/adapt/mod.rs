@@ -67,7 +67,7 @@ pub fn adapt(
     document: &Value,
     notes: &Notes,
     taken_over: &[&str],
-    settings: Settings,
+    settings: Settings<'_>,
 ) -> Result<Adapted> {
     let mut file: File =
         syn::parse2(code).map_err(|error| format!("the generated code doesn't parse: {error}"))?;
@@ -78,7 +78,7 @@ pub fn adapt(
     let requested = builders_in_requests(&builders, &types, &forms);
     let responses = Responses::new(document, notes, &types);
     let operations = operations::read_operations(&builders, document, notes, &responses, &forms)?;
-    let Settings { schemars, strict, .. } = settings;
+    let Settings { target, schemars, strict } = settings;
     let open = adapt_types(&mut types, &Context { notes, requested, forms: &forms, schemars, strict });
     types_module.content = Some((Default::default(), types));
     // Otherwise such a name would be sent in place of its value.
@@ -99,8 +99,10 @@ pub fn adapt(
     // The types are many: they aren't parsed again.
     raw.items.insert(1, Item::Mod(types_module));
     documentation::make_harmless(&mut raw);
-    root::set_root(&mut raw, settings.root)?;
-    Ok(Adapted { raw, methods: methods::emit_methods(&operations, &components, notes, taken_over)? })
+    let mut methods = methods::emit_methods(&operations, &components, notes, taken_over, target)?;
+    root::set_root(&mut raw, target.root())?;
+    root::set_root(&mut methods.code, target.root())?;
+    Ok(Adapted { raw, methods })
 }
 
 /// Takes a module and its items out of the generated code.

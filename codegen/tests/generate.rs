@@ -558,3 +558,26 @@ fn odd_component_names_keep_null_setters() {
         assert!(code.contains("pub fn note_null(mut self)"), "{name}\n{code}");
     }
 }
+
+#[test]
+fn strict_document_is_taken_at_its_word() {
+    let thing = json!({"type": "object", "required": ["id", "label", "owner"], "properties": {
+        "id": {"type": "integer", "readOnly": true}, "label": {"type": "string", "readOnly": true},
+        "owner": {"type": "integer"}, "note": {"type": "string"},
+    }});
+    let operation = json!({"operationId": "get_thing", "responses": answer(json!({"$ref": "#/components/schemas/Thing"}))});
+    let given = document(json!({"/thing/": {"get": operation}}), json!({"Thing": thing}));
+    for strict in [false, true] {
+        let generated = generate_with(given.clone(), Settings { strict, ..Settings::default() });
+        let code = generated.map(|generated| generated.code).unwrap_or_else(|error| panic!("{error}"));
+        for (part, is_strict) in [
+            ("pub label: ::std::option::Option<::std::string::String>", false),
+            ("pub label: ::std::string::String", true),
+            ("rt::Object::new(map, \"Thing\", |json| json)", false),
+            ("rt::Object::strict(map)", true),
+        ] {
+            assert_eq!(code.contains(part), strict == is_strict, "{strict}: {part}\n{code}");
+        }
+        assert!(code.contains("pub id: i64") && code.contains("pub owner: i64"), "{code}");
+    }
+}

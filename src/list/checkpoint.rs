@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fingerprint::{self, difference, shown_query};
 use super::identity::MAX_CHECKPOINT_IDS;
-use super::page_plan::Next;
+use super::page_plan::{Counts, Next};
 use super::stored_link::{self, stored};
 use crate::call::custom_request::CustomRequest;
 use crate::error::redact::excerpt;
@@ -168,6 +168,17 @@ impl Checkpoint {
             *url = stored_link::from_whole(url, path, guess)?.into();
         }
         Ok(self)
+    }
+
+    /// Returns what is known of the list's length.
+    pub(super) fn counts(&self) -> Counts {
+        let Checkpoint { until, page_size, offset, total, least, repeated, .. } = *self;
+        Counts { until, page_size, offset, total, least, repeated }
+    }
+
+    pub(super) fn with_counts(self, counts: Counts) -> Self {
+        let Counts { until, page_size, offset, total, least, repeated } = counts;
+        Checkpoint { until, page_size, offset, total, least, repeated, ..self }
     }
 
     /// Returns why a list of this query can't be resumed from the checkpoint; `None` if it can.

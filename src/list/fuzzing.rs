@@ -46,8 +46,7 @@ pub fn plan(
         Position::End => return Vec::new(),
     };
     let mut plan = PagePlan::new(url.clone(), url.clone(), number);
-    (plan.until, plan.page_size) = (from.until, from.page_size);
-    (plan.offset, plan.total) = (from.offset, from.total);
+    plan.counts = from.counts();
     let mut page_info = Vec::new();
     for (length, count, next) in pages {
         let Some((number, _)) = plan.next_page() else { break };

@@ -17,7 +17,7 @@ use super::links::{has_parameter, is_first, is_head, page_number};
 use super::list_all::{ListOptions, ListRequest};
 use super::page::Decoder;
 use super::page_cursor::{CurrentPage, NextItem, PageItems};
-use super::page_plan::PagePlan;
+use super::page_plan::{Counts, PagePlan};
 use super::pages::ListPages;
 use super::prefetch::Prefetch;
 use super::report::ListReport;
@@ -109,7 +109,7 @@ impl<T: Send + 'static> ListStream<T> {
         // The caller may begin with another page.
         let is_later = has_parameter(&url, pagination.parameter) && page_number(&url).is_none();
         if is_head(&url) && !is_later {
-            plan.offset = Some(0);
+            plan.counts.offset = Some(0);
         }
         let start = match page_number(&url).is_some() || (is_first(&url) && !is_later) {
             true => Position::Page { number, item: 0 },
@@ -120,10 +120,10 @@ impl<T: Send + 'static> ListStream<T> {
             place: None,
             index: 0,
             length: 0,
-            offset: plan.offset,
+            offset: plan.counts.offset,
             repeated: 0,
             after: start,
-            after_offset: plan.offset,
+            after_offset: plan.counts.offset,
         };
         let mut seen = Seen::new(identity.iter().copied());
         if let Some(fields) = options.identity.take() {
@@ -161,7 +161,7 @@ impl<T: Send + 'static> ListStream<T> {
     /// Returns the number of items in the whole list, once the first page has arrived. `None` for a cursor
     /// list.
     pub fn total(&self) -> Option<u64> {
-        self.plan.total
+        self.plan.counts.total
     }
 
     /// Returns the anomalies and failures seen so far. Check it at the end: a list that ended without an
@@ -181,17 +181,15 @@ impl<T: Send + 'static> ListStream<T> {
             _ => (page.after.clone(), page.after_offset),
         };
         let Resumed { identity, ids } = self.seen.kept(page.items.new_left());
-        Checkpoint {
-            until: self.plan.until,
-            page_size: self.plan.page_size,
+        let least = self.plan.counts.least;
+        let counts = Counts {
             offset,
-            total: self.plan.total,
-            least: self.plan.least.filter(|least| self.plan.total.is_some_and(|total| *least < total)),
+            least: least.filter(|least| self.plan.counts.total.is_some_and(|total| *least < total)),
             repeated: page.repeated,
-            identity,
-            recent: ids,
-            ..Checkpoint::new(self.source.query.clone(), at.stored(&self.source.transport.origin))
-        }
+            ..self.plan.counts
+        };
+        let checkpoint = Checkpoint::new(self.source.query.clone(), at.stored(&self.source.transport.origin));
+        Checkpoint { identity, recent: ids, ..checkpoint.with_counts(counts) }
     }
 
     /// Returns the list page by page. If items of the current page were returned before, the first page is its rest.
@@ -325,7 +323,7 @@ impl<T> fmt::Debug for ListStream<T> {
         f.debug_struct("ListStream")
             .field("limit", &self.options.limit)
             .field("policy", &self.options.policy)
-            .field("total", &self.plan.total)
+            .field("total", &self.plan.counts.total)
             .field("report", &self.report)
             .finish_non_exhaustive()
     }

@@ -8,26 +8,33 @@ use crate::list::anomaly::ListAnomaly;
 /// Maximum number of pages in a row without a new item; skipped pages count, too.
 pub(crate) const MAX_STALLED: u32 = 100;
 
-/// The position in a list, and the pages that follow.
-pub(super) struct PagePlan {
-    pagination: PageOrder,
-    /// The URL that the URLs of numbered pages are built from.
-    template: Url,
+/// What is known of a list's length.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Counts {
     /// The last page that is wanted; `None` if that is the list's own last page.
     pub(super) until: Option<u64>,
     /// Items on a full page.
     pub(super) page_size: Option<u64>,
     /// Items in the list before the next page.
     pub(super) offset: Option<u64>,
-    /// The `offset` in the first page's URL, which the server may not support; `None` once that page has
-    /// arrived.
-    requested_offset: Option<u64>,
     /// Items in the whole list.
     pub(super) total: Option<u64>,
     /// The lowest count so far: at least this many different items are expected.
     pub(super) least: Option<u64>,
     /// Repeated items in the list before the next page.
     pub(super) repeated: u64,
+}
+
+/// The position in a list, and the pages that follow.
+pub(super) struct PagePlan {
+    pagination: PageOrder,
+    /// The URL that the URLs of numbered pages are built from.
+    template: Url,
+    /// What is known of the list's length.
+    pub(super) counts: Counts,
+    /// The `offset` in the first page's URL, which the server may not support; `None` once that page has
+    /// arrived.
+    requested_offset: Option<u64>,
     /// Number of pages in a row without a new item.
     stalled: u32,
     followed: Followed,
@@ -98,12 +105,7 @@ impl PagePlan {
             requested_offset: offset(&url),
             pagination: PageOrder::Linked(Some((number, url))),
             template,
-            until: None,
-            page_size: None,
-            offset: None,
-            total: None,
-            least: None,
-            repeated: 0,
+            counts: Counts::default(),
             stalled: 0,
             followed,
             by_number: false,
@@ -136,16 +138,16 @@ impl PagePlan {
         let PageInfo { length, count, next, names_next, repeated, progress } = info;
         self.names_next |= names_next;
         let mut observation = Observation::default();
-        self.least = self.least.or(self.total).into_iter().chain(count).min();
+        self.counts.least = self.counts.least.or(self.counts.total).into_iter().chain(count).min();
         if let Some(now) = count
-            && let Some(before) = self.total.replace(now)
+            && let Some(before) = self.counts.total.replace(now)
             && before != now
         {
             observation.before.push(ListAnomaly::CountChanged { page: number, before, now });
         }
         if next.is_some() {
-            match self.page_size {
-                None if length > 0 => self.page_size = Some(length),
+            match self.counts.page_size {
+                None if length > 0 => self.counts.page_size = Some(length),
                 Some(expected) if expected != length => {
                     observation.before.push(ListAnomaly::PageLength {
                         page: number,
@@ -159,7 +161,10 @@ impl PagePlan {
         let numbered = matches!(self.pagination, PageOrder::Numbered { .. })
             || next.as_ref().is_some_and(|next| page_number(next).is_some());
         let by_number = || {
-            self.page_size.filter(|_| numbered).and_then(|size| size.checked_mul(number.saturating_sub(1)))
+            self.counts
+                .page_size
+                .filter(|_| numbered)
+                .and_then(|size| size.checked_mul(number.saturating_sub(1)))
         };
         // If the server uses page numbers, or returns items after the count, it doesn't support the `offset`
         // parameter.
@@ -167,25 +172,25 @@ impl PagePlan {
             .requested_offset
             .take()
             .filter(|asked| !numbered && count.is_none_or(|count| *asked < count));
-        let offset = self.offset.or(asked).or_else(by_number);
+        let offset = self.counts.offset.or(asked).or_else(by_number);
         if let (Some(offset), Some(count)) = (offset, count)
             && offset >= count
             && length > 0
         {
             observation.before.push(ListAnomaly::BeyondCount { page: number, count });
         }
-        self.offset = offset.map(|offset| offset.saturating_add(length));
+        self.counts.offset = offset.map(|offset| offset.saturating_add(length));
         if repeated > 0 {
-            self.repeated = self.repeated.saturating_add(repeated);
+            self.counts.repeated = self.counts.repeated.saturating_add(repeated);
             observation.before.push(ListAnomaly::Repeated { page: number, items: repeated });
         }
         let then = match next {
-            Some(next) if self.until.is_none_or(|until| number < until) => {
+            Some(next) if self.counts.until.is_none_or(|until| number < until) => {
                 observation.after.extend(self.stall(number, progress));
                 self.plan_next(number, next, count, length, &mut observation)
             }
             _ => {
-                if !self.names_next && self.total.is_none() && length > 0 {
+                if !self.names_next && self.counts.total.is_none() && length > 0 {
                     observation.after.push(ListAnomaly::NoNext { page: number });
                 }
                 observation.after.extend(self.end());
@@ -227,10 +232,10 @@ impl PagePlan {
             observation.before.push(ListAnomaly::OutOfOrder { page: number, next: following });
             return Next::Page(number.saturating_add(1));
         }
-        let size = self.page_size.unwrap_or(length).max(1);
+        let size = self.counts.page_size.unwrap_or(length).max(1);
         // The server says that there is a next page, even if the count says otherwise.
         let pages = count.div_ceil(size).max(following);
-        let last = pages.min(self.until.unwrap_or(u64::MAX));
+        let last = pages.min(self.counts.until.unwrap_or(u64::MAX));
         let unstarted = match self.pagination {
             PageOrder::Numbered { next, .. } => next.max(following),
             _ => following,
@@ -243,7 +248,8 @@ impl PagePlan {
     pub(super) fn limit(&mut self, number: u64, left: u64) {
         match &mut self.pagination {
             PageOrder::Numbered { last, .. } => {
-                *last = (*last).min(number.saturating_add(left.div_ceil(self.page_size.unwrap_or(1).max(1))));
+                *last = (*last)
+                    .min(number.saturating_add(left.div_ceil(self.counts.page_size.unwrap_or(1).max(1))));
             }
             PageOrder::Linked(page) if left == 0 => *page = None,
             PageOrder::Linked(_) | PageOrder::End => {}
@@ -255,15 +261,16 @@ impl PagePlan {
         self.pagination = PageOrder::End;
         let mut missing = Vec::new();
         let of_range = self
+            .counts
             .until
-            .zip(self.page_size)
+            .zip(self.counts.page_size)
             .and_then(|(until, size)| until.checked_mul(size))
             .unwrap_or(u64::MAX);
-        if let (Some(offset), Some(total)) = (self.offset, self.total) {
+        if let (Some(offset), Some(total)) = (self.counts.offset, self.counts.total) {
             // Items that are added while the list is read move others to later pages. Those are repeated, not
             // missing.
-            let least = self.least.unwrap_or(total).min(total);
-            let items = offset.saturating_sub(self.repeated);
+            let least = self.counts.least.unwrap_or(total).min(total);
+            let items = offset.saturating_sub(self.counts.repeated);
             let short = |promised: u64, items: u64| items < promised.min(of_range);
             if short(total, offset) || short(least, items) {
                 let promised = if short(total, offset) { total } else { least };
@@ -284,16 +291,17 @@ impl PagePlan {
     /// Skips page `number`, and returns what follows it; `None` if that isn't known.
     pub(super) fn skip_page(&mut self, number: u64) -> Option<(Observation, Next)> {
         if let (true, PageOrder::Linked(None), Some(total), Some(size)) =
-            (self.by_number, &self.pagination, self.total, self.page_size)
+            (self.by_number, &self.pagination, self.counts.total, self.counts.page_size)
         {
-            let end = total.div_ceil(size.max(1)).min(self.until.unwrap_or(u64::MAX));
+            let end = total.div_ceil(size.max(1)).min(self.counts.until.unwrap_or(u64::MAX));
             self.pagination = PageOrder::Numbered { next: number.saturating_add(1), last: end, end };
         }
         let PageOrder::Numbered { last, end, .. } = &mut self.pagination else { return None };
         // One more page is needed in place of the skipped one, up to the last page.
         *last = last.saturating_add(1).min(*end);
         let following = number.checked_add(1).filter(|following| *following <= *last);
-        self.offset = self.offset.zip(self.page_size).map(|(offset, size)| offset.saturating_add(size));
+        self.counts.offset =
+            self.counts.offset.zip(self.counts.page_size).map(|(offset, size)| offset.saturating_add(size));
         let mut observation = Observation::default();
         let then = match following {
             Some(following) => {
@@ -321,7 +329,7 @@ mod tests {
 
     fn plan() -> PagePlan {
         let mut plan = PagePlan::new(LIST.parse().unwrap(), LIST.parse().unwrap(), 1);
-        plan.offset = Some(0);
+        plan.counts.offset = Some(0);
         assert_eq!(plan.next_page(), Some((1, LIST.parse().unwrap())));
         plan
     }
@@ -361,10 +369,11 @@ mod tests {
     #[test]
     fn first_page_after_checkpoint_skipped() {
         let mut plan = PagePlan::new(LIST.parse().unwrap(), with_page(&LIST.parse().unwrap(), 3), 3);
-        (plan.by_number, plan.total, plan.page_size, plan.offset) = (true, Some(45), Some(10), Some(20));
+        (plan.by_number, plan.counts.total, plan.counts.page_size, plan.counts.offset) =
+            (true, Some(45), Some(10), Some(20));
         assert_eq!(numbers(&mut plan), [3]);
         assert_eq!(plan.skip_page(3), Some((Observation::default(), Next::Page(4))));
-        assert_eq!((numbers(&mut plan), plan.offset), (vec![4, 5], Some(30)));
+        assert_eq!((numbers(&mut plan), plan.counts.offset), (vec![4, 5], Some(30)));
         // In a list of links, the page after a failed page isn't known.
         let mut plan = self::plan();
         assert_eq!(plan.skip_page(1), None);
@@ -395,7 +404,7 @@ mod tests {
     #[test]
     fn page_range_ends_before_list() {
         let mut plan = PagePlan::new(LIST.parse().unwrap(), with_page(&LIST.parse().unwrap(), 3), 3);
-        plan.until = Some(4);
+        plan.counts.until = Some(4);
         assert_eq!(numbers(&mut plan), [3]);
         assert_eq!(quiet(plan.arrived(3, page(10, 95, 4))), Next::Page(4));
         assert_eq!(numbers(&mut plan), [4]);
@@ -479,7 +488,7 @@ mod tests {
         let third = || PagePlan::new(LIST.parse().unwrap(), with_page(&LIST.parse().unwrap(), 3), 3);
         let mut plan = third();
         assert_eq!(quiet(plan.arrived(3, page(10, 95, 4))), Next::Page(4));
-        assert_eq!(plan.offset, Some(30));
+        assert_eq!(plan.counts.offset, Some(30));
         assert_eq!(quiet(plan.arrived(4, page(10, 95, 5))), Next::Page(5));
         let fewer = ListAnomaly::Fewer { promised: 95, items: 44 };
         assert_eq!(plan.arrived(5, page(4, 95, None)).0.after, [fewer]);
@@ -491,7 +500,7 @@ mod tests {
     #[test]
     fn short_page_range_reports_fewer() {
         let mut plan = plan();
-        (plan.until, plan.page_size) = (Some(2), Some(10));
+        (plan.counts.until, plan.counts.page_size) = (Some(2), Some(10));
         quiet(plan.arrived(1, page(10, 95, 2)));
         let (observation, then) = plan.arrived(2, page(7, 95, None));
         assert_eq!(
@@ -653,8 +662,8 @@ mod tests {
             ) {
                 let list: Url = LIST.parse().unwrap();
                 let mut plan = PagePlan::new(list.clone(), with_page(&list, first), first);
-                (plan.until, plan.page_size, plan.offset, plan.total) = (until, size, offset, total);
-                plan.repeated = repeated;
+                (plan.counts.until, plan.counts.page_size, plan.counts.offset, plan.counts.total) = (until, size, offset, total);
+                plan.counts.repeated = repeated;
                 let mut asked = first;
                 for step in steps {
                     asked = plan.next_page().map_or(asked, |(number, _)| number);

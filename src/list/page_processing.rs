@@ -127,7 +127,7 @@ impl<T: Send + 'static> ListStream<T> {
         };
         let Compared { missed, progress, .. } = compared;
         self.report.identity = self.seen.identity().map(str::to_owned);
-        let (offset, repeated) = (self.plan.offset, self.plan.repeated);
+        let (offset, repeated) = (self.plan.counts.offset, self.plan.counts.repeated);
         let names_next = names_next || pagination.is_usual() || pagination.next.field().is_none();
         let info = PageInfo { length: length as u64, count, next, names_next, repeated: missed, progress };
         let (mut observation, then) = self.plan.arrived(number, info);
@@ -147,7 +147,7 @@ impl<T: Send + 'static> ListStream<T> {
         let (after, after_offset) = match unfollowed {
             // The position after its items still points at what failed.
             Some(_) => (place.at(length), offset),
-            None => (then.into(), self.plan.offset),
+            None => (then.into(), self.plan.counts.offset),
         };
         let place = Some(place);
         self.seen.drop_last(0);
@@ -177,7 +177,7 @@ impl<T: Send + 'static> ListStream<T> {
     /// # Errors
     /// Returns the page's error if it ends the stream.
     fn failed(&mut self, number: u64, url: &Url, error: Error) -> Result<()> {
-        if self.plan.total.is_some() && page_number(url).is_some() && is_past_the_end(&error) {
+        if self.plan.counts.total.is_some() && page_number(url).is_some() && is_past_the_end(&error) {
             let (observation, _) = self.plan.page_missing(number);
             // The pages after it are past the end as well.
             self.prefetch.clear();
@@ -211,7 +211,7 @@ impl<T: Send + 'static> ListStream<T> {
             }
             self.report.page_failure(PageFailure { page: number, url: shown_url(url).into(), error });
             self.page.after = then.into();
-            self.page.after_offset = self.plan.offset;
+            self.page.after_offset = self.plan.counts.offset;
             return Ok(());
         }
         Err(error)

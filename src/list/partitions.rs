@@ -11,6 +11,7 @@ use super::links::{has_parameter, is_first, is_head, page_number, with_value};
 use super::list_all::{FetchedPage, ListAll, ListRequest};
 use super::page;
 use super::page_headers::envelope_in;
+use super::page_plan::Counts;
 use super::page_text::Envelope;
 use crate::error::{Error, Result};
 use crate::transport::IncomingResponse;
@@ -145,13 +146,14 @@ impl<T: Send + 'static> ListAll<T> {
                 false => Position::Link { url: url.as_str().into(), number: 1, item: 0 },
             };
             let known = numbered || (is_head(&url) && !is_later);
-            let checkpoint = Checkpoint {
+            let counts = Counts {
                 until,
                 page_size: numbered.then_some(size),
                 offset: known.then(|| size.saturating_mul(from - 1)),
                 total: count,
-                ..Checkpoint::new(query.clone(), at.stored(&transport.origin))
+                ..Counts::default()
             };
+            let checkpoint = Checkpoint::new(query.clone(), at.stored(&transport.origin)).with_counts(counts);
             let mut list = self.clone().resume(checkpoint.clone());
             list.options.fetched = std::mem::take(&mut fetched);
             ListPart { list, checkpoint, first: from, last: until }

@@ -47,12 +47,7 @@ impl<T: Send + 'static> ListStream<T> {
         self.plan.names_next = number > 1;
         self.plan.by_value = pagination.parameter.is_some();
         self.plan.by_number = matches!(checkpoint.at, Position::Page { .. });
-        self.plan.until = checkpoint.until;
-        self.plan.page_size = checkpoint.page_size;
-        self.plan.offset = checkpoint.offset;
-        self.plan.total = checkpoint.total;
-        self.plan.least = checkpoint.least;
-        self.plan.repeated = checkpoint.repeated;
+        self.plan.counts = checkpoint.counts();
         self.passed = item;
         self.page.after_offset = checkpoint.offset;
         self.page.repeated = checkpoint.repeated;

@@ -11,6 +11,9 @@ use super::walk::{each_schema, only_refers, operations, schemas};
 /// The names of primary keys. A server never leaves them out.
 const KEYS: [&str; 3] = ["id", "uuid", "pk"];
 
+/// What a field's documentation says of it.
+const NOTE: &str = "(The server sets it, and may leave it out.)";
+
 /// Makes a `readOnly` field optional and nullable, because serializers leave it out or write null where a related
 /// object is missing. Primary keys stay required: `id`, `uuid`, `pk`, and what the path of an operation that returns
 /// the object names.
@@ -39,12 +42,9 @@ pub fn loosen_read_only(document: &mut Value, report: &mut Report) {
             if !is_list {
                 property.put("nullable", true);
             }
-            let described = property.string("description");
-            let note = "The server sets it, and may leave it out.";
-            property.put(
-                "description",
-                if described.is_empty() { note.to_owned() } else { format!("{described}\n\n{note}") },
-            );
+            // On the same line: documentation is most of the generated code.
+            let described = [property.text("description").unwrap_or_default().trim_end(), NOTE];
+            property.put("description", described.join(" ").trim_start());
             report.add(
                 "loosen_read_only",
                 format!("{place}.{name}"),

@@ -8,6 +8,7 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Error, MapAccess};
 use serde::{Deserialize, Deserializer};
 
 use super::support::Key;
+use crate::error::json_text::decode::without_position;
 use crate::error::json_text::leniency::Leniency;
 use crate::runtime::lock::lock;
 use crate::values::json::Json;
@@ -128,9 +129,7 @@ impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Plain<T> {
 /// Returns the reason, and whether decoding was given up.
 fn fitting<T: DeserializeOwned>(json: &Json) -> Result<T, (String, bool)> {
     let text = json.text();
-    // The position counts from the value's own beginning.
-    let problem =
-        |message: &str| message.rsplit_once(" at line ").map_or(message, |(problem, _)| problem).to_owned();
+    let problem = |message: &str| without_position(message).to_owned();
     if text.starts_with(['{', '[']) {
         return json.decode().map_err(|error| (problem(&error.to_string()), error.is_given_up()));
     }

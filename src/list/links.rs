@@ -45,13 +45,24 @@ pub(super) fn offset(url: &Url) -> Option<u64> {
 }
 
 /// Returns whether a URL returns the beginning of the list.
-pub(super) fn is_head(url: &Url) -> bool {
+fn is_head(url: &Url) -> bool {
     is_first(url) && offset(url).is_none()
 }
 
-/// Returns whether a URL has a parameter.
-pub(super) fn has_parameter(url: &Url, parameter: Option<&str>) -> bool {
-    parameter.is_some_and(|parameter| url.query_pairs().any(|(name, _)| name == parameter))
+/// Returns whether the parameter that takes a page's value selects the page of a URL, other than by a number.
+fn is_selected(url: &Url, pagination: &Pagination) -> bool {
+    let has = |parameter| url.query_pairs().any(|(name, _)| name == parameter);
+    pagination.parameter.is_some_and(has) && page_number(url).is_none()
+}
+
+/// Returns whether a list's own URL returns the beginning of the list.
+pub(super) fn begins(url: &Url, pagination: &Pagination) -> bool {
+    is_head(url) && !is_selected(url, pagination)
+}
+
+/// Returns whether a page number can stand for the page of a list's own URL.
+pub(super) fn has_number(url: &Url, pagination: &Pagination) -> bool {
+    page_number(url).is_some() || (is_first(url) && !is_selected(url, pagination))
 }
 
 /// Returns the URL of another page of the same list.

@@ -13,7 +13,7 @@ use super::checkpoint::{Checkpoint, Position};
 use super::comparing::Comparing;
 use super::fingerprint::{more_of, query_of};
 use super::identity::{Mark, Resumed, Seen, identity_of};
-use super::links::{has_parameter, is_first, is_head, page_number};
+use super::links::{begins, has_number, page_number};
 use super::list_all::{ListOptions, ListRequest};
 use super::page::Decoder;
 use super::page_cursor::{CurrentPage, NextItem, PageItems};
@@ -107,11 +107,10 @@ impl<T: Send + 'static> ListStream<T> {
         let mut plan = PagePlan::new(url.clone(), url.clone(), number);
         plan.by_value = pagination.parameter.is_some();
         // The caller may begin with another page.
-        let is_later = has_parameter(&url, pagination.parameter) && page_number(&url).is_none();
-        if is_head(&url) && !is_later {
+        if begins(&url, &pagination) {
             plan.counts.offset = Some(0);
         }
-        let start = match page_number(&url).is_some() || (is_first(&url) && !is_later) {
+        let start = match has_number(&url, &pagination) {
             true => Position::Page { number, item: 0 },
             false => Position::Link { url: url.as_str().into(), number, item: 0 },
         };

@@ -1,7 +1,7 @@
 //! Lists that read every page.
 //!
-//! Follows the pages as a [`Pagination`] describes them; the default is that of Django REST Framework. It is independent
-//! of what the pages contain.
+//! Follows the pages as a [`Pagination`](crate::Pagination) describes them; the default is that of Django REST
+//! Framework. It is independent of what the pages contain.
 
 mod adaptive_limit;
 pub(crate) mod anomaly;
@@ -51,7 +51,6 @@ use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::generated::list_operation::ListOperation;
 use crate::generated::operation::{Operation, PagedOperation};
-use crate::generated::pagination::Pagination;
 use crate::transport::TransportRequest;
 
 impl<B: Operation> Call<B> {
@@ -147,8 +146,7 @@ where
         let transport = call.client().transport().clone();
         let pagination = call.operation().pagination().unwrap_or_default();
         let (template, timeout) = call.clone().prepare_several();
-        let template = template.and_then(|template| readable(template, &pagination));
-        ListRequest { transport, template, pagination, timeout }
+        ListRequest { transport, template: template.and_then(readable), pagination, timeout }
     };
     ListAll::new(make_request, decoder)
 }
@@ -157,9 +155,9 @@ where
 ///
 /// # Errors
 /// Returns an error if the other pages can't be requested like it.
-fn readable(request: TransportRequest, pagination: &Pagination) -> Result<TransportRequest> {
+fn readable(request: TransportRequest) -> Result<TransportRequest> {
     let is_streamed = request.streamed.is_some() || request.multipart.is_some();
-    match unreadable(request.request.method(), is_streamed).or_else(|| pagination.problem()) {
+    match unreadable(request.request.method(), is_streamed) {
         None => Ok(request),
         Some(problem) => Err(Error::invalid_input(format!("{}: {problem}", request.operation))),
     }

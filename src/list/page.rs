@@ -26,9 +26,7 @@ pub(super) struct DecodedPage<T> {
     /// The items that couldn't be decoded, in order.
     pub(super) failed: Vec<Failed>,
     pub(super) marks: Marks,
-    pub(super) count: Option<u64>,
-    pub(super) next: Option<String>,
-    pub(super) names_next: bool,
+    pub(super) envelope: Envelope,
     /// The page's text, which the positions in `failed` refer to.
     pub(super) body: Bytes,
 }
@@ -246,10 +244,9 @@ impl<T> Decoding<T> {
         let mut items =
             Items { fields, secrets, plain, items: Vec::new(), failed: Vec::new(), ids, text: None };
         let walked = walk(&body, pagination, |cursor| (decoder.items)(cursor, &body, &mut items));
-        let Envelope { count, next, names_next } =
-            walked.map_err(|irregular| problem_of(&body, pagination, irregular))?;
+        let envelope = walked.map_err(|irregular| problem_of(&body, pagination, irregular))?;
         let marks = items.marks(&body);
-        Ok(DecodedPage { items: items.items, failed: items.failed, marks, count, next, names_next, body })
+        Ok(DecodedPage { items: items.items, failed: items.failed, marks, envelope, body })
     }
 }
 
@@ -457,7 +454,7 @@ mod tests {
         );
         let decoder = Decoder::<Item>::typed();
         let decoded = read(decoder, &body, &[]);
-        assert_eq!((decoded.count, decoded.next.as_deref()), (Some(7), Some("n")));
+        assert_eq!((decoded.envelope.count, decoded.envelope.next.as_deref()), (Some(7), Some("n")));
         assert_eq!(
             decoded.items,
             [Item { id: 1, name: String::new() }, Item { id: 4, name: "\u{fffd}".to_owned() }]

@@ -13,6 +13,7 @@ use super::list_stream::{ListStream, PageSource, State};
 use super::page::Decoding;
 use super::page_cursor::{CurrentPage, PagePosition};
 use super::page_plan::{Next, PageInfo};
+use super::page_text::Envelope;
 use super::prefetch::{Arrival, ArrivedPage};
 use super::report::{ListPolicy, PageFailure};
 use crate::error::redact::shown_url;
@@ -105,7 +106,8 @@ impl<T: Send + 'static> ListStream<T> {
     /// Returns an anomaly that ends the list before the page's items.
     fn arrived(&mut self, page: PendingPage<T>, compared: Compared) -> Result<()> {
         let PendingPage { number, url, page, passed } = page;
-        let ArrivedPage { items, length, count, next, names_next, unconverted, .. } = page;
+        let ArrivedPage { items, length, envelope, unconverted, .. } = page;
+        let Envelope { count, next, names_next } = envelope;
         let PageSource { transport, template: Some(template), pagination, .. } = &self.source else {
             return Ok(());
         };

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::error::json_text::decode::without_position;
 use crate::error::json_text::members::behind_quote;
 use crate::error::redact::bounded::bounded;
 use crate::generated::page_link::{PageKey, PageLink};
@@ -19,6 +20,18 @@ pub(super) struct Envelope {
     pub(super) next: Option<String>,
     /// Whether the page has the field `next`, be it null.
     pub(super) names_next: bool,
+}
+
+impl Envelope {
+    /// Adds what the page's text says to what its headers say.
+    pub(super) fn or(self, text: Envelope) -> Self {
+        let Envelope { count, next, names_next } = text;
+        Envelope {
+            count: self.count.or(count),
+            next: self.next.or(next),
+            names_next: self.names_next || names_next,
+        }
+    }
 }
 
 /// The text isn't a page: at this path, for this reason, if they are known. If the text isn't JSON, decoding the whole
@@ -209,11 +222,6 @@ impl<'t> Cursor<'t> {
             }
         }
     }
-}
-
-/// Returns a parser's message without the position, which counts from the value's own beginning.
-fn without_position(message: &str) -> &str {
-    message.rsplit_once(" at line ").map_or(message, |(reason, _)| reason)
 }
 
 /// Parses the value at the beginning of `text`, and returns it with its length.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::checkpoint::{Checkpoint, Position};
 use super::fingerprint::{more_of, query_of};
-use super::links::{has_parameter, is_first, is_head, page_number, with_value};
+use super::links::{begins, has_number, page_number, with_value};
 use super::list_all::{FetchedPage, ListAll, ListRequest};
 use super::page;
 use super::page_headers::envelope_in;
@@ -121,14 +121,15 @@ impl<T: Send + 'static> ListAll<T> {
             let whole = response.whole().await?;
             let in_headers = envelope_in(whole.headers(), &pagination);
             let read = move |body: &Bytes| {
-                let Envelope { count, next, .. } = in_headers?;
-                let (length, page) = page::length(body, &pagination)?;
-                Ok((length, count.or(page.count), next.or(page.next)))
+                let in_headers = in_headers?;
+                let (length, in_text) = page::length(body, &pagination)?;
+                Ok((length, in_headers.or(in_text)))
             };
             whole.inspected(read).await
         };
         let request = template.at(url.clone(), deadline);
-        let ((length, count, next), whole) = transport.clone().fetch(request, receive).await?;
+        let ((length, Envelope { count, next, .. }), whole) =
+            transport.clone().fetch(request, receive).await?;
         let first = page_number(&url).unwrap_or(1).max(1);
         let next = next.map(|next| match pagination.parameter {
             Some(parameter) => Ok(with_value(&url, parameter, next)),
@@ -140,12 +141,11 @@ impl<T: Send + 'static> ListAll<T> {
         let numbered = next.as_ref().and_then(page_number) == first.checked_add(1) && size > 0;
         let mut fetched = FetchedPage::new(first, whole);
         let mut part = |from: u64, until: Option<u64>| {
-            let is_later = has_parameter(&url, pagination.parameter) && page_number(&url).is_none();
-            let at = match (is_first(&url) && !is_later) || page_number(&url).is_some() {
+            let at = match has_number(&url, &pagination) {
                 true => Position::Page { number: from, item: 0 },
                 false => Position::Link { url: url.as_str().into(), number: 1, item: 0 },
             };
-            let known = numbered || (is_head(&url) && !is_later);
+            let known = numbered || begins(&url, &pagination);
             let counts = Counts {
                 until,
                 page_size: numbered.then_some(size),

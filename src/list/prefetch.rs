@@ -25,10 +25,7 @@ pub(super) struct ArrivedPage<T> {
     pub(super) items: PageItems<T>,
     pub(super) length: usize,
     pub(super) marks: Marks,
-    pub(super) count: Option<u64>,
-    pub(super) next: Option<String>,
-    /// Whether the page has the field `next`, be it null.
-    pub(super) names_next: bool,
+    pub(super) envelope: Envelope,
     /// URLs whose conversion failed.
     pub(super) unconverted: Unconverted,
 }
@@ -111,12 +108,13 @@ impl<T: Send + 'static> Prefetch<T> {
                 let in_headers = envelope_in(whole.headers(), &decoding.pagination);
                 let decode = move |body: &Bytes| {
                     reading.lock().unwrap_or_else(PoisonError::into_inner).take();
-                    let Envelope { count, next, .. } = in_headers?;
-                    let page = decoding.page(body, &secrets)?;
-                    Ok(DecodedPage { count: count.or(page.count), next: next.or(page.next), ..page })
+                    let in_headers = in_headers?;
+                    let mut page = decoding.page(body, &secrets)?;
+                    page.envelope = in_headers.or(page.envelope);
+                    Ok(page)
                 };
                 let (decoded, mut response) = whole.decoded(decode).await?;
-                let DecodedPage { items, failed, marks, count, next, names_next, body } = decoded;
+                let DecodedPage { items, failed, marks, envelope, body } = decoded;
                 let (length, unconverted) =
                     (items.len() + failed.len(), std::mem::take(&mut response.unconverted));
                 let undelivered = std::mem::take(&mut response.undelivered);
@@ -130,7 +128,7 @@ impl<T: Send + 'static> Prefetch<T> {
                     }
                 });
                 let items = PageItems::new(items, failed, source, undelivered);
-                Ok(ArrivedPage { items, length, marks, count, next, names_next, unconverted })
+                Ok(ArrivedPage { items, length, marks, envelope, unconverted })
             };
             let page = match fetched {
                 Some(mut whole) => {

@@ -40,6 +40,11 @@ pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
+/// Returns a parser's message without the position: that of a part counts from the part's own beginning.
+pub(crate) fn without_position(message: &str) -> &str {
+    message.rsplit_once(" at line ").map_or(message, |(problem, _)| problem)
+}
+
 /// Returns the text of a JSON string literal, in linear time; each lone surrogate becomes U+FFFD. `None` if
 /// it isn't a string literal.
 pub(crate) fn text_of(literal: &str) -> Option<Cow<'_, str>> {

@@ -104,6 +104,7 @@ pub use values::url::Url;
 pub mod __generated {
     pub use crate::__form_builder as form_builder;
     pub use crate::generated::argument::{Argument, In, Parameter, ParameterText, Problems};
+    pub use crate::generated::array_limits::Joined;
     pub use crate::generated::body::{Body, Content, JsonBody, JsonOrForm, NoBody};
     pub use crate::generated::choices::{Attempt, Shape, by_fit, choice, fits, tagged};
     pub use crate::generated::description::{OperationInfo, ParameterInfo, Place};
@@ -119,6 +120,7 @@ pub mod __generated {
     pub use crate::generated::pagination::Pagination;
     pub use crate::generated::parameters::Parameters;
     pub use crate::generated::raw_body::RawBody;
+    pub use crate::generated::sending_rules::{ArrayLimit, SendingRules};
     #[cfg(feature = "schemars")]
     pub use crate::generated::support::open_enum_schema;
     pub use crate::generated::support::{

@@ -49,7 +49,7 @@ fn generate_into(output: &mut Stdout) -> Result<(), String> {
     }
     let path = match &other {
         Some(path) => path.clone(),
-        None => document::only_one_in(Path::new(FOLDER))?,
+        None => document::in_folder(Path::new(FOLDER))?,
     };
     let overlay = match &other_overlay {
         // The overlay in the folder is that of the project's own document.

@@ -1,56 +1,16 @@
 //! Reads an OpenAPI document, YAML or JSON, into one JSON value.
 
+mod files;
+
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use serde::de::{Deserialize, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::prepare::Keywords;
 
-/// The name, without its ending, of the file that corrects the document of its folder.
-const OVERLAY: &str = "overlay";
-
-/// Returns the only document in a folder. An overlay is none.
-pub(crate) fn only_one_in(folder: &Path) -> Result<PathBuf, String> {
-    let only = the_only(folder, "documents", |path| path.file_stem().is_none_or(|stem| stem != OVERLAY))?;
-    only.ok_or_else(|| format!("{}: no document (.yaml, .yml or .json) is there", folder.display()))
-}
-
-/// Returns the overlay of a folder's document, `overlay.yaml`, `overlay.yml` or `overlay.json`, if it exists.
-pub(crate) fn overlay_in(folder: &Path) -> Result<Option<PathBuf>, String> {
-    the_only(folder, "overlays", |path| path.file_stem().is_some_and(|stem| stem == OVERLAY))
-}
-
-/// Returns the only wanted YAML or JSON file in a folder.
-fn the_only(folder: &Path, kind: &str, wanted: impl Fn(&Path) -> bool) -> Result<Option<PathBuf>, String> {
-    let at = |error: std::io::Error| format!("{}: {error}", folder.display());
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(at)? {
-        let path = entry.map_err(at)?.path();
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        if matches!(extension, "yaml" | "yml" | "json") && wanted(&path) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    if found.len() > 1 {
-        let names: Vec<String> = found.iter().map(|path| path.display().to_string()).collect();
-        let (folder, names) = (folder.display(), names.join(", "));
-        return Err(format!("{folder}: several {kind} are there ({names}): leave one"));
-    }
-    Ok(found.pop())
-}
-
-/// Reads the document at `path`.
-///
-/// # Errors
-///
-/// Returns an error if the file can't be read, and in the cases of [`parse`].
-pub fn read(path: &Path) -> Result<Value, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    parse(&text)
-}
+pub(crate) use files::{in_folder, overlay_in};
+pub use files::{join, read};
 
 /// Reads the document in `text`: JSON if it begins with `{`, otherwise YAML.
 ///
@@ -62,7 +22,11 @@ pub fn read(path: &Path) -> Result<Value, String> {
 /// document of version 3.0, 3.1 or 3.2. The error is one line, and states the line number in the text if it is
 /// known.
 pub fn parse(text: &str) -> Result<Value, String> {
-    let document = parse_value(text)?;
+    parse_value(text).and_then(checked)
+}
+
+/// Returns the document if its version is supported.
+fn checked(document: Value) -> Result<Value, String> {
     // `openapi: 3.0` without quotes is a number.
     let version = document
         .get("openapi")

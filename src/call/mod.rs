@@ -7,6 +7,7 @@ pub(crate) mod option_setters;
 pub(crate) mod options;
 pub(crate) mod query;
 pub(crate) mod run_time_list;
+mod split_request;
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
 use reqwest::header::CONTENT_LENGTH;
-use reqwest::{Method, Request};
+use reqwest::{Body, Method, Request};
 use serde::de::DeserializeOwned;
 
 use self::custom_request::CustomRequest;
@@ -24,7 +25,9 @@ use crate::call::option_setters::option_setters;
 pub use crate::call::options::CallOptions;
 use crate::call::options::HasOptions;
 use crate::client::BackendClient;
+use crate::error::redact::marked::MarkedSecrets;
 use crate::error::{Error, Result};
+use crate::generated::array_limits;
 use crate::generated::operation::{Operation, ResponseDecoder};
 use crate::generated::raw;
 use crate::generated::request::{Base, BuiltRequest};
@@ -128,7 +131,10 @@ impl<B: Operation> Call<B> {
     /// Returns an error if parameters are invalid (all of them are listed, and nothing is sent), if the
     /// server responds with an error or with a body that can't be decoded, or if it doesn't respond.
     pub fn send(self) -> ResponseFuture<B::Output> {
-        self.fetch(B::Decoder::read)
+        match B::JOIN {
+            Some(join) => self.send_split(join),
+            None => self.fetch(B::Decoder::read),
+        }
     }
 
     /// Sends the request and decodes the response into your own type: a struct with fewer fields,
@@ -181,14 +187,27 @@ impl<B: Operation> Call<B> {
     /// # Errors
     /// Returns an error if a parameter or an option is invalid.
     pub(crate) fn prepare(self) -> Result<TransportRequest> {
-        let (id, pagination) = (self.operation.id(), self.operation.pagination());
+        let id = self.operation.id();
+        let request = self.prepare_any()?;
+        match array_limits::problems(in_memory(&request.request), B::RULES.array_limits, true) {
+            problems if problems.is_empty() => Ok(request),
+            problems => Err(invalid(id, problems)),
+        }
+    }
+
+    /// Like [`prepare`](Call::prepare), also if the request is too long for one and can be split.
+    fn prepare_any(self) -> Result<TransportRequest> {
+        let (id, pagination, rules) = (self.operation.id(), self.operation.pagination(), B::RULES);
         let list = pagination.is_some();
-        let idempotent = self.options.idempotent || self.operation.idempotent();
+        let idempotent = self.options.idempotent || rules.idempotent;
         let built = checked(self.operation, &self.options, self.client.base());
-        let BuiltRequest { mut request, multipart } = built.map_err(|problems| invalid(id, problems))?;
+        let BuiltRequest { mut request, multipart, secrets } =
+            built.map_err(|problems| invalid(id, problems))?;
+        let marked = MarkedSecrets::of(secrets, Some(in_memory(&request)), rules.secret_fields);
         let settings = self.client.settings();
         let options = self.options;
-        let (timeouts, policy) = (options.timeouts(settings, list), options.retry_policy(&settings.retry));
+        let timeouts = options.timeouts(settings, rules.read_timeout, list);
+        let policy = options.retry_policy(&settings.retry);
         query::set(request.url_mut(), &options.params);
         if request.method() == Method::GET
             && let Some(host) = &settings.url_host
@@ -198,6 +217,9 @@ impl<B: Operation> Call<B> {
         {
             request.url_mut().query_pairs_mut().append_pair("url_host", host);
         }
+        if let Some(problem) = query::too_long(request.url(), rules.max_query) {
+            return Err(invalid(id, vec![problem]));
+        }
         for (name, value) in options.headers {
             request.headers_mut().insert(name, value);
         }
@@ -206,6 +228,8 @@ impl<B: Operation> Call<B> {
         Ok(TransportRequest {
             conversions,
             multipart,
+            marked: marked.map(Arc::new),
+            final_errors: rules.final_errors,
             allow_cross_origin: !(list || options.backend_only),
             ..TransportRequest::new(request, id, timeouts, Retry { policy, idempotent })
         })
@@ -253,6 +277,11 @@ impl<B: fmt::Debug> fmt::Debug for Call<B> {
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns the body of a request if it is in memory, else nothing.
+fn in_memory(request: &Request) -> &[u8] {
+    request.body().and_then(Body::as_bytes).unwrap_or_default()
 }
 
 /// Returns the operation's request.

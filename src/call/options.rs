@@ -139,11 +139,12 @@ impl CallOptions {
         self.headers.retain(|(name, _)| keep(name));
     }
 
-    /// Returns the time-outs of a request; those that aren't set are the client's.
-    pub(crate) fn timeouts(&self, settings: &Settings, list: bool) -> Timeouts {
+    /// Returns the time-outs of a request; those that aren't set are the client's. `of_operation` is the read
+    /// time-out that the API's document names, in seconds.
+    pub(crate) fn timeouts(&self, settings: &Settings, of_operation: Option<u32>, list: bool) -> Timeouts {
         Timeouts {
             connect: self.connect_timeout.unwrap_or(settings.connect_timeout),
-            idle: self.read_timeout.unwrap_or_else(|| settings.read_timeout(list)),
+            idle: self.read_timeout.unwrap_or_else(|| settings.read_timeout(of_operation, list)),
             total: self.timeout.or(settings.timeout),
             deadline: None,
         }

@@ -1,6 +1,10 @@
 //! The parameters in a URL's query.
 
+use std::collections::BTreeMap;
+
 use reqwest::Url;
+
+use crate::error::redact::excerpt;
 
 /// Replaces or adds parameters, each once per value. A parameter without values is removed. Other parameters
 /// stay.
@@ -19,6 +23,26 @@ pub(crate) fn set(url: &mut Url, params: &[(String, Vec<String>)]) {
     if pairs.peek().is_some() {
         url.query_pairs_mut().extend_pairs(pairs);
     }
+}
+
+/// Returns the problem of a query that is longer than `most` bytes, if it is.
+pub(crate) fn too_long(url: &Url, most: Option<u32>) -> Option<String> {
+    let (most, bytes) = (most? as usize, url.query()?.len());
+    if bytes <= most {
+        return None;
+    }
+    let mut parameters: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for (name, value) in url.query_pairs() {
+        let (values, length) = parameters.entry(name.into_owned()).or_default();
+        *values += 1;
+        *length += value.len();
+    }
+    let (name, (values, _)) = parameters.into_iter().max_by_key(|(_, (_, length))| *length)?;
+    let name = excerpt(&name, 100);
+    Some(format!(
+        "`{name}` has {values} value(s), and the query {bytes} bytes: the server accepts at most {most}. Send several \
+         requests, or filter by a range"
+    ))
 }
 
 #[cfg(test)]

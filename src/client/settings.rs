@@ -20,7 +20,13 @@ pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(15);
 const LIST_READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Settings {
-    pub(crate) fn read_timeout(&self, list: bool) -> Duration {
-        self.read_timeout.unwrap_or(if list { LIST_READ_TIMEOUT } else { READ_TIMEOUT })
+    /// Returns the read time-out of an operation for which the API's document names one, in seconds, or none.
+    pub(crate) fn read_timeout(&self, of_operation: Option<u32>, list: bool) -> Duration {
+        let usual = || match of_operation {
+            Some(seconds) => Duration::from_secs(seconds.into()),
+            None if list => LIST_READ_TIMEOUT,
+            None => READ_TIMEOUT,
+        };
+        self.read_timeout.unwrap_or_else(usual)
     }
 }

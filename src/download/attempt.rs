@@ -36,7 +36,7 @@ impl DownloadEngine<'_> {
         deadline: Option<Instant>,
     ) -> Result<Ended, Failure> {
         let offset = Some(state.part.len()).filter(|len| *len > 0 && state.part.is_resumable());
-        let timeouts = self.calls.timeouts(self.client.settings(), false);
+        let timeouts = self.calls.timeouts(self.client.settings(), None, false);
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let total = [left, self.client.settings().timeout].into_iter().flatten().min();
         let request = TransportRequest {

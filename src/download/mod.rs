@@ -363,7 +363,7 @@ fn part_key(client: &BackendClient, url: &Url, tenant: Option<&[u8]>) -> String 
 /// Returns the tenant that a download is for, if one is set.
 async fn tenant(client: &BackendClient, options: &CallOptions, url: &Url) -> Result<Option<Vec<u8>>> {
     let info = RequestInfo::new(OPERATION, &Method::GET, url);
-    let timeouts = options.timeouts(client.settings(), false);
+    let timeouts = options.timeouts(client.settings(), None, false);
     let own =
         || options.headers().iter().rev().find(|(name, _)| *name == TENANT).map(|(_, tenant)| tenant.clone());
     let tenant = client.transport().tenant(timeouts, &info).await?.or_else(own);

@@ -139,7 +139,12 @@ pub(crate) struct RequestInfo {
     pub(crate) url: Arc<str>,
     /// The client's credentials, which the server may repeat.
     pub(crate) secrets: Secrets,
+    /// Fields of error responses with a value that makes the error final.
+    pub(crate) final_errors: FinalErrors,
 }
+
+/// Fields of error responses, each with a value after which the request isn't retried.
+pub(crate) type FinalErrors = &'static [(&'static str, &'static str)];
 
 /// Appended to a message if the server may have processed the request.
 const UNKNOWN_OUTCOME_HINT: &str =
@@ -156,6 +161,7 @@ impl RequestInfo {
             method: method.clone(),
             url: (*shown_url(url)).into(),
             secrets: Secrets::default(),
+            final_errors: &[],
         }
     }
 
@@ -210,7 +216,8 @@ impl Error {
         if let Some(said) = response.said() {
             message.extend([": ", &said]);
         }
-        let kind = match !request.may_be_resent() && response.is_gateways() {
+        let is_unknown = !request.may_be_resent() && response.is_gateways();
+        let kind = match is_unknown && !response.is_final(request.final_errors) {
             true => {
                 message.push_str(UNKNOWN_OUTCOME_HINT);
                 ErrorKind::UnknownOutcome
@@ -218,6 +225,14 @@ impl Error {
             false => ErrorKind::Status,
         };
         Error::new(kind, message).of(request).answered(response)
+    }
+
+    /// Returns whether the response has a value that makes it final: the request isn't retried.
+    pub(crate) fn is_final(&self) -> bool {
+        match (&self.0.request, &self.0.response) {
+            (Some(request), Some(response)) => response.is_final(request.final_errors),
+            _ => false,
+        }
     }
 
     /// Returns the error of a request that was sent, and for which no complete response arrived. The outcome is

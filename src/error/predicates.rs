@@ -65,6 +65,7 @@ impl Error {
             | ErrorKind::Timeout
             | ErrorKind::ConnectionLost
             | ErrorKind::UnknownOutcome => true,
+            ErrorKind::Status if self.is_final() => false,
             ErrorKind::Status => matches!(
                 self.status().map(|status| status.as_u16()),
                 Some(408 | 425 | 429 | 500 | 502..=504 | 520..=524)

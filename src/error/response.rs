@@ -14,7 +14,7 @@ use crate::error::error_body::{self, Detail, FIELD_ERRORS, LINE, Most};
 use crate::error::json_text::decode::decode;
 use crate::error::redact::secrets::{Secrets, is_secret};
 use crate::error::redact::{cut, excerpt_without};
-use crate::error::shown_status;
+use crate::error::{FinalErrors, shown_status};
 
 /// A server's response that is an error, or can't be used.
 pub struct ErrorResponse(Arc<Inner>);
@@ -151,6 +151,14 @@ impl ErrorResponse {
             503 => !self.0.headers.contains_key(reqwest::header::RETRY_AFTER) && !self.said_detail().present,
             _ => false,
         }
+    }
+
+    /// Returns whether the response is a final one: a field has one of these values.
+    pub(crate) fn is_final(&self, final_errors: FinalErrors) -> bool {
+        let has = |(field, value): &(&str, &str)| {
+            self.json().and_then(|body| body.get(*field)?.as_str()) == Some(*value)
+        };
+        final_errors.iter().any(has)
     }
 
     /// Returns the server's message in one redacted line.

@@ -2,6 +2,7 @@
 
 use super::list_operation::ValueKind;
 use super::pagination::Pagination;
+use super::sending_rules::SendingRules;
 
 /// What the API's document says about an operation.
 #[derive(Debug)]
@@ -21,8 +22,8 @@ pub struct OperationInfo {
     /// How the list is read page by page; `None` if the response is no page of a list. A page that leads to no other one
     /// has one, too: it says where the items are.
     pub pagination: Option<Pagination>,
-    /// Whether the server may receive the request twice, as the document says by `x-idempotent`.
-    pub idempotent: bool,
+    /// How its requests are sent.
+    pub rules: SendingRules,
 }
 
 impl OperationInfo {
@@ -36,7 +37,7 @@ impl OperationInfo {
             request_type: "application/json",
             accept: Some("application/json"),
             pagination: None,
-            idempotent: false,
+            rules: SendingRules::NONE,
         }
     }
 }
@@ -55,6 +56,10 @@ pub struct ParameterInfo {
     pub required: bool,
     /// What joins a list into one value; `None` if the parameter is repeated for each value.
     pub separator: Option<&'static str>,
+    /// The value that is sent unless the call sets another one.
+    pub always_sent: Option<&'static str>,
+    /// Whether its value is never shown.
+    pub secret: bool,
     /// The kind of its values, if the operation is a list.
     pub kind: ValueKind,
     /// Whether it takes several values, if the operation is a list.
@@ -83,6 +88,8 @@ impl ParameterInfo {
             place,
             required,
             separator: None,
+            always_sent: None,
+            secret: false,
             kind: ValueKind::Text,
             repeated: false,
         }
@@ -128,6 +135,18 @@ impl ParameterInfo {
     #[doc(hidden)]
     pub const fn joined(self, separator: &'static str) -> Self {
         ParameterInfo { separator: Some(separator), ..self }
+    }
+
+    /// Sets the value that is sent unless the call sets another one.
+    #[doc(hidden)]
+    pub const fn always_sent(self, value: &'static str) -> Self {
+        ParameterInfo { always_sent: Some(value), ..self }
+    }
+
+    /// Hides the value wherever the parameter is shown.
+    #[doc(hidden)]
+    pub const fn secret(self) -> Self {
+        ParameterInfo { secret: true, ..self }
     }
 
     /// Sets the kind of its values.

@@ -1,6 +1,7 @@
 //! The generated client, and what its code calls: traits, parameters, conversions and the request that they make.
 
 pub(crate) mod argument;
+pub(crate) mod array_limits;
 pub(crate) mod body;
 pub(crate) mod choices;
 pub(crate) mod description;
@@ -16,4 +17,5 @@ pub(crate) mod parameters;
 pub mod raw;
 pub(crate) mod raw_body;
 pub(crate) mod request;
+pub(crate) mod sending_rules;
 pub(crate) mod support;

@@ -9,6 +9,7 @@ use super::description::OperationInfo;
 use super::pagination::Pagination;
 use super::parameters::Parameters;
 use super::request::{Base, BuiltRequest, Invalid};
+use super::sending_rules::SendingRules;
 use crate::transport::{ByteStream, Failure, IncomingResponse};
 
 /// An operation of the API with its parameters, as returned by the methods of
@@ -40,12 +41,12 @@ pub trait Operation: Sealed + Sized + Send {
     fn pagination(&self) -> Option<Pagination> {
         Self::PAGINATION
     }
-    /// Returns whether the server may receive the request twice. It is also retried if its outcome is unknown,
-    /// and after a 408, 502, 504 or 520–524.
+    /// How its requests are sent.
     #[doc(hidden)]
-    fn idempotent(&self) -> bool {
-        false
-    }
+    const RULES: SendingRules = SendingRules::NONE;
+    /// Adds another response, if a long request is sent as several ones.
+    #[doc(hidden)]
+    const JOIN: Option<fn(&mut Self::Output, Self::Output)> = None;
     /// Builds the request, without credentials, or returns all invalid parameters.
     #[doc(hidden)]
     fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid>;
@@ -61,6 +62,7 @@ pub trait Described: Sized + Send {
     type Output: Send + 'static;
     type Decoder: ResponseDecoder<Output = Self::Output> + 'static;
     const INFO: &'static OperationInfo;
+    const JOIN: Option<fn(&mut Self::Output, Self::Output)> = None;
     fn into_parameters(self) -> Parameters<Self::Body>;
 }
 
@@ -72,10 +74,8 @@ impl<D: Described> Operation for D {
     const ID: &'static str = D::INFO.id;
     const PATH: &'static str = D::INFO.path;
     const PAGINATION: Option<Pagination> = D::INFO.pagination;
-
-    fn idempotent(&self) -> bool {
-        D::INFO.idempotent
-    }
+    const RULES: SendingRules = D::INFO.rules;
+    const JOIN: Option<fn(&mut Self::Output, Self::Output)> = D::JOIN;
 
     fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid> {
         self.into_parameters().into_request(base)

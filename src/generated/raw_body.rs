@@ -88,7 +88,7 @@ impl RawBody {
                 let media_type = media_type.map_err(|error| Invalid::from(error.to_string()))?;
                 request.headers_mut().insert(CONTENT_TYPE, media_type);
                 *request.body_mut() = Some(Body::from(Bytes::new()));
-                return Ok(BuiltRequest { request, multipart: Some(Arc::new(form)) });
+                return Ok(BuiltRequest { multipart: Some(Arc::new(form)), ..request.into() });
             }
             Content::Body(body) => body,
         };

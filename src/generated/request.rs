@@ -10,6 +10,7 @@ use reqwest::{Method, Request, Url};
 use serde::Serialize;
 
 use super::argument::ParameterText;
+use super::array_limits;
 use super::body::Body;
 use super::description::{ParameterInfo, Place};
 use super::parameters::Parameters;
@@ -52,11 +53,13 @@ pub struct BuiltRequest {
     pub(crate) request: Request,
     /// A form to send instead of the request's empty body.
     pub(crate) multipart: Option<Arc<MultipartBody>>,
+    /// Values of the URL that are never shown.
+    pub(crate) secrets: Vec<String>,
 }
 
 impl From<Request> for BuiltRequest {
     fn from(request: Request) -> Self {
-        BuiltRequest { request, multipart: None }
+        BuiltRequest { request, multipart: None, secrets: Vec::new() }
     }
 }
 
@@ -99,16 +102,27 @@ impl<B: Body> Parameters<B> {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let mut headers: Vec<(&'static str, HeaderValue)> = Vec::new();
         let mut cookies: Vec<String> = Vec::new();
+        let mut secrets = Vec::new();
         for (index, parameter) in info.parameters.iter().enumerate() {
+            let always_sent;
             let texts = match self.value(index) {
                 Some(Ok(text)) => text.texts(),
                 Some(Err(more)) => {
                     problems.extend_from_slice(more);
                     continue;
                 }
-                None if parameter.required => &[],
-                None => continue,
+                None => match parameter.always_sent {
+                    Some(text) => {
+                        always_sent = [text.to_owned()];
+                        always_sent.as_slice()
+                    }
+                    None if parameter.required => &[],
+                    None => continue,
+                },
             };
+            if parameter.secret {
+                secrets.extend_from_slice(texts);
+            }
             if texts.is_empty() && parameter.required {
                 problems.push(format!("`{}` is missing: it is required", parameter.name));
                 continue;
@@ -168,6 +182,12 @@ impl<B: Body> Parameters<B> {
             Some(body) => body.put(request, info.request_type, base.client())?,
             None => request.into(),
         };
+        built.secrets = secrets;
+        let sent = built.request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
+        let problems = array_limits::problems(sent, info.rules.array_limits, false);
+        if !problems.is_empty() {
+            return Err(Invalid { problems });
+        }
         let headers_mut = built.request.headers_mut();
         for (name, value) in headers {
             let name = HeaderName::try_from(name).map_err(|error| Invalid::from(error.to_string()))?;

@@ -44,10 +44,9 @@ impl Transport {
         let again = is_repeatable.then_some(&outgoing.request);
         let once = || Error::invalid_input("the request's body can only be sent once");
         let mut request = outgoing.request.try_clone().ok_or_else(once)?;
-        let info_of =
-            |request: &Request| RequestInfo::new(outgoing.operation, request.method(), request.url());
         // Errors hide these secrets, wherever a redirect leads.
         let mut secrets = Secrets::from(self.credentials.known());
+        let info_of = |request: &Request| outgoing.info(request, Secrets::from(self.credentials.known()));
         let mut permit = match self.in_flight.clone().try_acquire_owned() {
             Ok(permit) => Some(permit),
             Err(_) => {
@@ -77,7 +76,7 @@ impl Transport {
                 secrets = if renewed { before } else { Secrets::from(Some(credentials.clone())) };
             }
             let secrets = self.with_secrets_of(&request, &secrets);
-            let info = info.hiding(secrets);
+            let info = info.hiding(secrets.and_marked(outgoing.marked.as_ref()));
             let (mut response, waiter) =
                 self.execute(request, streamed.take(), &info, outgoing, timeouts).await?;
             let status = response.status();

@@ -70,6 +70,9 @@ impl Failure {
     /// Returns whether the request may be sent again: the server didn't act on it, or may act on it twice.
     /// `idempotent` says the latter for any method.
     pub(crate) fn may_be_resent(&self, method: &Method, idempotent: bool) -> bool {
+        if self.error.is_final() {
+            return false;
+        }
         let idempotent = idempotent || method.may_be_resent();
         let status = self.error.status().map(|status| status.as_u16()).unwrap_or_default();
         match self.error.kind() {

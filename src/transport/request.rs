@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
+use bytes::Bytes;
 use reqwest::header::HeaderName;
 use reqwest::{Body, Request, Url};
 
 use super::multipart::MultipartBody;
 use super::retry_policy::RetryPolicy;
 use super::timeouts::{Activity, Timeouts};
+use crate::error::redact::marked::MarkedSecrets;
+use crate::error::redact::secrets::Secrets;
+use crate::error::{FinalErrors, RequestInfo};
 use crate::url_conversion::{Conversions, ItemsPath};
 
 /// A request to send.
@@ -33,6 +37,10 @@ pub(crate) struct TransportRequest {
     /// Another host, to which the backend redirects, may respond instead of the backend. A file's bytes are
     /// often on another host; the pages of a list are not.
     pub(crate) allow_cross_origin: bool,
+    /// What the API's document marks as secret in the request and its responses.
+    pub(crate) marked: Option<Arc<MarkedSecrets>>,
+    /// Fields of error responses with a value after which the request isn't retried.
+    pub(crate) final_errors: FinalErrors,
     /// Counts the responses that ask for fewer requests.
     pub(crate) throttled: Option<Arc<AtomicU32>>,
 }
@@ -73,6 +81,8 @@ impl TransportRequest {
             new_connection: false,
             no_decompression: false,
             allow_cross_origin: false,
+            marked: None,
+            final_errors: &[],
             throttled: None,
         }
     }
@@ -80,6 +90,19 @@ impl TransportRequest {
     /// Returns whether the request can be sent more than once.
     pub(super) fn is_repeatable(&self) -> bool {
         self.streamed.is_none() && self.multipart.as_ref().is_none_or(|form| form.is_repeatable())
+    }
+
+    /// Returns what errors of the request say about it. `known` are the client's credentials.
+    pub(super) fn info(&self, request: &Request, known: Secrets) -> RequestInfo {
+        let info = RequestInfo::new(self.operation, request.method(), request.url());
+        RequestInfo { final_errors: self.final_errors, ..info.hiding(known.and_marked(self.marked.as_ref())) }
+    }
+
+    /// Returns the same request with another body.
+    pub(crate) fn with_body(&self, body: Bytes, deadline: Option<Instant>) -> TransportRequest {
+        let mut other = self.at(self.request.url().clone(), deadline);
+        *other.request.body_mut() = Some(body.into());
+        other
     }
 
     /// Returns a request for another URL with the same method, headers, options and body in memory.
@@ -93,6 +116,8 @@ impl TransportRequest {
         TransportRequest {
             conversions: self.conversions.clone(),
             allow_cross_origin: self.allow_cross_origin,
+            marked: self.marked.clone(),
+            final_errors: self.final_errors,
             ..TransportRequest::new(
                 request,
                 self.operation,

@@ -20,9 +20,7 @@ use crate::runtime;
 impl Transport {
     /// Returns what errors of a request say about it.
     pub(crate) fn info(&self, outgoing: &TransportRequest) -> RequestInfo {
-        let request = &outgoing.request;
-        RequestInfo::new(outgoing.operation, request.method(), request.url())
-            .hiding(Secrets::from(self.credentials.known()))
+        outgoing.info(&outgoing.request, Secrets::from(self.credentials.known()))
     }
 
     /// Sends a request until it succeeds or may not be retried. `read` reads the response: a response that is
@@ -39,7 +37,9 @@ impl Transport {
             "synapse",
             operation = outgoing.operation,
             method = outgoing.request.method().as_str(),
-            path = &*Secrets::from(self.credentials.known()).hide(&redact(outgoing.request.url().path()))
+            path = &*Secrets::from(self.credentials.known())
+                .and_marked(outgoing.marked.as_ref())
+                .hide(&redact(outgoing.request.url().path()))
         );
         // Not every caller is a `ResponseFuture`, which checks the runtime itself.
         runtime::within(self.attempts(outgoing, read).instrument(span))

@@ -12,18 +12,23 @@ use synapse_codegen::prepare::{
 
 use crate::project;
 
-/// Reads the document that `source` names: a file, or `git:REV` for the project's own document at that
-/// revision.
+/// Reads the document that `source` names, as the build reads it.
 pub fn read(source: &str) -> Result<Value, String> {
+    as_the_build_reads_it(joined(source)?).map_err(|reason| format!("{source}: {reason}"))
+}
+
+/// Reads the document that `source` names: a file, a folder whose files are joined, or `git:REV` for the project's own
+/// document at that revision.
+pub fn joined(source: &str) -> Result<Value, String> {
     let document = match source.strip_prefix("git:") {
-        Some(revision) => reading::parse(&at_revision(revision)?),
+        Some(revision) => at_revision(revision).and_then(reading::join),
         // The project's own document is found from any subdirectory.
         None if source == project::DOCUMENT && !Path::new(source).exists() => {
             reading::read(&project::root().join(source))
         }
         None => reading::read(Path::new(source)),
     };
-    document.and_then(as_the_build_reads_it).map_err(|reason| format!("{source}: {reason}"))
+    document.map_err(|reason| format!("{source}: {reason}"))
 }
 
 /// Converts the document to OpenAPI 3.0, which the comparison supports, and gives each operation its name in
@@ -39,13 +44,23 @@ fn as_the_build_reads_it(mut document: Value) -> Result<Value, String> {
     Ok(document)
 }
 
-fn at_revision(revision: &str) -> Result<String, String> {
-    let object = format!("{revision}:{}", project::DOCUMENT);
-    let git = Command::new("git")
-        .arg("-C")
-        .arg(project::root())
-        .args(["show", "--end-of-options", &object])
-        .output();
+/// Returns the files of the project's own document at a revision, each with its name. An overlay is none.
+fn at_revision(revision: &str) -> Result<Vec<(String, String)>, String> {
+    let folder = format!("{revision}:{}", project::DOCUMENT);
+    let is_document =
+        |name: &&str| [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending)) && !name.starts_with("overlay.");
+    let names = git(revision, &["ls-tree", "--name-only", "--end-of-options", &folder])?;
+    let names = names.lines().filter(is_document);
+    names
+        .map(|name| {
+            let text = git(revision, &["show", "--end-of-options", &format!("{folder}/{name}")])?;
+            Ok((name.to_owned(), text))
+        })
+        .collect()
+}
+
+fn git(revision: &str, arguments: &[&str]) -> Result<String, String> {
+    let git = Command::new("git").arg("-C").arg(project::root()).args(arguments).output();
     let output = git.map_err(|error| format!("git can't be started: {error}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);

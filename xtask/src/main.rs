@@ -56,8 +56,8 @@ enum Spec {
     ///
     /// Exit codes: 0 no breaking change, 1 a breaking change, 2 the comparison failed.
     Diff {
-        /// A document (OpenAPI 3.0 or 3.1, YAML or JSON), or `git:REV` for the project's own at that
-        /// revision.
+        /// A document (OpenAPI 3.0 or 3.1, YAML or JSON), a folder of its files, or `git:REV` for the project's own
+        /// at that revision.
         old: String,
         /// The new document.
         #[arg(default_value = project::DOCUMENT)]
@@ -65,6 +65,12 @@ enum Spec {
         /// The root of the handwritten layer [default: src/lib.rs].
         #[arg(long, value_name = "FILE")]
         src: Option<PathBuf>,
+    },
+    /// Prints a document, whose files are joined, as JSON.
+    Join {
+        /// A document, in the same form as for `diff`.
+        #[arg(default_value = project::DOCUMENT)]
+        document: String,
     },
     /// Checks a document: with the linter, that each operation can have a method, and that the test backend
     /// implements each.
@@ -92,6 +98,10 @@ fn main() -> ExitCode {
     }
     let outcome = match Arguments::parse().command {
         Command::Spec(Spec::Diff { old, new, src }) => diff::run(&old, &new, src.as_deref()),
+        Command::Spec(Spec::Join { document }) => document::joined(&document).map(|document| {
+            println!("{document:#}");
+            Outcome::Well
+        }),
         Command::Spec(Spec::Check { document, no_lint }) => check::run(&document, no_lint),
         Command::Rooms { src } => rooms::run(src.as_deref()),
         Command::PublicApi { bless, file } => public_api::run(bless, file),

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// The API's document, relative to the project's root.
-pub const DOCUMENT: &str = "openapi/synapse-v1.yaml";
+/// The folder of the API's document, relative to the project's root.
+pub const DOCUMENT: &str = "openapi";
 
 /// Returns the project's root.
 pub fn root() -> &'static Path {

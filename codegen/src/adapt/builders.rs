@@ -6,7 +6,7 @@ use quote::{format_ident, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{Index, Type};
 
-use super::lists;
+use super::{Result, lists};
 use super::operations::{Body, BodyKind, Operation, Output, Parameter};
 use super::reading::{is_own, plain_name};
 use super::type_builders::is_known;
@@ -43,19 +43,19 @@ pub(super) fn emit_client(title: &str, operations: &[Operation]) -> TokenStream 
 }
 
 /// The module of the builders.
-pub(super) fn emit_builders(operations: &[Operation]) -> TokenStream {
-    let builders = operations.iter().map(emit_builder);
-    quote! {
+pub(super) fn emit_builders(operations: &[Operation]) -> Result<TokenStream> {
+    let builders = operations.iter().map(emit_builder).collect::<Result<Vec<_>>>()?;
+    Ok(quote! {
         /// The parameters of each operation.
         #[allow(clippy::all)]
         pub mod builder {
             use super::{rt, types};
             #(#builders)*
         }
-    }
+    })
 }
 
-fn emit_builder(operation: &Operation) -> TokenStream {
+fn emit_builder(operation: &Operation) -> Result<TokenStream> {
     let Operation { document_id, name, builder, method, path, .. } = operation;
     let docs = format!("Parameters of [`Client::{name}`](super::Client::{name}), `{method} {path}`.");
     let derive = match operation.is_clone() {
@@ -90,9 +90,9 @@ fn emit_builder(operation: &Operation) -> TokenStream {
         let item = &pagination.item;
         quote! { impl rt::PagedOperation for #builder { type Item = #item; } }
     });
-    let idempotent = operation.idempotent.then(|| quote! { idempotent: true, });
+    let (rules, join) = (operation.rules.emit(), operation.rules.join()?);
     let (output, decoder) = output(&operation.output);
-    quote! {
+    Ok(quote! {
         #[doc = #docs]
         #derive
         #[must_use]
@@ -103,13 +103,14 @@ fn emit_builder(operation: &Operation) -> TokenStream {
             type Output = #output;
             type Decoder = #decoder;
             const INFO: &'static rt::OperationInfo = &rt::OperationInfo {
-                #parameters #request_type #accept #list #idempotent
+                #parameters #request_type #accept #list #rules
                 ..rt::OperationInfo::new(#document_id, #method, #path)
             };
+            #join
             fn into_parameters(self) -> rt::Parameters<Self::Body> { self.0 }
         }
         #paged
-    }
+    })
 }
 
 fn setter(index: usize, parameter: &Parameter) -> TokenStream {
@@ -154,8 +155,10 @@ fn row(parameter: &Parameter, of_list: bool) -> TokenStream {
     let named = (*wire != name).then(|| quote! { .named(#wire) });
     let required = parameter.must_be_set().then(|| quote! { .required() });
     let joined = parameter.separator.map(|separator| quote! { .joined(#separator) });
+    let always_sent = parameter.always_sent.as_ref().map(|value| quote! { .always_sent(#value) });
+    let secret = parameter.secret.then(|| quote! { .secret() });
     let described = of_list.then(|| lists::parameter(&parameter.ty));
-    quote! { rt::ParameterInfo::#place(#name) #named #required #joined #described }
+    quote! { rt::ParameterInfo::#place(#name) #named #required #joined #always_sent #secret #described }
 }
 
 fn output(output: &Output) -> (TokenStream, TokenStream) {

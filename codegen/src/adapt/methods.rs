@@ -147,11 +147,13 @@ fn method(
     let (declared, passed) = arguments(operation);
     let docs = doc_attribute(&docs(operation, notes, with_form));
     let example = example(operation, components, with_form.is_some(), target);
+    let aliases = operation.aliases.iter().map(|alias| quote! { #[doc(alias = #alias)] });
     let (function, body) = called(target, &quote! { #name(#(#passed),*) });
     quote! {
         #docs
         #[doc = ""]
         #[doc = #example]
+        #(#aliases)*
         #function #name(&self, #(#declared),*) -> Call<builder::#builder> { #body }
     }
 }
@@ -210,8 +212,22 @@ fn docs(operation: &Operation, notes: &Notes, with_form: Option<&Ident>) -> Stri
     }
     let Operation { document_id, method, path, .. } = operation;
     let _ = write!(docs, "\n\nOperation `{document_id}` of the API's document: `{method} {path}`.");
-    if operation.idempotent {
+    if operation.rules.idempotent {
         docs.push_str("\n\nThe request is idempotent: it is sent again if its outcome is unknown.");
+    }
+    if let Some(seconds) = operation.rules.read_timeout {
+        let _ = write!(docs, "\n\nThe read time-out is {seconds} seconds, unless the call or the client sets another.");
+    }
+    for limit in &operation.rules.array_limits {
+        let what = match limit.field.as_str() {
+            "" => "The body".to_owned(),
+            field => format!("`{field}`"),
+        };
+        let more = match limit.joined {
+            Some(_) => "more are sent in several requests, one after another",
+            None => "more are an error, and nothing is sent",
+        };
+        let _ = write!(docs, "\n\n{what} has at most {} items in a request: {more}.", limit.most);
     }
     docs.push_str(match (operation.followed(), &operation.pagination) {
         (Some(_), _) => "\n\n[`list_all`](Call::list_all) reads all pages.",
@@ -273,7 +289,11 @@ fn parameter_line(parameter: &Parameter) -> String {
     let required = if parameter.must_be_set() { ", required" } else { "" };
     let place = if parameter.is_in_path() { "argument" } else { &parameter.place };
     let line = format!("- `{}` (`{}`, {place}{required})", parameter.setter, shown(&parameter.ty));
-    described(&line, &parameter.description)
+    let line = described(&line, &parameter.description);
+    match &parameter.always_sent {
+        Some(value) => format!("{line} Always sent, with `{}` if it isn't set.", one_line(value)),
+        None => line,
+    }
 }
 
 /// Adds the description to a line of a list.

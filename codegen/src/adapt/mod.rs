@@ -17,6 +17,7 @@ mod pagination;
 mod reading;
 mod recursive;
 mod root;
+mod rules;
 mod tagged;
 mod type_builders;
 mod types;
@@ -88,7 +89,7 @@ pub fn adapt(
     }
     let title = document.pointer("/info/title").and_then(Value::as_str).unwrap_or_default();
     let client = builders::emit_client(title, &operations);
-    let builders = builders::emit_builders(&operations);
+    let builders = builders::emit_builders(&operations)?;
     let lists = lists::emit_lists(&operations, &components, notes);
     let mut raw: File = parse_quote! {
         use crate::__generated as rt;

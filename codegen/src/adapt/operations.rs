@@ -11,6 +11,7 @@ use syn::{Ident, ImplItem, Item, ItemStruct, ReturnType, Type, parse_quote};
 use super::Result;
 use super::forms::Forms;
 use super::pagination::{Pagination, Responses};
+use super::rules::Rules;
 use super::reading::{argument_of, arguments_of, name_of, option_inner, text_of};
 use crate::prepare::naming::{normalized, parameter_name, type_name};
 use crate::prepare::{Keywords, Notes, WHOLE_PATH, operations as operations_of, wire_names};
@@ -42,8 +43,10 @@ pub(super) struct Operation {
     pub(super) pagination: Option<Pagination>,
     /// Operations that list the same items with fewer fields.
     pub(super) narrower: Vec<String>,
-    /// Whether the server may receive the request twice.
-    pub(super) idempotent: bool,
+    /// How its requests are sent.
+    pub(super) rules: Rules,
+    /// Other names by which its method is found.
+    pub(super) aliases: Vec<String>,
 }
 
 impl Operation {
@@ -95,6 +98,10 @@ pub(super) struct Parameter {
     pub(super) description: String,
     /// A value of the document, or null.
     pub(super) example: Value,
+    /// The value that is sent unless the call sets another one.
+    pub(super) always_sent: Option<String>,
+    /// Whether its value is never shown.
+    pub(super) secret: bool,
 }
 
 impl Parameter {
@@ -224,6 +231,11 @@ fn read_operation(
             ty: option_inner(&ty).unwrap_or(ty),
             description: trimmed(parameter, "description"),
             example: example.cloned().unwrap_or_default(),
+            always_sent: parameter.get("x-always-sent").map(|value| match value {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            }),
+            secret: parameter.says("x-secret"),
             wire,
         });
     }
@@ -280,7 +292,8 @@ fn read_operation(
         },
         pagination: None,
         narrower: words(described, "x-narrower").unwrap_or_default(),
-        idempotent: described.says("x-idempotent"),
+        rules: Rules::read(described, notes),
+        aliases: words(described, "x-aliases").unwrap_or_default(),
         output,
         document_id: notes.operation_ids.get(&id).unwrap_or(&id).clone(),
         id,

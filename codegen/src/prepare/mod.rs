@@ -26,6 +26,7 @@ mod references;
 mod repair;
 mod report;
 mod requests;
+mod sending;
 mod values;
 mod version;
 mod walk;
@@ -42,6 +43,7 @@ pub(crate) use {
     openapi_3_2::new_operations,
     operations::WHOLE_PATH,
     report::{ROUTINE, wire_names},
+    sending::{ARRAY_LIMITS, SECRET_FIELDS},
     version::HEADERS,
     walk::{leave_out, only_refers, place_of, reach, references, required, schemas},
 };
@@ -98,12 +100,15 @@ fn run(document: &mut Value, strict: bool) -> Result<Report, String> {
     references::inline_shared_parts(document)?;
     openapi_3_2::leave_out_new_operations(document, report_to);
     openapi_3_2::drop_untyped_parts(document, report_to);
+    sending::check_sending(document)?;
+    report_to.notes.max_query = document.get("x-max-query").and_then(Value::as_u64);
+    sending::save_array_limits(document)?;
+    sending::save_secret_fields(document);
     let type_names = corrections::take_type_names(document)?;
     corrections::correct_properties(document, report_to)?;
     corrections::check_names(document)?;
     references::point_references_to_components(document, report_to)?;
     operations::start_paths_with_slash(document, report_to);
-    operations::check_idempotent(document)?;
     pagination::check_pagination(document)?;
     version::convert_to_3_0(document, report_to);
     version::keep_requests_and_responses(document, report_to);

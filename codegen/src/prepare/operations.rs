@@ -104,16 +104,6 @@ pub fn make_operation_ids_unique(document: &mut Value, report: &mut Report) {
     });
 }
 
-/// Returns an error if `x-idempotent` of an operation is neither `true` nor `false`. It changes nothing.
-///
-/// `x-idempotent: yes` -> an error
-pub fn check_idempotent(document: &mut Value) -> Result<(), String> {
-    for_operations(document, |_, _, place, operation| match operation.get("x-idempotent") {
-        None | Some(Value::Bool(_)) => Ok(()),
-        Some(_) => Err(format!("{place}: `x-idempotent` is neither `true` nor `false`")),
-    })
-}
-
 /// Adds missing `responses`, and leaves out operations that aren't objects. The generator rejects both. A
 /// document without an operation is an error.
 ///
@@ -142,6 +132,7 @@ pub fn keep_one_success(document: &mut Value, report: &mut Report) {
     let whole = document.clone();
     each_operation(document, |place, operation| {
         let id = operation.string("operationId");
+        let says_empty = operation.says("x-empty-response");
         let Some(responses) = operation.object_mut("responses") else { return };
         let described = |response: &Value| response.text("description").unwrap_or_default().trim().to_owned();
         let statuses = responses.iter().map(|(status, response)| (status.clone(), described(response)));
@@ -153,7 +144,7 @@ pub fn keep_one_success(document: &mut Value, report: &mut Report) {
         let first_with_body = beside.iter().position(|status| has_body(status)).unwrap_or_default();
         let kept = (!beside.is_empty()).then(|| beside.remove(first_with_body));
         if let Some(kept) = kept.as_ref().filter(|kept| has_body(kept)) {
-            let empty = beside.iter().any(|status| !has_body(status));
+            let empty = says_empty || beside.iter().any(|status| !has_body(status));
             let shape = |status: &str| json_schema(&responses[status]).cloned();
             let mut shapes: Vec<Value> = shape(kept).into_iter().collect();
             let mut known: HashSet<Value> = shapes.iter().cloned().collect();
@@ -166,8 +157,12 @@ pub fn keep_one_success(document: &mut Value, report: &mut Report) {
             let is_value = |schema: &Value| !is_page(schema) && !is_binary(resolved(&whole, schema));
             if empty && shapes.first().is_some_and(is_value) {
                 // A range such as `2XX` is no status.
-                report.notes.empty_answers.insert(id, kept.parse().unwrap_or_default());
-                let what = format!("an answer other than {kept} may have no body: an option");
+                let with_body = if says_empty { 0 } else { kept.parse().unwrap_or_default() };
+                report.notes.empty_answers.insert(id, with_body);
+                let what = match says_empty {
+                    true => "any answer may have no body: an option".to_owned(),
+                    false => format!("an answer other than {kept} may have no body: an option"),
+                };
                 report.add("keep_one_success", place, what);
             }
             if shapes.len() > 1 {

@@ -112,6 +112,8 @@ pub struct Notes {
     /// Operations that can return a response without a body, and the status that has one: 0 if no status has
     /// one for certain.
     pub empty_answers: BTreeMap<String, u16>,
+    /// The longest query of a request, in bytes.
+    pub max_query: Option<u64>,
     /// Lists that are sent as one text, by operation and parameter, with their separator.
     pub joined: BTreeMap<String, BTreeMap<String, &'static str>>,
     /// Parameters, by operation, that have another name on the wire.

@@ -6,6 +6,7 @@ use super::Report;
 use super::corrections::NAMES;
 use super::keywords::Keywords;
 use super::operations::WHOLE_PATH;
+use super::sending::{ARRAY_LIMITS, SECRET_FIELDS};
 use super::walk::{each_operation, for_all_children, for_roots, responses};
 
 /// Keywords of 3.1 (JSON Schema 2020-12) that 3.0 doesn't have, and that have no effect on types.
@@ -179,7 +180,7 @@ pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
                 report.add("keep_requests_and_responses", place, format!("left out `{key}`"));
             }
         }
-        const KEPT: [&str; 14] = [
+        const KEPT: [&str; 20] = [
             "operationId",
             "summary",
             "description",
@@ -191,6 +192,12 @@ pub fn keep_requests_and_responses(document: &mut Value, report: &mut Report) {
             "x-narrower",
             "x-idempotent",
             "x-pagination",
+            "x-read-timeout",
+            "x-empty-response",
+            "x-final-errors",
+            "x-aliases",
+            ARRAY_LIMITS,
+            SECRET_FIELDS,
             WHOLE_PATH,
             "responses",
             "deprecated",

@@ -2,6 +2,7 @@
 //! info, is treated as a credential.
 
 pub(crate) mod bounded;
+pub(crate) mod marked;
 pub(crate) mod secrets;
 
 use std::borrow::Cow;

@@ -8,18 +8,23 @@ use percent_encoding::percent_decode_str;
 use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
+use crate::error::redact::marked::MarkedSecrets;
 use crate::error::redact::{replaced, unescaped};
 
-/// The tokens in the headers that a client sends. They are only extracted when a text is shown.
+/// The tokens in the headers that a client sends, and what the API's document marks as secret. They are only extracted
+/// when a text is shown.
 #[derive(Clone, Default)]
-pub(crate) struct Secrets(Option<Arc<HeaderMap>>);
+pub(crate) struct Secrets {
+    headers: Option<Arc<HeaderMap>>,
+    marked: Option<Arc<MarkedSecrets>>,
+}
 
 /// Shorter values may be common words, so they aren't hidden.
 const SHORTEST_TOKEN: usize = 6;
 
 impl From<Option<Arc<HeaderMap>>> for Secrets {
     fn from(credentials: Option<Arc<HeaderMap>>) -> Self {
-        Secrets(credentials)
+        Secrets { headers: credentials, marked: None }
     }
 }
 
@@ -30,15 +35,15 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    pub(crate) const NONE: Secrets = Secrets(None);
+    pub(crate) const NONE: Secrets = Secrets { headers: None, marked: None };
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.headers.is_none() && self.marked.is_none()
     }
 
     /// Returns whether a header is one of the secrets.
     pub(crate) fn has(&self, name: &HeaderName, value: &HeaderValue) -> bool {
-        self.0.as_ref().is_some_and(|headers| headers.get_all(name).iter().any(|own| own == value))
+        self.headers.as_ref().is_some_and(|headers| headers.get_all(name).iter().any(|own| own == value))
     }
 
     /// Returns these secrets and more headers.
@@ -50,19 +55,47 @@ impl Secrets {
         if headers.peek().is_none() {
             return self.clone();
         }
-        let mut all = self.0.as_deref().cloned().unwrap_or_default();
+        let mut all = self.headers.as_deref().cloned().unwrap_or_default();
         for (name, value) in headers {
             all.append(name, value.clone());
         }
-        Secrets(Some(Arc::new(all)))
+        Secrets { headers: Some(Arc::new(all)), marked: self.marked.clone() }
+    }
+
+    /// Returns these secrets and those that the API's document marks in a request.
+    pub(crate) fn and_marked(self, marked: Option<&Arc<MarkedSecrets>>) -> Secrets {
+        Secrets { marked: marked.cloned(), ..self }
     }
 
     /// Returns `text` without the tokens. A tenant's code isn't a secret.
     pub(crate) fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        match (&self.0, text.len() < SHORTEST_TOKEN) {
-            (Some(credentials), false) => hide(text, &tokens(credentials)),
-            _ => Cow::Borrowed(text),
+        if self.is_empty() || text.len() < SHORTEST_TOKEN {
+            return Cow::Borrowed(text);
         }
+        let of_fields = match &self.marked {
+            Some(marked) => marked.hide_fields(text),
+            None => Cow::Borrowed(text),
+        };
+        match hide(&of_fields, &self.tokens()) {
+            Cow::Borrowed(_) => of_fields,
+            Cow::Owned(hidden) => Cow::Owned(hidden),
+        }
+    }
+
+    /// Returns each form of each token, the longest first, since one may be part of another.
+    fn tokens(&self) -> Vec<String> {
+        let headers = self.headers.as_deref().into_iter().flatten();
+        let secret = headers.filter(|(name, _)| *name != "synapse-tenant");
+        let marked = self.marked.as_deref().map_or(&[][..], MarkedSecrets::values);
+        let mut tokens: Vec<String> = secret
+            .flat_map(|(name, value)| values(name, value))
+            .chain(marked.iter().map(String::as_bytes))
+            .flat_map(forms)
+            .filter(|form| form.len() >= SHORTEST_TOKEN)
+            .collect();
+        tokens.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        tokens.dedup();
+        tokens
     }
 }
 
@@ -88,19 +121,6 @@ fn values<'h>(name: &HeaderName, value: &'h HeaderValue) -> impl Iterator<Item =
     let of =
         |cookie: &'h [u8]| cookie.iter().position(|byte| *byte == b'=').and_then(|at| cookie.get(at + 1..));
     [value.as_bytes()].into_iter().chain(cookies.filter_map(of).collect::<Vec<_>>())
-}
-
-/// Returns each form of each token, the longest first, since one may be part of another.
-fn tokens(credentials: &HeaderMap) -> Vec<String> {
-    let secret = credentials.iter().filter(|(name, _)| *name != "synapse-tenant");
-    let mut tokens: Vec<String> = secret
-        .flat_map(|(name, value)| values(name, value))
-        .flat_map(forms)
-        .filter(|form| form.len() >= SHORTEST_TOKEN)
-        .collect();
-    tokens.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
-    tokens.dedup();
-    tokens
 }
 
 /// The maximum number of encodings on top of each other.
@@ -271,7 +291,7 @@ mod tests {
         for value in values {
             headers.append("authorization", HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        Secrets(Some(Arc::new(headers)))
+        Secrets::from(Some(Arc::new(headers)))
     }
 
     #[test]

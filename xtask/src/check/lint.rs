@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use serde::Deserialize;
 
-use crate::project;
+use crate::{document, project};
 
 /// The version is pinned because other versions may have other rules.
 pub const VERSION: &str = "2.77.0";
@@ -48,6 +48,7 @@ pub fn findings(source: &str) -> Result<Vec<String>, String> {
         path if path.exists() => path.to_path_buf(),
         path => project::root().join(path),
     };
+    let document = if document.is_dir() { joined(source)? } else { document };
     let config = project::root().join("xtask/redocly.yaml");
     let output = Command::new(&program)
         .arg("lint")
@@ -64,6 +65,16 @@ pub fn findings(source: &str) -> Result<Vec<String>, String> {
         _ => return Err(failed("redocly", &output)),
     };
     Ok(report.problems.iter().map(|problem| line(source, problem)).collect())
+}
+
+/// Writes a document of several files as one file, and returns its path.
+fn joined(source: &str) -> Result<PathBuf, String> {
+    let place = project::target().join("xtask-tools");
+    let path = place.join("joined.json");
+    let text = format!("{:#}", document::joined(source)?);
+    let written = std::fs::create_dir_all(&place).and_then(|()| std::fs::write(&path, text));
+    written.map_err(|error| format!("lint: {}: {error}", path.display()))?;
+    Ok(path)
 }
 
 fn line(source: &str, problem: &Problem) -> String {

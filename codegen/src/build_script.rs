@@ -59,18 +59,29 @@ fn generate_into(output: &mut Stdout) -> Result<(), String> {
     let of_overlay = other_overlay.as_ref().map(|_| OTHER_OVERLAY);
     let whole = other.is_none() && only.is_none();
     output.aloud(!whole);
+    let off = disabled_features();
     let build = DocumentBuild {
         document: Input { path: &path, setting: other.as_ref().map(|_| OTHER_DOCUMENT) },
         overlay: overlay.as_deref().map(|path| Input { path, setting: of_overlay }),
         only: only.as_deref().map(|only| (ONLY, only)),
+        selects_features: other.is_none(),
         settings: Settings {
+            off: &off,
             schemars: env::var_os("CARGO_FEATURE_SCHEMARS").is_some(),
             strict: is_strict()?,
             ..Settings::default()
         },
     };
     let generated = build.generate(output)?;
-    choose_domains(&generated, whole, output).map_err(|reason| format!("{}: {reason}", path.display()))
+    choose_domains(&generated, whole, &off, output).map_err(|reason| format!("{}: {reason}", path.display()))
+}
+
+/// Returns the features of the crate that select operations and are disabled.
+fn disabled_features() -> Vec<&'static str> {
+    let is_off = |feature: &&str| {
+        env::var_os(format!("CARGO_FEATURE_{}", feature.to_uppercase().replace('-', "_"))).is_none()
+    };
+    domains::FEATURES.into_iter().filter(is_off).collect()
 }
 
 fn is_strict() -> Result<bool, String> {
@@ -82,15 +93,23 @@ fn is_strict() -> Result<bool, String> {
 }
 
 /// Includes each part of the handwritten layer that the document serves. The project's own serves all.
-fn choose_domains(generated: &Generated, whole: bool, output: &mut Stdout) -> Result<(), String> {
+fn choose_domains(
+    generated: &Generated,
+    whole: bool,
+    off: &[&str],
+    output: &mut Stdout,
+) -> Result<(), String> {
     for domain in domains::DOMAINS.iter().filter(|domain| !generated.absent.contains_key(domain.name)) {
         output.domain(domain.name);
     }
-    if whole && !generated.absent.is_empty() {
-        let lines = generated.absent.iter().map(|(name, missing)| {
-            format!("the document no longer has what `{name}` in src/ needs: {missing}")
-        });
-        return Err(Vec::from_iter(lines).join("; "));
+    let needed = domains::DOMAINS.iter().filter(|domain| domains::is_enabled(domain, off));
+    let lines = needed.filter_map(|domain| {
+        let (name, missing) = (domain.name, generated.absent.get(domain.name)?);
+        Some(format!("the document no longer has what `{name}` in src/ needs: {missing}"))
+    });
+    let lines = Vec::from_iter(lines);
+    if whole && !lines.is_empty() {
+        return Err(lines.join("; "));
     }
     for (name, missing) in &generated.absent {
         output.line(&format!("handwritten part `{name}` is left out: it needs {missing}"));

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::domains::DISABLED;
 use crate::prepare::{ROUTINE, Report, one_line};
 
 /// The most lines of the documentation. `prepared.tsv` has all changes.
@@ -18,11 +19,12 @@ const LONGEST: usize = 300;
 pub fn markdown(report: &Report, unselected: &str) -> String {
     let mut operations: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut types: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    let mut not_selected = 0;
+    let (mut not_selected, mut disabled) = (0, 0);
     for left_out in &report.left_out {
-        match left_out.why.contains(unselected) {
-            true => not_selected += 1,
-            false => {
+        match left_out.why.as_str() {
+            why if why.starts_with(DISABLED) => disabled += 1,
+            why if why.contains(unselected) => not_selected += 1,
+            _ => {
                 operations.entry(&left_out.operation).or_default().push(format!("left out: {}", left_out.why))
             }
         }
@@ -75,6 +77,9 @@ pub fn markdown(report: &Report, unselected: &str) -> String {
     if not_selected > 0 {
         let _ =
             write!(text, "\n{not_selected} operations aren't selected ({}).\n", harmless_line(unselected));
+    }
+    if disabled > 0 {
+        let _ = write!(text, "\n{disabled} operations belong to disabled features of the crate.\n");
     }
     if text.is_empty() {
         return text;

@@ -146,8 +146,10 @@ impl ClientBuild {
         let build = DocumentBuild {
             document: set(&self.document),
             overlay: self.overlay.as_deref().map(set),
+            selects_features: false,
             only: self.only.as_deref().map(|only| ("ClientBuild::only", only)),
             settings: Settings {
+                off: &[],
                 target: Target::Dependent { exported_at: &exported_at },
                 schemars: self.schemars,
                 strict: self.strict,

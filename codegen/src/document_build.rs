@@ -12,7 +12,7 @@ use crate::output::Output;
 use crate::prepare::Change;
 use crate::prepare::naming::parameter_name;
 use crate::selection::Selection;
-use crate::{changes, document};
+use crate::{changes, document, domains};
 
 /// A file that is read, and what messages call its setting; `None` if it isn't set.
 pub(crate) struct Input<'a> {
@@ -26,6 +26,8 @@ pub(crate) struct DocumentBuild<'a> {
     pub overlay: Option<Input<'a>>,
     /// Tags and path prefixes, as in [`Selection`], after what messages call their setting.
     pub only: Option<(&'static str, &'a str)>,
+    /// Whether only the operations of enabled features are generated.
+    pub selects_features: bool,
     pub settings: Settings<'a>,
 }
 
@@ -51,6 +53,9 @@ impl DocumentBuild<'_> {
             let selected =
                 Selection::parse(only).and_then(|selection| selection.apply(&mut document, setting));
             left_out = selected.map_err(|reason| format!("{setting}={only}: {reason}"))?;
+        }
+        if self.selects_features {
+            left_out.extend(domains::leave_out_disabled(&mut document, self.settings.off).map_err(at)?);
         }
         // The generator panics on some documents. The build's last line reports the panic, so the hook prints
         // nothing.

@@ -4,10 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
+use crate::prepare::{Keywords, LeftOut, inline_shared_parts, leave_out};
+
 /// A part of the handwritten layer.
 pub struct Domain {
     /// The value of `cfg(api = "…")`.
     pub name: &'static str,
+    /// The feature of the crate that enables it; `None` if it is always enabled.
+    pub feature: Option<&'static str>,
     /// Its files, from the crate's root.
     pub files: &'static [&'static str],
     /// The operations that it calls: they have no generated method.
@@ -18,10 +24,16 @@ pub struct Domain {
     pub on: &'static [&'static str],
 }
 
+/// The features of the crate that select operations: those with the tag of the same name. Operations without such a tag
+/// are always selected.
+pub const FEATURES: [&str; 6] =
+    ["annotation", "data-collection", "ground-truth", "hitl", "integration", "models"];
+
 /// Each part comes after its dependencies.
 pub const DOMAINS: [Domain; 2] = [
     Domain {
         name: "uploads",
+        feature: None,
         files: &["src/upload"],
         operations: &[
             "start_chunked_upload",
@@ -34,6 +46,7 @@ pub const DOMAINS: [Domain; 2] = [
     },
     Domain {
         name: "models",
+        feature: Some("models"),
         files: &["src/api/models.rs"],
         operations: &["create_model"],
         types: &["Model", "ModelCreate", "UploadId"],
@@ -41,10 +54,48 @@ pub const DOMAINS: [Domain; 2] = [
     },
 ];
 
-/// Returns the parts that a document doesn't serve, each with what it lacks.
-pub fn absent(operations: &BTreeSet<String>, types: &BTreeSet<String>) -> BTreeMap<&'static str, String> {
+/// Returns whether a part is enabled, if the features in `off` aren't.
+pub fn is_enabled(domain: &Domain, off: &[&str]) -> bool {
+    domain.feature.is_none_or(|feature| !off.contains(&feature))
+}
+
+/// Removes the operations of a document that only belong to features that are `off`, and returns them. Operations that
+/// an enabled part of the handwritten layer calls stay.
+///
+/// # Errors
+/// Returns an error if a reference to a shared part leads nowhere.
+pub fn leave_out_disabled(document: &mut Value, off: &[&str]) -> Result<Vec<LeftOut>, String> {
+    if off.is_empty() {
+        return Ok(Vec::new());
+    }
+    inline_shared_parts(document)?;
+    let enabled = DOMAINS.iter().filter(|domain| is_enabled(domain, off));
+    let called: BTreeSet<&str> = enabled.flat_map(|domain| domain.operations).copied().collect();
+    let why = format!("{DISABLED} `{}`", off.join("`, `"));
+    Ok(leave_out(document, &why, |_, _, operation| {
+        let tags: Vec<&str> = operation.list("tags").iter().filter_map(Value::as_str).collect();
+        let of_features = tags.iter().any(|tag| FEATURES.contains(tag));
+        let is_off = of_features && tags.iter().all(|tag| !FEATURES.contains(tag) || off.contains(tag));
+        is_off && !called.contains(operation.string("operationId").as_str())
+    }))
+}
+
+/// The beginning of the reason of an operation that no enabled feature selects.
+pub(crate) const DISABLED: &str = "its features are disabled:";
+
+/// Returns the parts that a document doesn't serve, each with what it lacks. Those of the features in `off` are none.
+pub fn absent(
+    operations: &BTreeSet<String>,
+    types: &BTreeSet<String>,
+    off: &[&str],
+) -> BTreeMap<&'static str, String> {
     let mut absent: BTreeMap<&'static str, String> = BTreeMap::new();
     for domain in &DOMAINS {
+        let disabled = || Some(format!("the feature `{}`", domain.feature?));
+        if !is_enabled(domain, off) {
+            absent.extend(disabled().map(|feature| (domain.name, feature)));
+            continue;
+        }
         let lacking = missing(domain, operations, types).or_else(|| {
             let other = domain.on.iter().find(|other| absent.contains_key(*other))?;
             Some(format!("`{other}`, which isn't there"))

@@ -46,11 +46,13 @@ pub struct Settings<'a> {
     /// Whether responses must be as the document says: otherwise, fields that the server sets are optional, and a
     /// value of another shape is kept as an unknown field.
     pub strict: bool,
+    /// The features of `synapse-backend-client` that are disabled.
+    pub off: &'a [&'a str],
 }
 
 impl Default for Settings<'_> {
     fn default() -> Self {
-        Settings { target: Target::Client, schemars: true, strict: false }
+        Settings { target: Target::Client, schemars: true, strict: false, off: &[] }
     }
 }
 
@@ -96,7 +98,7 @@ pub fn generate_with(mut document: Value, settings: Settings<'_>) -> Result<Gene
     let types = schemas(&document).map(|(name, _)| name.clone()).collect();
     let (absent, taken_over) = match settings.target {
         Target::Client => {
-            let absent = domains::absent(&ids, &types);
+            let absent = domains::absent(&ids, &types, settings.off);
             let present = domains::DOMAINS.iter().filter(|domain| !absent.contains_key(domain.name));
             let taken_over: Vec<&str> = present.flat_map(|domain| domain.operations).copied().collect();
             (absent, taken_over)

@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use crate::domains::DISABLED;
 use crate::generate::Generated;
 use crate::prepare::{ROUTINE, one_line};
 
@@ -93,16 +94,21 @@ impl<W: Write> Output<W> {
             self.say(self.aloud || !ROUTINE.contains(&rule), &format!("{rule} ({count}), such as {first}"));
         }
         let is_unselected = |why: &str| why.contains(unselected);
+        let is_disabled = |why: &str| why.starts_with(DISABLED);
         for left_out in &report.left_out {
             // The operations that the user didn't select are counted in one line. Each other one has its own
             // warning.
-            if !is_unselected(&left_out.why) {
+            if !is_unselected(&left_out.why) && !is_disabled(&left_out.why) {
                 self.warning(&format!("left out: {}: {}", left_out.operation, left_out.why));
             }
         }
         let count = report.left_out.iter().filter(|left_out| is_unselected(&left_out.why)).count();
         if count > 0 {
             self.line(&format!("left out: {count} operations that {unselected} doesn't select"));
+        }
+        let count = report.left_out.iter().filter(|left_out| is_disabled(&left_out.why)).count();
+        if count > 0 {
+            self.line(&format!("left out: {count} operations of disabled features"));
         }
     }
 }

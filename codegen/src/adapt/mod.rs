@@ -79,7 +79,7 @@ pub fn adapt(
     let requested = builders_in_requests(&builders, &types, &forms);
     let responses = Responses::new(document, notes, &types);
     let operations = operations::read_operations(&builders, document, notes, &responses, &forms)?;
-    let Settings { target, schemars, strict } = settings;
+    let Settings { target, schemars, strict, off: _ } = settings;
     let open = adapt_types(&mut types, &Context { notes, requested, forms: &forms, schemars, strict });
     types_module.content = Some((Default::default(), types));
     // Otherwise such a name would be sent in place of its value.

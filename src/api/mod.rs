@@ -1,6 +1,7 @@
 //! Methods of [`BackendClient`](crate::BackendClient): those generated from the API's document, and those for
 //! one domain that send several requests.
 
+mod exists;
 pub(crate) mod methods;
 #[cfg(api = "models")]
 pub(crate) mod models;

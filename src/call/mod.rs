@@ -187,9 +187,9 @@ impl<B: Operation> Call<B> {
     /// # Errors
     /// Returns an error if a parameter or an option is invalid.
     pub(crate) fn prepare(self) -> Result<TransportRequest> {
-        let id = self.operation.id();
+        let (id, rules) = (self.operation.id(), self.operation.rules());
         let request = self.prepare_any()?;
-        match array_limits::problems(in_memory(&request.request), B::RULES.array_limits, true) {
+        match array_limits::problems(in_memory(&request.request), rules.array_limits, true) {
             problems if problems.is_empty() => Ok(request),
             problems => Err(invalid(id, problems)),
         }
@@ -197,7 +197,8 @@ impl<B: Operation> Call<B> {
 
     /// Like [`prepare`](Call::prepare), also if the request is too long for one and can be split.
     fn prepare_any(self) -> Result<TransportRequest> {
-        let (id, pagination, rules) = (self.operation.id(), self.operation.pagination(), B::RULES);
+        let (id, pagination, rules) =
+            (self.operation.id(), self.operation.pagination(), self.operation.rules());
         let list = pagination.is_some();
         let idempotent = self.options.idempotent || rules.idempotent;
         let built = checked(self.operation, &self.options, self.client.base());

@@ -8,6 +8,7 @@ use crate::generated::operation::{Operation, Sealed};
 use crate::generated::pagination::Pagination;
 use crate::generated::parameters::Parameters;
 use crate::generated::request::{Base, BuiltRequest, Invalid};
+use crate::generated::sending_rules::SendingRules;
 use crate::values::json::Json;
 
 /// A list operation with parameters by name.
@@ -55,6 +56,10 @@ impl Operation for RunTimeList {
 
     fn pagination(&self) -> Option<Pagination> {
         self.parameters.info.pagination
+    }
+
+    fn rules(&self) -> SendingRules {
+        self.parameters.info.rules
     }
 
     fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid> {

@@ -9,9 +9,9 @@ impl<B: Operation> Call<B> {
     /// Sends the request, one after another as several ones if an array of its body is too long. `join` adds a further
     /// response to the first. The call's time-out covers all requests.
     pub(super) fn send_split(self, join: fn(&mut B::Output, B::Output)) -> ResponseFuture<B::Output> {
-        let transport = self.client.transport().clone();
+        let (transport, rules) = (self.client.transport().clone(), self.operation.rules());
         ResponseFuture::from_result(self.prepare_any().map(|whole| async move {
-            let Some(bodies) = split(in_memory(&whole.request), B::RULES.array_limits) else {
+            let Some(bodies) = split(in_memory(&whole.request), rules.array_limits) else {
                 return Ok(transport.fetch(whole, B::Decoder::read).await?);
             };
             let deadline = whole.timeouts.start().deadline;

@@ -31,6 +31,9 @@ pub trait Operation: Sealed + Sized + Send {
     const LIST: bool = Self::PAGINATION.is_some();
     #[doc(hidden)]
     const PAGINATION: Option<Pagination>;
+    /// Adds another response, if a long request is sent as several ones.
+    #[doc(hidden)]
+    const JOIN: Option<fn(&mut Self::Output, Self::Output)> = None;
     /// Returns the operation's id for messages.
     #[doc(hidden)]
     fn id(&self) -> &'static str {
@@ -41,12 +44,11 @@ pub trait Operation: Sealed + Sized + Send {
     fn pagination(&self) -> Option<Pagination> {
         Self::PAGINATION
     }
-    /// How its requests are sent.
+    /// Returns how its requests are sent.
     #[doc(hidden)]
-    const RULES: SendingRules = SendingRules::NONE;
-    /// Adds another response, if a long request is sent as several ones.
-    #[doc(hidden)]
-    const JOIN: Option<fn(&mut Self::Output, Self::Output)> = None;
+    fn rules(&self) -> SendingRules {
+        SendingRules::NONE
+    }
     /// Builds the request, without credentials, or returns all invalid parameters.
     #[doc(hidden)]
     fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid>;
@@ -74,8 +76,11 @@ impl<D: Described> Operation for D {
     const ID: &'static str = D::INFO.id;
     const PATH: &'static str = D::INFO.path;
     const PAGINATION: Option<Pagination> = D::INFO.pagination;
-    const RULES: SendingRules = D::INFO.rules;
     const JOIN: Option<fn(&mut Self::Output, Self::Output)> = D::JOIN;
+
+    fn rules(&self) -> SendingRules {
+        D::INFO.rules
+    }
 
     fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid> {
         self.into_parameters().into_request(base)

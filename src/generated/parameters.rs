@@ -80,7 +80,9 @@ impl<B> Parameters<B> {
 
 /// Returns whether a parameter may hold a secret: a header, a cookie, or one whose name or description says so.
 fn is_hidden(parameter: &ParameterInfo) -> bool {
-    parameter.secret || matches!(parameter.place, Place::Header | Place::Cookie) || names_secret(parameter.wire)
+    parameter.secret
+        || matches!(parameter.place, Place::Header | Place::Cookie)
+        || names_secret(parameter.wire)
 }
 
 /// Returns whether a value is a secret, judging by the name of its parameter or field.

@@ -90,6 +90,8 @@ pub(super) struct ListOptions {
     pub(super) identity: Option<Fields>,
     pub(super) resume: Option<Checkpoint>,
     pub(super) fetched: FetchedPage,
+    /// The least time between the requests of pages.
+    pub(super) throttle: Duration,
 }
 
 /// A page that was fetched before the list is begun, and its number: for the first stream that is begun.
@@ -129,6 +131,7 @@ impl<T: Send + 'static> ListAll<T> {
             identity: None,
             resume: None,
             fetched: FetchedPage::default(),
+            throttle: Duration::ZERO,
         };
         ListAll { make_request: Arc::new(make_request), decoder, options }
     }
@@ -143,6 +146,14 @@ impl<T: Send + 'static> ListAll<T> {
     /// 503 response, fewer pages are fetched concurrently for a while.
     pub fn concurrency(mut self, pages: usize) -> Self {
         self.options.concurrency = pages.clamp(1, MAX_CONCURRENCY);
+        self
+    }
+
+    /// Sets the least time between the requests of two pages, so that a long list leaves the server time for others;
+    /// zero by default. Retries don't wait for it.
+    #[doc(alias = "throttle_seconds")]
+    pub fn throttle(mut self, pause: Duration) -> Self {
+        self.options.throttle = pause;
         self
     }
 

@@ -131,7 +131,7 @@ impl<T: Send + 'static> ListStream<T> {
         let checkpoint = options.resume.take();
         let mut stream = ListStream {
             source: PageSource { transport, template, timeout, deadline: None, query, decoder, pagination },
-            prefetch: Prefetch::new(options.concurrency),
+            prefetch: Prefetch::new(options.concurrency, options.throttle),
             options,
             plan,
             state,

@@ -29,6 +29,7 @@ mod report;
 mod report_text;
 mod resume;
 mod stored_link;
+mod throttle;
 
 pub use checkpoint::Checkpoint;
 pub use list_all::ListAll;

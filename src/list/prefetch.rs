@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -15,6 +16,7 @@ use super::page::{DecodedPage, Decoding, Marks};
 use super::page_cursor::{PageItems, Source};
 use super::page_headers::envelope_in;
 use super::page_text::Envelope;
+use super::throttle::Throttle;
 use crate::error::{Error, Result};
 use crate::runtime::blocking::task_outcome;
 use crate::transport::{IncomingResponse, Transport, TransportRequest, WholeResponse};
@@ -34,6 +36,7 @@ pub(super) struct ArrivedPage<T> {
 pub(super) struct Prefetch<T> {
     tasks: VecDeque<Task<T>>,
     window: Window,
+    throttle: Arc<Throttle>,
 }
 
 struct Task<T> {
@@ -59,8 +62,12 @@ pub(super) struct Arrival<T> {
 }
 
 impl<T: Send + 'static> Prefetch<T> {
-    pub(super) fn new(concurrency: usize) -> Self {
-        Prefetch { tasks: VecDeque::new(), window: Window::new(concurrency) }
+    pub(super) fn new(concurrency: usize, pause: Duration) -> Self {
+        Prefetch {
+            tasks: VecDeque::new(),
+            window: Window::new(concurrency),
+            throttle: Arc::new(Throttle::new(pause)),
+        }
     }
 
     /// Returns whether another page may be requested. One more page than may be received at a time waits for its
@@ -96,6 +103,7 @@ impl<T: Send + 'static> Prefetch<T> {
             .checked_sub(self.window.size())
             .and_then(|earlier| self.tasks[earlier].read.take());
         let (reading, read) = oneshot::channel();
+        let throttle = self.throttle.clone();
         let handle = tokio::spawn(async move {
             if let Some(turn) = turn {
                 // It doesn't matter whether that page was read or cancelled.
@@ -136,6 +144,7 @@ impl<T: Send + 'static> Prefetch<T> {
                     decode(whole).await
                 }
                 None => {
+                    throttle.wait(&*transport.clock, request.timeouts.deadline).await;
                     let read = async |response: Box<IncomingResponse>| decode(response.whole().await?).await;
                     transport.fetch(request, read).await
                 }

@@ -6,10 +6,10 @@ use quote::{format_ident, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{Index, Type};
 
-use super::{Result, lists};
 use super::operations::{Body, BodyKind, Operation, Output, Parameter};
 use super::reading::{is_own, plain_name};
 use super::type_builders::is_known;
+use super::{Result, lists};
 
 /// The client's type and its methods, for documents with this title.
 pub(super) fn emit_client(title: &str, operations: &[Operation]) -> TokenStream {

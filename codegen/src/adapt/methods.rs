@@ -22,7 +22,7 @@ use crate::prepare::Notes;
 /// every value has, which an inherent method would hide.
 ///
 /// A test compares the first part with the handwritten source.
-const RESERVED: [&str; 29] = [
+const RESERVED: [&str; 30] = [
     "base",
     "base_url",
     "builder",
@@ -31,6 +31,7 @@ const RESERVED: [&str; 29] = [
     "download",
     "download_all",
     "download_to",
+    "exists",
     "from_env",
     "list",
     "from_parts",
@@ -216,7 +217,10 @@ fn docs(operation: &Operation, notes: &Notes, with_form: Option<&Ident>) -> Stri
         docs.push_str("\n\nThe request is idempotent: it is sent again if its outcome is unknown.");
     }
     if let Some(seconds) = operation.rules.read_timeout {
-        let _ = write!(docs, "\n\nThe read time-out is {seconds} seconds, unless the call or the client sets another.");
+        let _ = write!(
+            docs,
+            "\n\nThe read time-out is {seconds} seconds, unless the call or the client sets another."
+        );
     }
     for limit in &operation.rules.array_limits {
         let what = match limit.field.as_str() {

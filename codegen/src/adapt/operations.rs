@@ -11,8 +11,8 @@ use syn::{Ident, ImplItem, Item, ItemStruct, ReturnType, Type, parse_quote};
 use super::Result;
 use super::forms::Forms;
 use super::pagination::{Pagination, Responses};
-use super::rules::Rules;
 use super::reading::{argument_of, arguments_of, name_of, option_inner, text_of};
+use super::rules::Rules;
 use crate::prepare::naming::{normalized, parameter_name, type_name};
 use crate::prepare::{Keywords, Notes, WHOLE_PATH, operations as operations_of, wire_names};
 

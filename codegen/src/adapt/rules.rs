@@ -87,7 +87,8 @@ impl Rules {
         if let Some(bytes) = max_query.as_ref().map(number) {
             fields.push(quote! { max_query: Some(#bytes) });
         }
-        (!fields.is_empty()).then(|| quote! { rules: rt::SendingRules { #(#fields,)* ..rt::SendingRules::NONE }, })
+        (!fields.is_empty())
+            .then(|| quote! { rules: rt::SendingRules { #(#fields,)* ..rt::SendingRules::NONE }, })
     }
 
     /// The function that adds another response of a request that was split, if it may be.

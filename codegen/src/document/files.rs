@@ -97,7 +97,8 @@ pub fn join(parts: impl IntoIterator<Item = (String, String)>) -> Result<Value, 
             (_, false) => others.push((name, value)),
         }
     }
-    let (_, mut document) = main.ok_or("no file is an OpenAPI document: `openapi: 3.0.x` is missing at the top")?;
+    let (_, mut document) =
+        main.ok_or("no file is an OpenAPI document: `openapi: 3.0.x` is missing at the top")?;
     for (name, part) in others {
         add(&mut document, part).map_err(|reason| format!("{name}: {reason}"))?;
     }

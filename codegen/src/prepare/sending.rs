@@ -38,7 +38,9 @@ pub fn check_sending(document: &mut Value) -> Outcome {
                 return Err(format!("{place}: `{name}`: `x-always-sent` is no text, number or boolean"));
             }
             if !matches!(parameter.text("in"), Some("query" | "header")) {
-                return Err(format!("{place}: `{name}`: only a query parameter or a header can be `x-always-sent`"));
+                return Err(format!(
+                    "{place}: `{name}`: only a query parameter or a header can be `x-always-sent`"
+                ));
             }
         }
         Ok(())
@@ -88,7 +90,8 @@ pub fn save_array_limits(document: &mut Value) -> Outcome {
     for_operations(document, |_, method, place, operation| {
         let content = operation.pointer("/requestBody/content").and_then(Value::as_object);
         let mut limits: BTreeMap<String, Value> = BTreeMap::new();
-        for (_, media) in content.into_iter().flatten().filter(|(media_type, _)| media_type.contains("json")) {
+        for (_, media) in content.into_iter().flatten().filter(|(media_type, _)| media_type.contains("json"))
+        {
             let Some(schema) = media.get("schema") else { continue };
             for (field, limit) in limits_of(&whole, schema) {
                 if limit.get("split").is_some_and(|split| !split.is_string()) {

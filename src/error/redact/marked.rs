@@ -19,7 +19,11 @@ const MAX_VALUE: usize = 4 << 10;
 
 impl MarkedSecrets {
     /// Collects the secrets of a request: values of its URL, and the fields of its JSON body. `None` if there are none.
-    pub(crate) fn of(in_url: Vec<String>, body: Option<&[u8]>, fields: &'static [&'static str]) -> Option<Self> {
+    pub(crate) fn of(
+        in_url: Vec<String>,
+        body: Option<&[u8]>,
+        fields: &'static [&'static str],
+    ) -> Option<Self> {
         let mut values = in_url;
         if !fields.is_empty()
             && let Some(body) = body.and_then(|body| serde_json::from_slice::<Value>(body).ok())
@@ -55,7 +59,9 @@ impl MarkedSecrets {
             let name = &text[quote + 1..];
             // Quotes of a JSON text within a text are escaped.
             let after = self.fields.iter().find_map(|field| {
-                name.strip_prefix(field).map(|rest| rest.trim_start_matches('\\')).and_then(|rest| rest.strip_prefix('"'))
+                name.strip_prefix(field)
+                    .map(|rest| rest.trim_start_matches('\\'))
+                    .and_then(|rest| rest.strip_prefix('"'))
             });
             let value = after.and_then(|after| after.trim_start().strip_prefix(':')).map(str::trim_start);
             if let Some(value) = value {
@@ -78,13 +84,14 @@ fn collect(value: &Value, fields: &[&str], within: bool, values: &mut Vec<String
     match value {
         Value::String(text) if within && values.len() < MAX_VALUES => {
             // Texts of several lines, such as keys, are repeated line by line.
-            let lines = text.lines().filter(|line| line.len() <= MAX_VALUE).map(|line| line.trim().to_owned());
+            let lines =
+                text.lines().filter(|line| line.len() <= MAX_VALUE).map(|line| line.trim().to_owned());
             values.extend(lines.take(MAX_VALUES - values.len()));
         }
         Value::Array(items) => items.iter().for_each(|item| collect(item, fields, within, values)),
-        Value::Object(members) => members
-            .iter()
-            .for_each(|(name, value)| collect(value, fields, within || fields.contains(&name.as_str()), values)),
+        Value::Object(members) => members.iter().for_each(|(name, value)| {
+            collect(value, fields, within || fields.contains(&name.as_str()), values)
+        }),
         _ => {}
     }
 }
@@ -144,7 +151,8 @@ mod tests {
 
     #[test]
     fn sent_secrets_are_collected() {
-        let body = br#"{"params": {"key": "line one\nline two", "n": 1, "deep": ["x-y-z"]}, "action": "run"}"#;
+        let body =
+            br#"{"params": {"key": "line one\nline two", "n": 1, "deep": ["x-y-z"]}, "action": "run"}"#;
         let marked = MarkedSecrets::of(vec!["in-url".to_owned()], Some(body), &["params"]).unwrap();
         assert_eq!(marked.values(), ["in-url", "x-y-z", "line one", "line two"]);
         assert!(MarkedSecrets::of(Vec::new(), Some(body), &[]).is_none());

@@ -16,8 +16,10 @@ pub struct Domain {
     pub feature: Option<&'static str>,
     /// Its files, from the crate's root.
     pub files: &'static [&'static str],
-    /// The operations that it calls: they have no generated method.
+    /// The operations that it takes over: they have no generated method.
     pub operations: &'static [&'static str],
+    /// Other operations that it calls.
+    pub calls: &'static [&'static str],
     /// The types that it names.
     pub types: &'static [&'static str],
     /// Other parts that it depends on.
@@ -41,6 +43,7 @@ pub const DOMAINS: [Domain; 2] = [
             "upload_chunk",
             "complete_chunked_upload",
         ],
+        calls: &[],
         types: &["ChunkedUpload", "UploadId"],
         on: &[],
     },
@@ -49,6 +52,7 @@ pub const DOMAINS: [Domain; 2] = [
         feature: Some("models"),
         files: &["src/api/models.rs"],
         operations: &["create_model"],
+        calls: &[],
         types: &["Model", "ModelCreate", "UploadId"],
         on: &["uploads"],
     },
@@ -70,7 +74,7 @@ pub fn leave_out_disabled(document: &mut Value, off: &[&str]) -> Result<Vec<Left
     }
     inline_shared_parts(document)?;
     let enabled = DOMAINS.iter().filter(|domain| is_enabled(domain, off));
-    let called: BTreeSet<&str> = enabled.flat_map(|domain| domain.operations).copied().collect();
+    let called: BTreeSet<&str> = enabled.flat_map(needed_operations).collect();
     let why = format!("{DISABLED} `{}`", off.join("`, `"));
     Ok(leave_out(document, &why, |_, _, operation| {
         let tags: Vec<&str> = operation.list("tags").iter().filter_map(Value::as_str).collect();
@@ -105,17 +109,25 @@ pub fn absent(
     absent
 }
 
+/// Returns the operations that a part calls.
+fn needed_operations(domain: &Domain) -> impl Iterator<Item = &'static str> {
+    domain.operations.iter().chain(domain.calls).copied()
+}
+
 /// Returns the needs of a [`Domain`] that a document doesn't meet, in one line. `None` if it meets all.
 pub fn missing(domain: &Domain, operations: &BTreeSet<String>, types: &BTreeSet<String>) -> Option<String> {
-    let lacks = |kind: &str, needed: &[&str], there: &BTreeSet<String>| {
-        let lacking: Vec<&str> = needed.iter().copied().filter(|name| !there.contains(*name)).collect();
+    let lacks = |kind: &str, needed: Vec<&str>, there: &BTreeSet<String>| {
+        let lacking: Vec<&str> = needed.into_iter().filter(|name| !there.contains(*name)).collect();
         match lacking.as_slice() {
             [] => None,
             [only] => Some(format!("the {kind} `{only}`")),
             several => Some(format!("the {kind}s `{}`", several.join("`, `"))),
         }
     };
-    let missing = [lacks("operation", domain.operations, operations), lacks("schema", domain.types, types)];
+    let missing = [
+        lacks("operation", needed_operations(domain).collect(), operations),
+        lacks("schema", domain.types.to_vec(), types),
+    ];
     let missing: Vec<String> = missing.into_iter().flatten().collect();
     (!missing.is_empty()).then(|| missing.join(" and "))
 }

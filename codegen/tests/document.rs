@@ -1,7 +1,7 @@
 //! Reading a document: features of YAML and JSON that OpenAPI doesn't have.
 
 use serde_json::json;
-use synapse_codegen::document::parse;
+use synapse_codegen::document::{join, parse, read};
 
 const HEAD: &str = "openapi: 3.0.3\ninfo: {title: t, version: '1'}\n";
 
@@ -49,4 +49,55 @@ fn document_doubles_keep_last_digit() {
         let read = parse(&text).unwrap()["one"]["default"].as_f64().unwrap();
         assert_eq!(read.to_bits(), number.to_bits(), "{text}");
     }
+}
+
+const PART: &str =
+    "paths:\n  /b/: {get: {operationId: b}}\ncomponents: {schemas: {B: {type: string}}}\ntags: [{name: b}]\n";
+
+fn joined(parts: &[(&str, &str)]) -> Result<serde_json::Value, String> {
+    join(parts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())))
+}
+
+#[test]
+fn files_of_document_are_joined() {
+    let main =
+        format!("{HEAD}paths:\n  /a/: {{}}\ncomponents: {{schemas: {{A: {{}}}}, responses: {{No: {{}}}}}}\n");
+    for parts in
+        [[("a.yaml", main.as_str()), ("b.yaml", PART)], [("b.yaml", PART), ("a.yaml", main.as_str())]]
+    {
+        let document = joined(&parts).unwrap();
+        assert_eq!(document["paths"], json!({"/a/": {}, "/b/": {"get": {"operationId": "b"}}}));
+        let components = json!({"schemas": {"A": {}, "B": {"type": "string"}}, "responses": {"No": {}}});
+        assert_eq!((&document["components"], &document["tags"]), (&components, &json!([{"name": "b"}])));
+        assert_eq!(document["info"]["title"], "t");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in
+        [("m.yaml", main.as_str()), ("overlay.yaml", "overlay: 1.1.0"), ("p.yml", PART), ("README.md", "#")]
+    {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    assert_eq!(read(folder.path()).unwrap()["paths"].as_object().unwrap().len(), 2);
+}
+
+#[test]
+fn conflicting_files_are_named() {
+    let main =
+        format!("{HEAD}paths: {{/a/: {{}}}}\ncomponents: {{schemas: {{A: {{}}}}}}\ntags: [{{name: t}}]\n");
+    for (part, expected) in [
+        ("paths: {/a/: {}}", "b.yaml: the path `/a/` is in another file, too"),
+        ("components: {schemas: {A: {}}}", "b.yaml: the component `A` is in another file, too"),
+        ("tags: [{name: t}]", "b.yaml: the tag `t` is in another file, too"),
+        ("servers: []", "b.yaml: `servers` belongs in the file with `openapi`"),
+        ("paths: []", "b.yaml: `paths` is of the wrong type"),
+        ("components: {schemas: 1}", "b.yaml: components.schemas: it is no mapping"),
+        ("[]", "b.yaml: it is no mapping"),
+        (HEAD, "several documents are there (a.yaml, b.yaml): leave one"),
+    ] {
+        assert_eq!(joined(&[("a.yaml", &main), ("b.yaml", part)]).unwrap_err(), expected);
+    }
+    let error = joined(&[("a.yaml", &main), ("b.yaml", "paths:\n  /x/: {}\n  /x/: {}")]).unwrap_err();
+    assert!(error.starts_with("b.yaml: not YAML: paths: `/x/` stands there twice"), "{error}");
+    let error = joined(&[("b.yaml", PART)]).unwrap_err();
+    assert_eq!(error, "no file is an OpenAPI document: `openapi: 3.0.x` is missing at the top");
 }

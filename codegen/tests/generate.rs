@@ -11,7 +11,7 @@ fn code(document: Value) -> String {
 }
 
 fn own_document() -> Value {
-    read(concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi/synapse-v1.yaml").as_ref()).unwrap()
+    read(concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi").as_ref()).unwrap()
 }
 
 fn document(operations: Value, schemas: Value) -> Value {

@@ -25,13 +25,13 @@ pub fn check_sending(document: &mut Value) -> Outcome {
     for_operations(document, |_, _, place, operation| {
         for (key, is_valid, expected) in KEYWORDS {
             if operation.get(key).is_some_and(|value| !is_valid(value)) {
-                return Err(format!("{place}: `{key}` is no {expected}"));
+                return Err(format!("{place}: `{key}` is {expected}"));
             }
         }
         for parameter in operation.list("parameters") {
             let name = parameter.string("name");
             if parameter.get("x-secret").is_some_and(|value| !value.is_boolean()) {
-                return Err(format!("{place}: `{name}`: `x-secret` is neither `true` nor `false`"));
+                return Err(format!("{place}: `{name}`: `x-secret` is {BOOLEAN}"));
             }
             let Some(value) = parameter.get("x-always-sent") else { continue };
             if !(value.is_string() || value.is_number() || value.is_boolean()) {
@@ -47,13 +47,15 @@ pub fn check_sending(document: &mut Value) -> Outcome {
     })
 }
 
+const BOOLEAN: &str = "neither `true` nor `false`";
+
 /// The extensions of operations: whether a value is valid, and what is expected.
 const KEYWORDS: [(&str, fn(&Value) -> bool, &str); 5] = [
-    ("x-idempotent", Value::is_boolean, "boolean"),
-    ("x-empty-response", Value::is_boolean, "boolean"),
-    ("x-read-timeout", is_seconds, "number of seconds, from 1 to 86,400"),
-    ("x-final-errors", is_final_errors, "object of fields, each with a list of values"),
-    ("x-aliases", is_aliases, "list of names"),
+    ("x-idempotent", Value::is_boolean, BOOLEAN),
+    ("x-empty-response", Value::is_boolean, BOOLEAN),
+    ("x-read-timeout", is_seconds, "no number of seconds, from 1 to 86,400"),
+    ("x-final-errors", is_final_errors, "no object of fields, each with a list of values"),
+    ("x-aliases", is_aliases, "no list of names"),
 ];
 
 fn is_seconds(value: &Value) -> bool {
@@ -88,6 +90,8 @@ fn is_aliases(value: &Value) -> bool {
 pub fn save_array_limits(document: &mut Value) -> Outcome {
     let whole = document.clone();
     for_operations(document, |_, method, place, operation| {
+        // Only this rule writes these.
+        operation.drop_keywords(&[ARRAY_LIMITS]);
         let content = operation.pointer("/requestBody/content").and_then(Value::as_object);
         let mut limits: BTreeMap<String, Value> = BTreeMap::new();
         for (_, media) in content.into_iter().flatten().filter(|(media_type, _)| media_type.contains("json"))
@@ -160,6 +164,7 @@ pub fn save_secret_fields(document: &mut Value) {
             let names = reach(&whole, roots.map(|name| name.trim_start_matches(SCHEMAS).to_owned()));
             secrets.extend(names.iter().filter_map(|name| of_components.get(name)).flatten().cloned());
         }
+        operation.drop_keywords(&[SECRET_FIELDS]);
         if !secrets.is_empty() {
             operation.put(SECRET_FIELDS, json!(secrets));
         }

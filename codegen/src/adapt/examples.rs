@@ -9,10 +9,16 @@ use super::components::Components;
 use super::operations::{Body, BodyKind, Operation, Output, Parameter};
 use super::reading::{list_item, name_of, plain_name, text_of};
 use crate::generate::Target;
-use crate::prepare::naming::field_name;
+use crate::prepare::naming::{field_name, type_name};
 use crate::prepare::{Keywords, only_refers, required};
 
 const CRATE: &str = "synapse_backend_client";
+
+/// Stands for the path of the generated types.
+const TYPES: &str = "__types";
+
+/// How many lists may be within one another.
+const DEEPEST: usize = 2;
 
 /// The example's text, in Markdown. `has_form_method`: another method, with its own example, sends the form that
 /// can replace a JSON body.
@@ -30,7 +36,7 @@ pub(super) fn example(
     let body = |value: &mut dyn FnMut(&str, &Type, &Value) -> String| {
         operation.required_body().map(|body| body_argument(body, components, value))
     };
-    text(operation, &operation.name, body, form, target)
+    text(operation, &operation.name, body, form, components, target)
 }
 
 /// The example of the method that sends a form instead of a JSON body.
@@ -42,7 +48,7 @@ pub(super) fn form_example(
 ) -> String {
     let form = operation.body.as_ref().and_then(|body| body.form.as_ref());
     let fields = form.map(|form| form_fields(components, &form.to_string())).unwrap_or_default();
-    text(operation, method, |_| Some(format!("|form| form{fields}")), None, target)
+    text(operation, method, |_| Some(format!("|form| form{fields}")), None, components, target)
 }
 
 /// The text of an example that calls `method`, with an argument for the body and more setters.
@@ -51,6 +57,7 @@ fn text(
     method: &Ident,
     body: impl FnOnce(&mut dyn FnMut(&str, &Type, &Value) -> String) -> Option<String>,
     more_setters: Option<String>,
+    components: &Components<'_>,
     target: Target<'_>,
 ) -> String {
     let (types_of, import) = match target {
@@ -68,7 +75,10 @@ fn text(
     };
     let mut arguments = Vec::new();
     for Parameter { setter, ty, example, .. } in operation.path_parameters() {
-        arguments.push(value(&setter.to_string(), ty, example));
+        let schema = name_of(ty).and_then(|name| components.of_type(&name)).map(|(_, schema)| schema);
+        let of_choice =
+            schema.and_then(|schema| text_of_choice(schema, example)).map(|text| format!("{text:?}"));
+        arguments.push(of_choice.unwrap_or_else(|| value(&setter.to_string(), ty, example)));
     }
     arguments.extend(body(&mut value));
     let required = operation.parameters.iter().filter(|parameter| parameter.must_be_set());
@@ -85,11 +95,14 @@ fn text(
         (Output::Bytes, _) => "let bytes = ",
         _ => "let response = ",
     };
+    let names_types = format!("{params}{}", arguments.join(", ")).contains(TYPES);
+    let types = if names_types { format!("use {types_of}::types;\n\n") } else { String::new() };
     format!(
         "```no_run\n{import}# async fn example(client: {CRATE}::BackendClient{hidden}) -> Result<(), {CRATE}::Error> {{\n\
-         {result}client.{method}({}){params}.await?;\n# Ok(())\n# }}\n```",
+         {types}{result}client.{method}({}){params}.await?;\n# Ok(())\n# }}\n```",
         arguments.join(", "),
     )
+    .replace(TYPES, "types")
 }
 
 fn body_argument(
@@ -108,17 +121,17 @@ fn body_argument(
         BodyKind::Raw => "b\"content\"".to_owned(),
         BodyKind::Json { builder: None, ty } => value("body", ty, &Value::Null),
         BodyKind::Json { builder: Some(_), ty } => {
-            let fields = name_of(ty).map(|name| required_fields(components, &name));
+            let fields = name_of(ty).map(|name| required_fields(components, &name, 0));
             format!("|body| body{}", fields.unwrap_or_default())
         }
     }
 }
 
 /// Setters of the required fields that are numbers, `bool` or text.
-fn required_fields(components: &Components<'_>, ty: &str) -> String {
+fn required_fields(components: &Components<'_>, ty: &str, depth: usize) -> String {
     let Some((_, schema)) = components.of_type(ty) else { return String::new() };
     let setters = required(schema).filter_map(|name| {
-        let value = field_literal(schema.get("properties")?.get(name)?)?;
+        let value = field_literal(components, schema.get("properties")?.get(name)?, depth)?;
         Some(format!(".{}({value})", field_name(name)))
     });
     setters.collect()
@@ -133,20 +146,42 @@ fn form_fields(components: &Components<'_>, form: &str) -> String {
         let value = match property.get("items") {
             _ if is_file(property) => "\"/data/file.bin\"".to_owned(),
             Some(items) if is_file(items) => "[\"/data/file.bin\"]".to_owned(),
-            _ => field_literal(property).filter(|_| is_required.contains(name.as_str()))?,
+            _ => field_literal(components, property, 0).filter(|_| is_required.contains(name.as_str()))?,
         };
         Some(format!(".{}({value})", field_name(name)))
     });
     setters.collect()
 }
 
-fn field_literal(schema: &Value) -> Option<String> {
+/// A value of a field. A list within more than [`DEEPEST`] others has none: a schema may contain itself.
+fn field_literal(components: &Components<'_>, schema: &Value, depth: usize) -> Option<String> {
     let example = schema.get("example").unwrap_or(&Value::Null);
-    // A reference is to one of the crate's own types, or to a type without a literal.
-    if let Some(own) = only_refers(schema) {
-        return own_literal(own, example);
+    // A reference is to one of the crate's own types, to an enumeration, or to a type without a literal.
+    if let Some(name) = only_refers(schema) {
+        let of_component = || {
+            let (_, schema) = components.of_type(&type_name(name))?;
+            let of_enum = schema.list("enum").first().and_then(Value::as_str);
+            Some(format!("{:?}", of_enum.or_else(|| text_of_choice(schema, example))?))
+        };
+        return own_literal(name, example).or_else(of_component);
     }
     match schema.text("type")? {
+        "array" if depth < DEEPEST => {
+            let items = schema.get("items")?;
+            let of_items = example.as_array().filter(|examples| !examples.is_empty()).map(|examples| {
+                let with_example = |example: &Value| {
+                    let mut item = items.clone();
+                    item.put("example", example.clone());
+                    field_literal(components, &item, depth + 1)
+                };
+                examples.iter().take(3).map(with_example).collect::<Option<Vec<_>>>()
+            });
+            let texts = match of_items {
+                Some(texts) => texts?,
+                None => vec![item_literal(components, items, depth + 1)?],
+            };
+            Some(format!("[{}]", texts.join(", ")))
+        }
         "integer" => plain_literal("i64", example),
         "number" => plain_literal("f64", example),
         "boolean" => plain_literal("bool", example),
@@ -156,6 +191,27 @@ fn field_literal(schema: &Value) -> Option<String> {
             _ => plain_literal("String", example),
         },
         _ => None,
+    }
+}
+
+/// The example of a choice that may be a text.
+fn text_of_choice<'e>(schema: &'e Value, example: &'e Value) -> Option<&'e str> {
+    let is_text =
+        |choice: &Value| choice.text("type") == Some("string") && !choice.has_any(&["enum", "format"]);
+    let text = example.as_str().or(schema.text("example"))?;
+    schema.list("oneOf").iter().any(is_text).then_some(text)
+}
+
+/// A literal of a list's item: a builder of an object, with its required fields, or a plain value.
+fn item_literal(components: &Components<'_>, item: &Value, depth: usize) -> Option<String> {
+    let named = only_refers(item).map(type_name);
+    let object = named.as_deref().and_then(|name| Some((name, components.of_type(name)?.1)));
+    match object.filter(|(_, schema)| schema.text("type") == Some("object")) {
+        Some((name, _)) => {
+            let fields = required_fields(components, name, depth);
+            Some(format!("{TYPES}::builder::{name}::default(){fields}"))
+        }
+        None => field_literal(components, item, depth),
     }
 }
 
@@ -172,6 +228,7 @@ fn literal(ty: &Type, example: &Value) -> Option<String> {
 fn plain_literal(plain: &str, example: &Value) -> Option<String> {
     // The greatest number that fits any integer type.
     let integer = example.as_i64().filter(|value| (0..=127).contains(value)).unwrap_or(1);
+    let large = example.as_i64().filter(|value| i32::try_from(*value).is_ok()).unwrap_or(1);
     Some(match (plain, example) {
         ("bool", Value::Bool(value)) => value.to_string(),
         ("bool", _) => "true".to_owned(),
@@ -179,7 +236,7 @@ fn plain_literal(plain: &str, example: &Value) -> Option<String> {
         ("String", _) => "\"…\"".to_owned(),
         ("f32", _) => "0.5_f32".to_owned(),
         ("f64", _) => format!("{:?}", example.as_f64().filter(|value| value.abs() < 1e9).unwrap_or(0.5)),
-        ("i32" | "i64", _) => integer.to_string(),
+        ("i32" | "i64", _) => large.to_string(),
         (other, _) => format!("{integer}_{other}"),
     })
 }

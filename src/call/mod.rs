@@ -67,8 +67,11 @@ impl BackendClient {
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
-    /// let upload = client.call(|raw| raw.get_chunked_upload("0b9a9a1e-7c1d-4c0e-9b57-2b1f0a6f3c11")).await?;
-    /// println!("{:?}", upload.offset);
+    /// let id = "0b9a9a1e-7c1d-4c0e-9b57-2b1f0a6f3c11";
+    /// let upload = client
+    ///     .call(|raw| raw.complete_chunked_upload(id, |body| body.md5("9e107d9d372bb6826bd81d3542a419d6")))
+    ///     .await?;
+    /// println!("{:?}", upload.completed_at);
     /// # Ok(())
     /// # }
     /// ```

@@ -98,7 +98,10 @@ pub fn name_enum_values(document: &mut Value, report: &mut Report) {
         for value in nameless {
             let wire = value.as_str().unwrap_or_default().to_owned();
             let name = free_name(&spelled_out(&wire), &mut taken);
-            report.add("name_enum_values", place, format!("{value} is called `{name}`"));
+            // An empty text is common, and its name says what it is.
+            if !wire.is_empty() {
+                report.add("name_enum_values", place, format!("{value} is called `{name}`"));
+            }
             report.notes.enum_values.entry(type_name(place)).or_default().insert(name.clone(), wire);
             *value = name.into();
         }

@@ -210,7 +210,7 @@ pub fn simplify_parameters(document: &mut Value, report: &mut Report) {
             };
             if let Some(separator) = separator.filter(|_| !explode && plain["type"] != "string") {
                 let what = format!("`{name}` is one text, joined by {separator:?}");
-                report.add("simplify_parameters", place, what);
+                report.add("join_lists", place, what);
                 report.notes.joined.entry(id.clone()).or_default().insert(name, separator);
             }
             parameter.put("schema", plain);

@@ -9,7 +9,7 @@ use super::one_line;
 
 /// Rules that don't affect what a caller looks for. For the project's own document, a build prints only the
 /// changes of the other rules as warnings.
-pub(crate) const ROUTINE: [&str; 20] = [
+pub(crate) const ROUTINE: [&str; 21] = [
     "add_own_schemas",
     "allow_clearing_fields",
     "any_of_to_one_of",
@@ -20,6 +20,7 @@ pub(crate) const ROUTINE: [&str; 20] = [
     "drop_unused_schemas",
     "free_form_to_json",
     "hoist_inline_types",
+    "join_lists",
     "keep_one_request_type",
     "keep_times_as_text",
     "keep_unknown_fields",

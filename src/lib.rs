@@ -103,6 +103,9 @@ pub use values::url::Url;
 #[doc(hidden)]
 pub mod __generated {
     pub use crate::__form_builder as form_builder;
+    #[cfg(feature = "schemars")]
+    pub use crate::generated::alternatives::alternatives_schema;
+    pub use crate::generated::alternatives::{Alternatives, first, items, with_item};
     pub use crate::generated::argument::{Argument, In, Parameter, ParameterText, Problems};
     pub use crate::generated::body::{Body, Content, JsonBody, JsonOrForm, NoBody};
     pub use crate::generated::choices::{Attempt, Shape, by_fit, choice, fits, tagged};
@@ -119,6 +122,7 @@ pub mod __generated {
     pub use crate::generated::pagination::Pagination;
     pub use crate::generated::parameters::Parameters;
     pub use crate::generated::raw_body::RawBody;
+    pub use crate::generated::secrets::{HIDDEN, Masked, hide_problem, show_fields};
     #[cfg(feature = "schemars")]
     pub use crate::generated::support::open_enum_schema;
     pub use crate::generated::support::{

@@ -69,7 +69,9 @@ pub fn record_alternatives(document: &mut Value, report: &mut Report) -> Outcome
     let mut misplaced = None;
     let components: Vec<String> = schemas(document).map(|(name, _)| name.clone()).collect();
     each_schema(document, |place, schema| {
-        if schema.remove(ALTERNATIVES).is_some() && components.binary_search_by(|name| (**name).cmp(place)).is_err() {
+        if schema.remove(ALTERNATIVES).is_some()
+            && components.binary_search_by(|name| (**name).cmp(place)).is_err()
+        {
             misplaced.get_or_insert_with(|| place.to_owned());
         }
     });

@@ -51,7 +51,8 @@ pub(super) fn add_marks(into: &mut Map<String, Value>, more: Option<&Map<String,
 pub fn record_field_marks(document: &mut Value, report: &mut Report) -> Outcome {
     let received = reachable_from(document, "responses");
     for (component, schema) in schemas_mut(document).into_iter().flatten() {
-        let Some(Value::Object(marks)) = schema.as_object_mut().and_then(|schema| schema.remove(MARKS)) else {
+        let Some(Value::Object(marks)) = schema.as_object_mut().and_then(|schema| schema.remove(MARKS))
+        else {
             continue;
         };
         let renamed = report.notes.properties.get(component).into_iter().flatten();
@@ -60,7 +61,9 @@ pub fn record_field_marks(document: &mut Value, report: &mut Report) -> Outcome 
         let wire_names: Vec<String> = {
             let wire = report.notes.wire_names(component);
             let properties = schema.object("properties").into_iter().flat_map(Map::keys);
-            properties.map(|name| wire.get(name.as_str()).map_or(name.as_str(), |wire| wire).to_owned()).collect()
+            properties
+                .map(|name| wire.get(name.as_str()).map_or(name.as_str(), |wire| wire).to_owned())
+                .collect()
         };
         // A name on the wire is that of one field only.
         let mut owners: BTreeMap<String, &str> =

@@ -48,7 +48,9 @@ pub(crate) use {
     walk::{leave_out, only_refers, place_of, reach, references, required, schemas},
 };
 // Used by the maintainers' commands and the tests.
-pub use report::{Alternatives, Change, Form, FormField, FormStyle, LeftOut, Length, Notes, Renamed, Report, Union};
+pub use report::{
+    Alternatives, Change, Form, FormField, FormStyle, LeftOut, Length, Notes, Renamed, Report, Union,
+};
 #[doc(hidden)]
 pub use {
     one_line::one_line,

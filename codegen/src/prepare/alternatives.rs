@@ -47,7 +47,7 @@ pub fn record_alternatives(document: &mut Value, report: &mut Report) -> Outcome
         let Some(mut found) = alternatives(object).map_err(|why| at(&why))? else { continue };
         if !received.contains(component) {
             let what = format!("`{ALTERNATIVES}` has no effect: it is in no response");
-            report.add("record_alternatives", component, what);
+            report.add("correct_properties", component, what);
             continue;
         }
         let renamed = report.notes.properties.get(component).into_iter().flatten();

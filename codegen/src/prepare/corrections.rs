@@ -58,7 +58,7 @@ impl Correcting<'_> {
             "$defs",
             "definitions",
         ];
-        const DATA: [&str; 5] = ["example", "examples", "default", "enum", "const"];
+        const DATA: [&str; 6] = ["example", "examples", "default", "enum", "const", MARKS];
         match value {
             Value::Object(object) => {
                 if !is_of_names {

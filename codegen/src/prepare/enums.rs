@@ -94,7 +94,7 @@ pub fn record_case_insensitive(document: &mut Value, report: &mut Report) -> Out
         }
         if !components.contains(place) || !object.contains_key("enum") {
             let what = format!("`{CASE_INSENSITIVE}` has no effect: it is no enumeration of texts in a body");
-            report.add("record_case_insensitive", place, what);
+            report.add("correct_properties", place, what);
             return;
         }
         let mut seen = BTreeSet::new();

@@ -85,7 +85,7 @@ pub fn record_field_marks(document: &mut Value, report: &mut Report) -> Outcome 
                 continue;
             }
             if !received.contains(component) {
-                report.add("record_field_marks", &place, "`x-alias` has no effect: it is in no response");
+                report.add("correct_properties", &place, "`x-alias` has no effect: it is in no response");
                 continue;
             }
             for alias in &aliases {

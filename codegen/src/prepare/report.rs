@@ -9,7 +9,7 @@ use super::one_line;
 
 /// Rules that don't affect what a caller looks for. For the project's own document, a build prints only the
 /// changes of the other rules as warnings.
-pub(crate) const ROUTINE: [&str; 20] = [
+pub(crate) const ROUTINE: [&str; 23] = [
     "add_own_schemas",
     "allow_clearing_fields",
     "any_of_to_one_of",
@@ -27,7 +27,10 @@ pub(crate) const ROUTINE: [&str; 20] = [
     "move_nullable_to_references",
     "overlay",
     "page_links_to_file_url",
+    "record_alternatives",
+    "record_case_insensitive",
     "record_discriminators",
+    "record_field_marks",
     "record_text_lengths",
     "split_request_schemas",
 ];

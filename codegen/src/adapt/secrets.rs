@@ -6,7 +6,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Fields, Ident, Item, ItemEnum, ItemStruct, parse_quote};
 
-use super::reading::{remove_derive, serde_says, wire_name};
+use super::reading::{held_type, name_of, remove_derive, serde_says, wire_name};
 use super::types_of;
 use crate::prepare::Notes;
 use crate::prepare::naming::field_name;
@@ -20,6 +20,8 @@ pub(super) struct Secrets {
     names: BTreeMap<String, Vec<String>>,
     /// The text of the types that a type holds.
     held: BTreeMap<String, String>,
+    /// The names on the wire of the other choices' secrets, by the type of a choice: a value may be decoded as it.
+    beside: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Secrets {
@@ -49,6 +51,20 @@ impl Secrets {
                     secrets.held.insert(item.ident.to_string(), types_of(fields));
                 }
                 _ => {}
+            }
+        }
+        let choices = items.iter().filter_map(|item| match item {
+            Item::Enum(item) => Some(item),
+            _ => None,
+        });
+        for choice in choices {
+            let within = secrets.within(&secrets.held[&choice.ident.to_string()]);
+            let names: BTreeSet<String> = within.into_iter().map(str::to_owned).collect();
+            if names.is_empty() {
+                continue;
+            }
+            for name in choice.variants.iter().filter_map(held_type).filter_map(|held| name_of(&held)) {
+                secrets.beside.entry(name).or_default().extend(names.iter().cloned());
             }
         }
         secrets
@@ -91,7 +107,7 @@ impl Secrets {
     pub(super) fn debug(&self, structure: &mut ItemStruct, notes: &Notes) -> Option<Item> {
         let owner = structure.ident.to_string();
         let aliases = notes.aliases.get(&owner);
-        let mut hidden: BTreeSet<String> = BTreeSet::new();
+        let mut hidden = self.beside.get(&owner).cloned().unwrap_or_default();
         for field in &structure.fields {
             let Some(name) = &field.ident else { continue };
             if !self.has(&owner, name) && self.within(&field.ty).is_empty() {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 use synapse_backend_client::{BackendClient, Error, types};
 
-/// Answers each request with the next body.
+/// Answers each request with the next body; the last one stays.
 #[derive(Clone, Default)]
 struct Server {
     answers: Arc<Mutex<Vec<String>>>,
@@ -34,7 +34,10 @@ impl Server {
                 let mut body = vec![0; length];
                 reader.read_exact(&mut body).unwrap();
                 serving.sent.lock().unwrap().push(String::from_utf8_lossy(&body).into_owned());
-                let answer = serving.answers.lock().unwrap().pop().unwrap();
+                let answer = {
+                    let mut answers = serving.answers.lock().unwrap();
+                    if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() }
+                };
                 let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
                 let _ = write!(stream, "{head}content-length: {}\r\n\r\n{answer}", answer.len());
             }
@@ -43,7 +46,7 @@ impl Server {
     }
 
     fn answers(&self, answer: impl ToString) {
-        self.answers.lock().unwrap().push(answer.to_string());
+        *self.answers.lock().unwrap() = vec![answer.to_string()];
     }
 }
 
@@ -136,12 +139,19 @@ async fn lists(server: &Server, client: &BackendClient) {
         let page = client.list_jobs().url_conversion("link", cdn).await.unwrap();
         assert!(page.results.first().is_none_or(|job| link(job).as_deref() == Some("http://cdn/a")));
     }
-    server.answers(r#"[{"id": 1}, {"id": "x"}]"#);
-    let failed = client.list_jobs().list_all().try_collect::<Vec<types::Job>>().await.unwrap_err();
-    assert_eq!(failed.json_path(), Some("id"), "{failed}");
+    for (answer, path) in [
+        (r#" [{"id": 1}, {"id": "x"}]"#, "[1].id"),
+        (r#"[7]"#, "[0]"),
+        (r#"{"id": "x"}"#, "id"),
+        (r#"{"results": [{"id": "x"}]}"#, "results[0].id"),
+    ] {
+        server.answers(answer);
+        let failed = client.list_jobs().list_all().try_collect::<Vec<types::Job>>().await.unwrap_err();
+        assert_eq!(failed.json_path(), Some(path), "{failed}");
+    }
     // A page that is an array ends the list, also one whose pages have numbers.
-    server.answers(r#"[{"id": 2}]"#);
-    server.answers(r#"{"rows": [{"id": 1}], "meta": {"next_page": 2}}"#);
+    *server.answers.lock().unwrap() =
+        [r#"{"rows": [{"id": 1}], "meta": {"next_page": 2}}"#, r#"[{"id": 2}]"#].map(str::to_owned).to_vec();
     let jobs: Vec<types::Job> = client.list_labels().list_all().try_collect().await.unwrap();
     assert_eq!(jobs.iter().map(|job| job.id).collect::<Vec<_>>(), [1, 2]);
     for answer in [r#"[{"id": 2}"#, r#"[{"id": 2}] x"#, r#"{"id": 2"#, "7", r#"{"id": 2}{"#] {
@@ -236,7 +246,7 @@ async fn secrets(server: &Server, client: &BackendClient) {
             .extra([("code".to_owned(), synapse_backend_client::json!("hunter2"))])
     });
     let shown = hides(format!("{call:?} {call:#?}"));
-    println!("{}", shown.split('\n').next().unwrap());
+    println!("{}", shown.split(", options: ").next().unwrap());
     server.answers(&answer);
     let account = call.await.unwrap();
     let sent = server.sent.lock().unwrap().last().unwrap().clone();
@@ -270,7 +280,9 @@ async fn secrets(server: &Server, client: &BackendClient) {
         .owner(types::Owner::builder().name("n").code("hunter2"))
         .extra("pin", "hunter2");
     println!("{}", hides(format!("{form:?}")));
-    // A choice that nothing fits.
+    // A value that is another choice, or none.
+    server.answers(json!(["hunter2"]));
+    println!("{}", hides(format!("{:?}", client.get_either().await.unwrap())));
     server.answers(json!({"name": ["x"], "code": "hunter2"}));
     println!("{}", hides(format!("{:?}", client.get_either().await.unwrap())));
     server.answers(json!({"name": "x", "code": "hunter2"}));

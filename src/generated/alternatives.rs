@@ -63,7 +63,7 @@ pub fn with_item<'de, T: Alternatives, D: Deserializer<'de>>(
 }
 
 fn decode<T: DeserializeOwned, E: Error>(json: &Json) -> Result<T, E> {
-    json.decode().map_err(|error| {
+    nested_path::untracked(|| json.decode()).map_err(|error| {
         let message = error.to_string();
         let message = without_position(&message);
         if !error.is_given_up() {
@@ -128,4 +128,114 @@ pub fn alternatives_schema(schema: &mut schemars::Schema, field: &str, array: bo
     choices.extend(array.then(|| list.to_value()));
     choices.extend(item.then_some(items));
     *schema = schemars::json_schema!({"anyOf": choices});
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::fmt;
+
+    use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+    use serde::{Deserialize, Deserializer};
+
+    use super::{Alternatives, first, items, with_item};
+    use crate::error::json_text::decode::decode;
+
+    thread_local! {
+        static READ: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// A type like a generated one: an array or an item, which is a node again.
+    #[derive(Debug, PartialEq)]
+    struct Node {
+        results: Vec<Node>,
+        size: Option<i64>,
+    }
+
+    impl Alternatives for Node {
+        fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Fields;
+            impl<'de> Visitor<'de> for Fields {
+                type Value = Node;
+
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("struct Node")
+                }
+
+                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+                    READ.set(READ.get() + 1);
+                    let mut node = Node { results: Vec::new(), size: None };
+                    while let Some(key) = map.next_key::<String>()? {
+                        match key.as_str() {
+                            "results" => node.results = map.next_value()?,
+                            "size" => node.size = map.next_value()?,
+                            _ => drop(map.next_value::<IgnoredAny>()?),
+                        }
+                    }
+                    Ok(node)
+                }
+
+                fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Node, A::Error> {
+                    Ok(Node { results: items(seq)?, size: None })
+                }
+            }
+            deserializer.deserialize_any(Fields)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Node {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            with_item(deserializer, &["results", "other"], true)
+        }
+    }
+
+    #[test]
+    fn deep_alternatives_are_bounded() {
+        for levels in [1, 3, 30, 60, 5_000, 100_000] {
+            for inner in ["", "7"] {
+                for (open, close) in [(r#"{"results": ["#, "]}"), ("[", "]")] {
+                    READ.set(0);
+                    let text = format!("{}{inner}{}", open.repeat(levels), close.repeat(levels));
+                    let decoded = decode::<Node>(text.as_bytes());
+                    assert!(READ.get() < 100_000, "{levels}: {}", READ.get());
+                    assert_eq!(decoded.is_ok(), inner.is_empty() && levels <= 60, "{levels}: {decoded:?}");
+                    if levels == 3 && !inner.is_empty() {
+                        let path = if open == "[" { "[0][0][0]" } else { "results[0].results[0].results[0]" };
+                        assert_eq!(decoded.unwrap_err().path, path);
+                    }
+                }
+            }
+        }
+        // An item that lacks the field is an item without end.
+        assert!(decode::<Node>(br#"{"size": 1}"#).unwrap_err().message.contains("too"));
+    }
+
+    #[test]
+    fn first_value_is_no_null() {
+        assert_eq!(first([None, Some(Some(1)), Some(Some(2))]), Some(Some(1)));
+        assert_eq!(first([Some(None), None, Some(Some(2))]), Some(Some(2)));
+        assert_eq!(first::<i64, 2>([None, Some(None)]), Some(None));
+        assert_eq!(first::<i64, 2>([None, None]), None);
+    }
+
+    #[cfg(feature = "schemars")]
+    #[test]
+    fn schema_has_each_alternative() {
+        #[derive(schemars::JsonSchema)]
+        #[schemars(transform = |schema: &mut schemars::Schema| super::alternatives_schema(schema, "results", true, true))]
+        #[allow(dead_code, reason = "only described")]
+        struct Page {
+            results: Vec<i64>,
+            next: Option<String>,
+        }
+
+        let schema = schemars::schema_for!(Page).to_value();
+        let kinds = |place: &str| schema.pointer(place).cloned().unwrap_or_default();
+        assert_eq!((kinds("/anyOf/0/type"), kinds("/anyOf/1/type")), ("object".into(), "array".into()));
+        assert_eq!(
+            (kinds("/anyOf/1/items/type"), kinds("/anyOf/2/type")),
+            ("integer".into(), "integer".into())
+        );
+        assert_eq!(kinds("/anyOf").as_array().map(Vec::len), Some(3));
+    }
 }

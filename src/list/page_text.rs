@@ -375,6 +375,48 @@ mod tests {
     }
 
     #[test]
+    fn page_may_be_array_or_item() {
+        let read = |body: &str, shape: Pagination| {
+            let mut texts = Vec::new();
+            let envelope = walk(body.as_bytes(), &shape, |cursor| {
+                cursor.items(|at| {
+                    let (_, length) = parse::<IgnoredAny>(&body.as_bytes()[at..]).ok()?;
+                    texts.push(body[at..at + length].to_owned());
+                    Some(length)
+                })
+            });
+            envelope.map(|envelope| (envelope, texts))
+        };
+        let (array, item) = (Pagination::new().or_array(), Pagination::new().or_item());
+        for (body, shape, texts) in [
+            (" [1, {}] ", array, vec!["1", "{}"]),
+            ("[]", array, vec![]),
+            (r#" {"next": 5, "a": {"results": []}} "#, item, vec![r#"{"next": 5, "a": {"results": []}}"#]),
+            (r#"{"results": null}"#, item, vec![]),
+            (r#"{"results": [7]}"#, item.or_array(), vec!["7"]),
+        ] {
+            let (envelope, found) = read(body, shape).unwrap();
+            assert_eq!(
+                (envelope.count, envelope.next, found),
+                (None, None, texts.into_iter().map(str::to_owned).collect())
+            );
+        }
+        for (body, shape) in [
+            ("[1", array),
+            ("[1] 2", array),
+            ("{}", array),
+            ("7", array),
+            ("[1]", item),
+            (r#"{"a": 1"#, item),
+            (r#"{"a": 1} 2"#, item),
+            (r#"{"results": 1}"#, item),
+            ("null", item),
+        ] {
+            assert!(read(body, shape).is_err(), "{body}");
+        }
+    }
+
+    #[test]
     fn odd_envelopes_are_read() {
         for (body, next) in [
             (r#"{"results": null}"#, None),

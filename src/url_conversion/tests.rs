@@ -18,7 +18,7 @@ async fn converted(text: &str, list: bool) -> String {
 
 pub(super) async fn apply(conversions: Conversions, text: &str, page: bool) -> Result<String, Error> {
     let converted = Arc::new(conversions)
-        .apply(Bytes::copy_from_slice(text.as_bytes()), page.then_some("results"), &Secrets::NONE)
+        .apply(Bytes::copy_from_slice(text.as_bytes()), page.then_some("results".into()), &Secrets::NONE)
         .await?;
     Ok(String::from_utf8(converted.body.into()).unwrap())
 }

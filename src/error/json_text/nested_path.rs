@@ -41,6 +41,13 @@ pub(crate) fn track<T, E: std::fmt::Display>(
     })
 }
 
+/// Decodes without looking for the paths of problems, which would cost another pass for each inner text.
+#[allow(dead_code, reason = "which types have inner texts depends on the document")]
+pub(crate) fn untracked<T>(decode: impl FnOnce() -> T) -> T {
+    let _restored = Restored(TRACKED.replace(false));
+    decode()
+}
+
 /// Finds the path of the problem of an inner text, which the outer decoding gets as `message`.
 #[allow(dead_code, reason = "which types have inner texts depends on the document")]
 pub(crate) fn locate<T: DeserializeOwned>(text: &str, message: &str) {

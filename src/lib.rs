@@ -103,6 +103,9 @@ pub use values::url::Url;
 #[doc(hidden)]
 pub mod __generated {
     pub use crate::__form_builder as form_builder;
+    #[cfg(feature = "schemars")]
+    pub use crate::generated::alternatives::alternatives_schema;
+    pub use crate::generated::alternatives::{Alternatives, first, items, with_item};
     pub use crate::generated::argument::{Argument, In, Parameter, ParameterText, Problems};
     pub use crate::generated::array_limits::Joined;
     pub use crate::generated::body::{Body, Content, JsonBody, JsonOrForm, NoBody};
@@ -120,6 +123,7 @@ pub mod __generated {
     pub use crate::generated::pagination::Pagination;
     pub use crate::generated::parameters::Parameters;
     pub use crate::generated::raw_body::RawBody;
+    pub use crate::generated::secrets::{HIDDEN, Masked, hide_problem, show_fields};
     pub use crate::generated::sending_rules::{ArrayLimit, SendingRules};
     #[cfg(feature = "schemars")]
     pub use crate::generated::support::open_enum_schema;

@@ -32,6 +32,7 @@ use crate::generated::operation::{Operation, ResponseDecoder};
 use crate::generated::raw;
 use crate::generated::request::{Base, BuiltRequest};
 use crate::transport::{Failure, IncomingResponse, Retry, TransportRequest};
+use crate::url_conversion::PageItems;
 
 /// One call of an operation: await it, or [`send`](Call::send) it.
 ///
@@ -227,7 +228,11 @@ impl<B: Operation> Call<B> {
         for (name, value) in options.headers {
             request.headers_mut().insert(name, value);
         }
-        let items = pagination.map(|pagination| pagination.items);
+        let items = pagination.map(|pagination| PageItems {
+            path: pagination.items,
+            or_array: pagination.accepts_array,
+            or_item: pagination.accepts_item,
+        });
         let conversions = (!options.conversions.is_empty()).then(|| (Arc::new(options.conversions), items));
         Ok(TransportRequest {
             conversions,

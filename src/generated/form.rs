@@ -12,6 +12,7 @@ use super::body::Content;
 use super::form_file::{FormFile, FormValue};
 use super::form_info::{FieldStyle, FormField, FormInfo};
 use super::raw_body::RawBody;
+use super::secrets::{HIDDEN, Masked, hidden_problem};
 use super::support::{Shown, missing, other_value, show, writable_value};
 use crate::transport::multipart::{MultipartBody, MultipartPart};
 
@@ -133,6 +134,8 @@ impl Form {
     }
 
     fn put(&mut self, index: usize, value: Result<FieldValue, String>) {
+        let FormField { name, secret, .. } = self.info.fields[index];
+        let value = value.map_err(|problem| if secret { hidden_problem(name) } else { problem });
         match self.values.iter_mut().find(|(other, _)| *other == index) {
             Some((_, old)) => *old = value,
             None => self.values.push((index, value)),
@@ -181,10 +184,24 @@ impl Form {
 /// Shows the fields as JSON, without secrets and the queries of URLs. Of a file only the name and the size are shown.
 impl fmt::Debug for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let values =
-            self.values.iter().map(|(index, value)| (self.info.fields[*index].wire, value as &dyn Shown));
-        let extra = self.extra.iter().map(|(name, value)| (name.as_str(), value as &dyn Shown));
-        show(f, self.info.name, &values.chain(extra).collect::<Vec<_>>())
+        let fields = self.info.fields;
+        let masked: Vec<(&str, Masked<'_, dyn Shown>)> = self
+            .values
+            .iter()
+            .map(|(index, value)| {
+                let FormField { wire, secret, hidden, .. } = fields[*index];
+                let value: &dyn Shown = if secret { &HIDDEN } else { value };
+                (wire, Masked(value, hidden))
+            })
+            .chain(self.extra.iter().map(|(name, value)| {
+                let is_secret = fields.iter().any(|field| field.secret && field.wire == name);
+                let value: &dyn Shown = if is_secret { &HIDDEN } else { value };
+                (name.as_str(), Masked(value, &[]))
+            }))
+            .collect();
+        let shown: Vec<(&str, &dyn Shown)> =
+            masked.iter().map(|(name, value)| (*name, value as &dyn Shown)).collect();
+        show(f, self.info.name, &shown)
     }
 }
 

@@ -22,6 +22,10 @@ pub struct FormField {
     pub required: bool,
     /// How its value is written.
     pub style: FieldStyle,
+    /// Whether its value is never shown.
+    pub secret: bool,
+    /// The names of fields within its value that are never shown.
+    pub hidden: &'static [&'static str],
     /// The media type that the document gives it.
     pub media_type: Option<&'static str>,
 }
@@ -46,7 +50,15 @@ pub enum FieldStyle {
 impl FormField {
     /// Describes an optional field whose value is text.
     pub const fn new(name: &'static str) -> Self {
-        FormField { name, wire: name, required: false, style: FieldStyle::Repeated, media_type: None }
+        FormField {
+            name,
+            wire: name,
+            required: false,
+            style: FieldStyle::Repeated,
+            secret: false,
+            hidden: &[],
+            media_type: None,
+        }
     }
 
     /// Sets the name in the request, if it isn't the setter's.
@@ -62,6 +74,16 @@ impl FormField {
     /// Sets how the value is written.
     pub const fn style(self, style: FieldStyle) -> Self {
         FormField { style, ..self }
+    }
+
+    /// Makes the field one whose value is never shown.
+    pub const fn secret(self) -> Self {
+        FormField { secret: true, ..self }
+    }
+
+    /// Sets the names of fields within the value that are never shown.
+    pub const fn hiding(self, hidden: &'static [&'static str]) -> Self {
+        FormField { hidden, ..self }
     }
 
     /// Sets the media type.

@@ -1,5 +1,6 @@
 //! The generated client, and what its code calls: traits, parameters, conversions and the request that they make.
 
+pub(crate) mod alternatives;
 pub(crate) mod argument;
 pub(crate) mod array_limits;
 pub(crate) mod body;
@@ -17,5 +18,6 @@ pub(crate) mod parameters;
 pub mod raw;
 pub(crate) mod raw_body;
 pub(crate) mod request;
+pub(crate) mod secrets;
 pub(crate) mod sending_rules;
 pub(crate) mod support;

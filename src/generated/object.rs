@@ -77,18 +77,42 @@ impl<'de, A: MapAccess<'de>, V: Deserialize<'de>> Object<A, V> {
     pub fn optional<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>, A::Error> {
         match self.keep {
             None => self.map.next_value(),
-            Some(keep) => self.kept(key, keep),
+            Some(keep) => self.kept(key, keep, false),
         }
     }
 
-    fn kept<T: DeserializeOwned>(&mut self, key: &str, keep: fn(Json) -> V) -> Result<Option<T>, A::Error> {
+    /// Reads a value that is secret: its error doesn't quote it. A number may be a text, and a text a number.
+    ///
+    /// # Errors
+    /// Returns an error if it has another shape.
+    pub fn secret<T: DeserializeOwned>(&mut self) -> Result<Option<T>, A::Error> {
+        self.map.next_value_seed(Secret(self.keep.is_some(), PhantomData)).map(Some)
+    }
+
+    /// Like [`optional`](Object::optional), for a value that is secret.
+    ///
+    /// # Errors
+    /// Returns an error if the text is malformed.
+    pub fn secret_optional<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>, A::Error> {
+        match self.keep {
+            None => self.map.next_value_seed(Secret(false, PhantomData)),
+            Some(keep) => self.kept(key, keep, true),
+        }
+    }
+
+    fn kept<T: DeserializeOwned>(
+        &mut self,
+        key: &str,
+        keep: fn(Json) -> V,
+        is_secret: bool,
+    ) -> Result<Option<T>, A::Error> {
         let json: Json = self.map.next_value()?;
         match fitting(&json) {
             Ok(value) => Ok(value),
             // It is unknown whether the value fits.
             Err((problem, true)) => Err(A::Error::custom(problem)),
             Err((problem, false)) => {
-                report(self.of, key, &problem);
+                report(self.of, key, if is_secret { SECRET } else { &problem });
                 self.unknown.insert(key.to_owned(), keep(json));
                 Ok(None)
             }
@@ -120,6 +144,25 @@ impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Plain<T> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
         let json = Json::deserialize(deserializer)?;
         fitting(&json).map_err(|(problem, _)| D::Error::custom(problem))
+    }
+}
+
+/// Reads a value whose error may not quote it. If the flag is set, a number may be a text, and a text a number.
+struct Secret<T>(bool, PhantomData<T>);
+
+/// The problem of a secret value.
+const SECRET: &str = "it has another shape than the API's document says (it is secret, so it isn't shown)";
+
+impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for Secret<T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        let json = Json::deserialize(deserializer)?;
+        let decoded = match self.0 {
+            true => fitting(&json),
+            false => json.decode().map_err(|error| (error.to_string(), error.is_given_up())),
+        };
+        decoded.map_err(|(problem, given_up)| D::Error::custom(if given_up { &problem } else { SECRET }))
     }
 }
 

@@ -30,6 +30,10 @@ pub struct Pagination {
     pub(crate) next: PageValue,
     /// The query parameter that selects the next page by `next`; `None` if `next` is a URL.
     pub(crate) parameter: Option<&'static str>,
+    /// Whether a page may be the array of its items: it has no next page and no count.
+    pub(crate) accepts_array: bool,
+    /// Whether an object without the items is a page with this item alone.
+    pub(crate) accepts_item: bool,
 }
 
 /// Where a page has a value.
@@ -69,6 +73,8 @@ impl Pagination {
             count: PageValue::Field("count"),
             next: PageValue::Field("next"),
             parameter: None,
+            accepts_array: false,
+            accepts_item: false,
         }
     }
 
@@ -136,6 +142,20 @@ impl Pagination {
     #[must_use]
     pub const fn no_next(self) -> Self {
         Pagination { next: PageValue::Absent, parameter: None, ..self }
+    }
+
+    /// Accepts a page that is the array of its items.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn or_array(self) -> Self {
+        Pagination { accepts_array: true, ..self }
+    }
+
+    /// Accepts an object without the items, which is the page's only item.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn or_item(self) -> Self {
+        Pagination { accepts_item: true, ..self }
     }
 
     /// Returns whether the pages are those of Django REST Framework, with or without a count.

@@ -314,7 +314,10 @@ pub(super) fn length(body: &Bytes, pagination: &Pagination) -> Result<(usize, En
 
 /// Refuses a list in place of a page: its first elements would be decoded as the page's fields.
 fn refuse_list(body: &[u8], pagination: &Pagination) -> Result<(), Problem> {
-    if pagination.items.is_empty() || !without_mark(body).trim_ascii_start().starts_with(b"[") {
+    if pagination.items.is_empty()
+        || pagination.accepts_array
+        || !without_mark(body).trim_ascii_start().starts_with(b"[")
+    {
         return Ok(());
     }
     let message = "it is a JSON list, not a page: read it with the call's `send_as::<Vec<…>>()`".to_owned();

@@ -7,7 +7,7 @@ use super::checkpoint::Position;
 use super::identity::Mark;
 use super::page::{Decoder, Failed};
 use super::page_text::field;
-use crate::error::json_text::decode::Problem;
+use crate::error::json_text::decode::{Problem, without_mark};
 use crate::error::redact::excerpt;
 use crate::error::{Error, ErrorKind};
 use crate::list::anomaly::ItemFailure;
@@ -173,13 +173,15 @@ impl<T> PageItems<T> {
     /// Returns the error for an item of page `page` that can't be decoded.
     pub(super) fn error(&self, decoder: Decoder<T>, page: u64, failed: Failed) -> Error {
         let index = failed.index;
+        let place = self.place_of(&failed);
         let (failure, is_truncated) = self.problem(decoder, page, failed);
         let named = failure.id.as_ref().map(|id| format!(" (id {id})")).unwrap_or_default();
         let path = match failure.json_path.as_str() {
-            "" => format!("results[{index}]"),
+            "" => place,
+            path if place.is_empty() => path.to_owned(),
             // The item itself is a list.
-            path if path.starts_with('[') => format!("results[{index}]{path}"),
-            path => format!("results[{index}].{path}"),
+            path if path.starts_with('[') => format!("{place}{path}"),
+            path => format!("{place}.{path}"),
         };
         let problem = Problem { path, message: failure.message.clone(), is_truncated };
         let error = match &self.source {
@@ -187,6 +189,17 @@ impl<T> PageItems<T> {
             None => Error::new(ErrorKind::Decode, problem.message),
         };
         error.during(format!("item {index} of page {page}{named}")).with_detail(failure)
+    }
+
+    /// Returns the path of an item in its page, which may be the array of the items or the only item.
+    fn place_of(&self, failed: &Failed) -> String {
+        let body = self.source.as_ref().map_or(&[][..], |source| &source.body);
+        let before = without_mark(body.get(..failed.at).unwrap_or_default()).trim_ascii_start();
+        match before.first() {
+            None if !body.is_empty() => String::new(),
+            Some(b'[') => format!("[{}]", failed.index),
+            _ => format!("results[{}]", failed.index),
+        }
     }
 
     fn problem(&self, decoder: Decoder<T>, page: u64, failed: Failed) -> (ItemFailure, bool) {

@@ -23,6 +23,9 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
+    /// What a page says that is only its items: no other page follows it.
+    const LAST: Envelope = Envelope { count: None, next: None, names_next: true };
+
     /// Adds what the page's text says to what its headers say.
     pub(super) fn or(self, text: Envelope) -> Self {
         let Envelope { count, next, names_next } = text;
@@ -52,15 +55,21 @@ pub(super) fn walk<'t>(
     shape: &Pagination,
     mut items: impl FnMut(&mut Cursor<'t>) -> Result<(), Irregular>,
 ) -> Result<Envelope, Irregular> {
-    let mut cursor = Cursor { text: body, at: 0 };
+    let mut cursor = Cursor { text: body, at: 0, is_item: false };
     let mut page = Walk { shape, has_items: false, count: None, next: None, items: &mut items };
+    let first = cursor.peek();
+    if shape.accepts_array && first == Some(b'[') {
+        return (page.items)(&mut cursor).and_then(|()| cursor.end()).map(|()| Envelope::LAST);
+    }
+    if shape.accepts_item && first == Some(b'{') && field(body, shape.items).is_none() {
+        cursor.is_item = true;
+        return (page.items)(&mut cursor).and_then(|()| cursor.end()).map(|()| Envelope::LAST);
+    }
     match shape.items.is_empty() {
         true => page.read_items(&mut cursor)?,
         false => page.object(&mut cursor, Paths::of(shape))?,
     }
-    if cursor.peek().is_some() {
-        return Err(Irregular::default());
-    }
+    cursor.end()?;
     match page.has_items {
         true => Ok(Envelope {
             count: page.count.flatten(),
@@ -161,6 +170,8 @@ fn once<V>(path: &'static str, slot: &mut Option<V>, value: V) -> Result<(), Irr
 pub(super) struct Cursor<'t> {
     text: &'t [u8],
     at: usize,
+    /// Whether the text is a single item instead of a list.
+    is_item: bool,
 }
 
 impl<'t> Cursor<'t> {
@@ -186,6 +197,11 @@ impl<'t> Cursor<'t> {
         self.eat(byte).then_some(()).ok_or_else(Irregular::default)
     }
 
+    /// Checks that nothing follows.
+    fn end(&mut self) -> Result<(), Irregular> {
+        self.peek().is_none().then_some(()).ok_or_else(Irregular::default)
+    }
+
     pub(super) fn value<V: Deserialize<'t>>(&mut self) -> Result<V, Irregular> {
         self.peek();
         let parsed = self.text.get(self.at..).and_then(|rest| parse(rest).ok());
@@ -206,6 +222,11 @@ impl<'t> Cursor<'t> {
     /// Reads a list's items. `item` is called with the position where each item begins, and returns the
     /// item's length; `None` if no item begins there.
     pub(super) fn items(&mut self, mut item: impl FnMut(usize) -> Option<usize>) -> Result<(), Irregular> {
+        if self.is_item {
+            self.peek();
+            self.at += item(self.at).ok_or_else(Irregular::default)?;
+            return Ok(());
+        }
         self.expect(b'[')?;
         if self.eat(b']') {
             return Ok(());
@@ -351,6 +372,48 @@ mod tests {
             items(" {\"x\": [{}], \"results\" : [ 1 , {\"a\": [\"]\"]},\n\"b\\\"\",7] ,\"next\":\"n\", \"count\":4}\n").unwrap();
         assert_eq!(envelope, Envelope { count: Some(4), next: Some("n".to_owned()), names_next: true });
         assert_eq!(texts, ["1", r#"{"a": ["]"]}"#, r#""b\"""#, "7"]);
+    }
+
+    #[test]
+    fn page_may_be_array_or_item() {
+        let read = |body: &str, shape: Pagination| {
+            let mut texts = Vec::new();
+            let envelope = walk(body.as_bytes(), &shape, |cursor| {
+                cursor.items(|at| {
+                    let (_, length) = parse::<IgnoredAny>(&body.as_bytes()[at..]).ok()?;
+                    texts.push(body[at..at + length].to_owned());
+                    Some(length)
+                })
+            });
+            envelope.map(|envelope| (envelope, texts))
+        };
+        let (array, item) = (Pagination::new().or_array(), Pagination::new().or_item());
+        for (body, shape, texts) in [
+            (" [1, {}] ", array, vec!["1", "{}"]),
+            ("[]", array, vec![]),
+            (r#" {"next": 5, "a": {"results": []}} "#, item, vec![r#"{"next": 5, "a": {"results": []}}"#]),
+            (r#"{"results": null}"#, item, vec![]),
+            (r#"{"results": [7]}"#, item.or_array(), vec!["7"]),
+        ] {
+            let (envelope, found) = read(body, shape).unwrap();
+            assert_eq!(
+                (envelope.count, envelope.next, found),
+                (None, None, texts.into_iter().map(str::to_owned).collect())
+            );
+        }
+        for (body, shape) in [
+            ("[1", array),
+            ("[1] 2", array),
+            ("{}", array),
+            ("7", array),
+            ("[1]", item),
+            (r#"{"a": 1"#, item),
+            (r#"{"a": 1} 2"#, item),
+            (r#"{"results": 1}"#, item),
+            ("null", item),
+        ] {
+            assert!(read(body, shape).is_err(), "{body}");
+        }
     }
 
     #[test]

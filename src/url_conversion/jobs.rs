@@ -122,7 +122,7 @@ impl Conversions {
             (shapes.scanner, shapes.wanted) = (Scanner::new(text), Wanted::Urls { key });
             (shapes.present, shapes.misfit) = (false, false);
             let (mut items, mut misfit) = (0, None);
-            each_item(&mut shapes, path_of_items, |shapes, item| {
+            each_item(text, &mut shapes, path_of_items, |shapes, item| {
                 let number = items;
                 items += 1;
                 search.read(shapes, item);

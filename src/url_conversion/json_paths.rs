@@ -4,23 +4,26 @@ use std::num::NonZeroUsize;
 
 use crate::error::json_text::members::name;
 use crate::error::json_text::scan::{Lexeme, Scanner, Token};
-use crate::url_conversion::ItemsPath;
+use crate::url_conversion::{ItemsPath, PageItems};
 use crate::values::file_shapes::Shapes;
 
 /// Calls `item` with the first token of each item of a response: the response itself, or each element of the list at
-/// `path`.
+/// the path in `items`.
 ///
 /// `item` must read the item to its end.
 pub(super) fn each_item<'t>(
+    text: &str,
     shapes: &mut Shapes<'t>,
-    path: ItemsPath,
+    items: ItemsPath,
     mut item: impl FnMut(&mut Shapes<'t>, Lexeme),
 ) {
     let Some(first) = shapes.scanner.next() else { return };
-    match path {
-        None => item(shapes, first),
-        Some("") => in_list(shapes, first, &mut item),
-        Some(path) => in_object(shapes, first, path, &mut item),
+    let Some(PageItems { path, or_array, or_item }) = items else { return item(shapes, first) };
+    match first.token {
+        _ if path.is_empty() => in_list(shapes, first, &mut item),
+        Token::List if or_array => in_list(shapes, first, &mut item),
+        Token::Object if or_item && value_start(text, first, path).is_none() => item(shapes, first),
+        _ => in_object(shapes, first, path, &mut item),
     }
 }
 
@@ -54,10 +57,15 @@ fn in_object<'t>(shapes: &mut Shapes<'t>, object: Lexeme, path: &str, item: Each
 
 /// Returns where the literal of an item's `id` begins, if the item is an object with an `id`.
 pub(super) fn id_of(text: &str, item: Lexeme) -> Option<NonZeroUsize> {
+    value_start(text, item, "id")
+}
+
+/// Returns where the value of an object's field begins.
+fn value_start(text: &str, item: Lexeme, field: &str) -> Option<NonZeroUsize> {
     let mut scanner = Scanner::from(text, item.start);
     scanner.next().filter(|first| first.token == Token::Object)?;
     while let Some((key, value)) = scanner.entry() {
-        if name(scanner.text(key)) == "id" {
+        if name(scanner.text(key)) == field {
             return NonZeroUsize::new(value.start);
         }
         scanner.skip(value);

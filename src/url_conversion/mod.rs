@@ -29,9 +29,25 @@ use jobs::text_of_body;
 pub(crate) use undelivered::Undelivered;
 use written::Written;
 
-/// The path of a page's items, names separated by dots; empty if the response itself is their list. `None` if the
-/// response is one object.
-pub(crate) type ItemsPath = Option<&'static str>;
+/// Where a page has its items. `None` if the response is one object.
+pub(crate) type ItemsPath = Option<PageItems>;
+
+/// Where a page has its items.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PageItems {
+    /// The path, names separated by dots; empty if the response itself is the list of items.
+    pub(crate) path: &'static str,
+    /// Whether the response may be the list of items all the same.
+    pub(crate) or_array: bool,
+    /// Whether an object without a field of this name may be the only item.
+    pub(crate) or_item: bool,
+}
+
+impl From<&'static str> for PageItems {
+    fn from(path: &'static str) -> Self {
+        PageItems { path, or_array: false, or_item: false }
+    }
+}
 
 /// The future that a [`UrlConverter`] returns.
 pub type ConversionFuture<'u> =

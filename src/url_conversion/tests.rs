@@ -18,7 +18,7 @@ async fn converted(text: &str, list: bool) -> String {
 
 pub(super) async fn apply(conversions: Conversions, text: &str, page: bool) -> Result<String, Error> {
     let converted = Arc::new(conversions)
-        .apply(Bytes::copy_from_slice(text.as_bytes()), page.then_some("results"), &Secrets::NONE)
+        .apply(Bytes::copy_from_slice(text.as_bytes()), page.then_some("results".into()), &Secrets::NONE)
         .await?;
     Ok(String::from_utf8(converted.body.into()).unwrap())
 }
@@ -26,8 +26,10 @@ pub(super) async fn apply(conversions: Conversions, text: &str, page: bool) -> R
 #[tokio::test]
 async fn non_utf8_bytes_are_preserved() {
     let body = b"\xef\xbb\xbf{\"results\": [{\"file\": \"/a\"}, {\"name\": \"\xff\", \"file\": \"/b\"}]}";
-    let converted =
-        Arc::new(cdn()).apply(Bytes::from_static(body), Some("results"), &Secrets::NONE).await.unwrap();
+    let converted = Arc::new(cdn())
+        .apply(Bytes::from_static(body), Some("results".into()), &Secrets::NONE)
+        .await
+        .unwrap();
     let expected =
         b"{\"results\": [{\"file\": \"https://cdn/a\"}, {\"name\": \"\xff\", \"file\": \"https://cdn/b\"}]}";
     assert_eq!(&converted.body[..], expected);
@@ -530,7 +532,7 @@ async fn undelivered_texts_follow_items() {
     let of = async |paths: &[&str]| {
         let (conversions, ledger) = holding(paths);
         let converted =
-            Arc::new(conversions).apply(page.into(), Some("results"), &Secrets::NONE).await.unwrap();
+            Arc::new(conversions).apply(page.into(), Some("results".into()), &Secrets::NONE).await.unwrap();
         (converted.undelivered, ledger)
     };
     let (mut undelivered, ledger) = of(&["files", "file"]).await;

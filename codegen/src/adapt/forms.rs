@@ -13,6 +13,7 @@ use super::Result;
 use super::builders::brief;
 use super::components::Components;
 use super::reading::{boxed, doc_text, list_item, option_inner, text_of};
+use super::secrets::Secrets;
 use super::type_builders::{FromParent, is_known};
 use crate::prepare::naming::{field_name, normalized, type_name};
 use crate::prepare::{FORM, Form, FormField, FormStyle, Keywords, Notes, operations, required};
@@ -38,6 +39,7 @@ struct Field {
     wire: String,
     docs: String,
     required: bool,
+    is_secret: bool,
     /// The field's type, without `Option`.
     ty: Type,
     note: FormField,
@@ -98,8 +100,8 @@ impl Forms {
 
     /// The module of the builders; `None` if there are no forms. It is within the module of the types, whose
     /// names are `types`.
-    pub(super) fn emit(&self, types: &BTreeSet<String>) -> Option<Item> {
-        let builders = self.builders.iter().map(|builder| emit_builder(builder, types));
+    pub(super) fn emit(&self, types: &BTreeSet<String>, secrets: &Secrets) -> Option<Item> {
+        let builders = self.builders.iter().map(|builder| emit_builder(builder, types, secrets));
         (!self.builders.is_empty()).then(|| {
             parse_quote! {
                 /// Builders of forms.
@@ -122,6 +124,7 @@ fn fields(
 ) -> Result<Vec<Field>> {
     let wire_names = notes.wire_names(component);
     let clearable = notes.clearable.get(component);
+    let secret = notes.secrets.get(component);
     let required: BTreeSet<&str> = required(schema).collect();
     let of_type: BTreeMap<String, &syn::Field> = structure
         .into_iter()
@@ -157,6 +160,7 @@ fn fields(
                 docs
             },
             required: required.contains(name.as_str()),
+            is_secret: secret.is_some_and(|all| all.contains(name)),
             ty,
             note: form.fields.get(wire).cloned().unwrap_or_default(),
             wire: wire.to_owned(),
@@ -165,12 +169,12 @@ fn fields(
     Ok(fields)
 }
 
-fn emit_builder(builder: &Builder, types: &BTreeSet<String>) -> TokenStream {
+fn emit_builder(builder: &Builder, types: &BTreeSet<String>, secrets: &Secrets) -> TokenStream {
     let Builder { name, media_type, fields } = builder;
     let title = name.to_string();
     let docs = format!("A form of the type `{media_type}`.");
     let is_multipart = *media_type == "multipart/form-data";
-    let rows = fields.iter().map(row);
+    let rows = fields.iter().map(|field| row(field, secrets));
     let setters = fields.iter().enumerate().map(|(index, field)| setter(index, field, types));
     quote! {
         #[doc = #docs]
@@ -185,8 +189,8 @@ fn emit_builder(builder: &Builder, types: &BTreeSet<String>) -> TokenStream {
     }
 }
 
-fn row(field: &Field) -> TokenStream {
-    let Field { wire, required, ty, note, .. } = field;
+fn row(field: &Field, secrets: &Secrets) -> TokenStream {
+    let Field { wire, required, is_secret, ty, note, .. } = field;
     let name = field.setter.to_string();
     let named = (*wire != name).then(|| quote! { .named(#wire) });
     let required = required.then(|| quote! { .required() });
@@ -207,7 +211,13 @@ fn row(field: &Field) -> TokenStream {
     };
     let style = style.map(|style| quote! { .style(rt::FieldStyle::#style) });
     let typed = note.media_type.as_ref().map(|media_type| quote! { .typed(#media_type) });
-    quote! { rt::FormField::new(#name) #named #required #style #typed }
+    let within = Vec::from_iter(secrets.within(ty));
+    let hidden = match within.is_empty() {
+        _ if *is_secret => Some(quote! { .secret() }),
+        true => None,
+        false => Some(quote! { .hiding(&[#(#within),*]) }),
+    };
+    quote! { rt::FormField::new(#name) #named #required #style #typed #hidden }
 }
 
 fn setter(index: usize, field: &Field, types: &BTreeSet<String>) -> TokenStream {

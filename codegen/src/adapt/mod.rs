@@ -18,6 +18,7 @@ mod reading;
 mod recursive;
 mod root;
 mod rules;
+mod secrets;
 mod tagged;
 mod type_builders;
 mod types;
@@ -80,7 +81,7 @@ pub fn adapt(
     let responses = Responses::new(document, notes, &types);
     let operations = operations::read_operations(&builders, document, notes, &responses, &forms)?;
     let Settings { target, schemars, strict, off: _ } = settings;
-    let open = adapt_types(&mut types, &Context { notes, requested, forms: &forms, schemars, strict });
+    let open = adapt_types(&mut types, &Context { notes, requested, forms: &forms, schemars, strict })?;
     types_module.content = Some((Default::default(), types));
     // Otherwise such a name would be sent in place of its value.
     let is_lost = |name: &&String| !open.contains(*name) && components.of_type(name).is_some();

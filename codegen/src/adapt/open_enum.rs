@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use quote::quote;
 use syn::{Fields, Item, ItemEnum, parse_quote};
 
+use super::Context;
 use super::reading::{describe, serde_text, unrecognized};
 
 /// Adds a variant for unknown values to an enumeration of texts. Otherwise one new value would fail a whole
@@ -12,7 +13,7 @@ use super::reading::{describe, serde_text, unrecognized};
 pub(super) fn open_enum(
     enumeration: &mut ItemEnum,
     named: Option<&BTreeMap<String, String>>,
-    schemars: bool,
+    context: &Context<'_>,
 ) -> Option<Vec<Item>> {
     let mut names = Vec::new();
     for variant in &mut enumeration.variants {
@@ -41,7 +42,7 @@ pub(super) fn open_enum(
     });
     let (idents, values): (Vec<_>, Vec<_>) = names.into_iter().unzip();
     let name = ident.to_string();
-    let schema = schemars.then(|| {
+    let schema = context.schemars.then(|| {
         quote! {
             impl schemars::JsonSchema for #ident {
                 fn schema_name() -> std::borrow::Cow<'static, str> { #name.into() }
@@ -51,6 +52,20 @@ pub(super) fn open_enum(
             }
         }
     });
+    let is_insensitive = context.notes.case_insensitive.contains(&name);
+    let patterns = values.iter().map(|value| match is_insensitive {
+        true => quote! { text if text.eq_ignore_ascii_case(#value) },
+        false => quote! { #value },
+    });
+    // A text is equal to what it is read as.
+    let equals = match is_insensitive {
+        true => quote! { *self == Self::from(other) },
+        false => quote! { self.as_str() == other },
+    };
+    let equals_reference = match is_insensitive {
+        true => quote! { *self == Self::from(*other) },
+        false => quote! { self.as_str() == *other },
+    };
     let items: syn::File = parse_quote! {
         impl #ident {
             #[doc = "The value on the wire."]
@@ -67,7 +82,7 @@ pub(super) fn open_enum(
         impl ::std::convert::From<&str> for #ident {
             fn from(value: &str) -> Self {
                 match value {
-                    #(#values => Self::#idents,)*
+                    #(#patterns => Self::#idents,)*
                     other => Self::#other(other.to_owned()),
                 }
             }
@@ -83,10 +98,10 @@ pub(super) fn open_enum(
             fn from_str(value: &str) -> std::result::Result<Self, Self::Err> { Ok(Self::from(value)) }
         }
         impl ::std::cmp::PartialEq<str> for #ident {
-            fn eq(&self, other: &str) -> bool { self.as_str() == other }
+            fn eq(&self, other: &str) -> bool { #equals }
         }
         impl ::std::cmp::PartialEq<&str> for #ident {
-            fn eq(&self, other: &&str) -> bool { self.as_str() == *other }
+            fn eq(&self, other: &&str) -> bool { #equals_reference }
         }
         impl ::serde::Serialize for #ident {
             fn serialize<__S: ::serde::Serializer>(&self, serializer: __S) -> std::result::Result<__S::Ok, __S::Error> {

@@ -51,6 +51,8 @@ pub(super) struct Pagination {
     pub(super) next: PageValue,
     /// The query parameter that takes the value of `next`; `None` if that is a URL.
     pub(super) parameter: Option<String>,
+    /// Whether a page may be the array of its items, or a single item.
+    accepts: [bool; 2],
     /// The fields that identify the items; `None` for the usual ones.
     pub(super) identity: Option<Vec<String>>,
 }
@@ -145,6 +147,14 @@ impl<'d> Responses<'d> {
                 .find(|name| has_header(name))
                 .map(|name| PageValue::Header((*name).to_owned())),
         });
+        let paths = [Some(items.as_str()), field_of(&next), count.as_ref().and_then(field_of)];
+        let has_aliases = |path: &&str| page.is_some_and(|page| self.has_aliases(page, path));
+        if let Some(path) =
+            paths.into_iter().flatten().find(has_aliases).filter(|_| next != PageValue::Absent)
+        {
+            return Err(format!("`x-alias`: a list's pages have `{path}` under one name"));
+        }
+        let accepts = page.and_then(|page| self.alternatives(page, &items)).unwrap_or_default();
         let item = match items.as_str() {
             "" => list_item(output),
             path => page.and_then(|page| self.item_at(page, path)),
@@ -155,6 +165,7 @@ impl<'d> Responses<'d> {
             count: count.unwrap_or(PageValue::Absent),
             next,
             parameter: parameter.or(derived),
+            accepts,
             identity,
         }))
     }
@@ -272,6 +283,25 @@ impl<'d> Responses<'d> {
         list_item(&option_inner(&field.ty).unwrap_or_else(|| field.ty.clone()))
     }
 
+    /// Returns whether a page may be the array of its items, or a single item, if they are at this path.
+    fn alternatives(&self, page: Object<'d>, items: &str) -> Option<[bool; 2]> {
+        let found = self.notes.alternatives.get(&type_name(page.component))?;
+        let (prepared, _) = self.property(page, items)?;
+        (found.field == prepared).then_some([found.array, found.item])
+    }
+
+    /// Returns whether a field on a path has other names on the wire.
+    fn has_aliases(&self, page: Object<'d>, path: &str) -> bool {
+        let mut object = Some(page);
+        path.split('.').any(|name| {
+            let Some(here) = object else { return false };
+            object = self.object_at(here, name);
+            let aliases = self.notes.aliases.get(&type_name(here.component));
+            self.property(here, name)
+                .is_some_and(|(prepared, _)| aliases.is_some_and(|all| all.contains_key(prepared)))
+        })
+    }
+
     /// Returns the query parameter of an operation that has one of these names on the wire.
     fn query_parameter(&self, operation: &Value, names: &[&str]) -> Option<String> {
         let wire_names = wire_names(self.notes.parameters.get(&operation.string("operationId")));
@@ -289,6 +319,13 @@ impl<'d> Responses<'d> {
     fn of_builders(&self, mut ty: Type) -> Type {
         InTypes(&self.types).visit_type_mut(&mut ty);
         ty
+    }
+}
+
+fn field_of(value: &PageValue) -> Option<&str> {
+    match value {
+        PageValue::Field(path) => Some(path),
+        _ => None,
     }
 }
 
@@ -320,7 +357,7 @@ impl Pagination {
 
     /// The description as an expression.
     pub(super) fn emit(&self) -> proc_macro2::TokenStream {
-        let Pagination { items, count, next, parameter, identity, .. } = self;
+        let Pagination { items, count, next, parameter, accepts, identity, .. } = self;
         let identified = identity.as_ref().map(|fields| quote! { .identified_by(&[#(#fields),*]) });
         let items = (items != "results").then(|| quote! { .items(#items) });
         let count = match count {
@@ -337,6 +374,9 @@ impl Pagination {
             (PageValue::Field(path), Some(parameter)) => Some(quote! { .next_value(#path, #parameter) }),
             (PageValue::Header(name), Some(parameter)) => Some(quote! { .next_header(#name, #parameter) }),
         };
-        quote! { rt::Pagination::new() #identified #items #count #next }
+        let [array, item] = *accepts;
+        let array = array.then(|| quote! { .or_array() });
+        let item = item.then(|| quote! { .or_item() });
+        quote! { rt::Pagination::new() #identified #items #count #next #array #item }
     }
 }

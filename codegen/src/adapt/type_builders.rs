@@ -10,6 +10,7 @@ use syn::{Fields, Item, ItemStruct, Type, parse_quote};
 
 use super::nullable::Clearable;
 use super::reading::{boxed, doc_text, is_own, list_item, map_value, option_inner, plain_name, serde_says};
+use super::secrets::Secrets;
 use crate::prepare::naming::field_name;
 use crate::prepare::{Length, Notes};
 
@@ -18,9 +19,11 @@ pub(super) fn emit_type_builders(
     structures: &[ItemStruct],
     types: &BTreeSet<String>,
     clearable: &Clearable,
+    secrets: &Secrets,
     notes: &Notes,
 ) -> Item {
-    let builders = structures.iter().map(|structure| emit_builder(structure, types, clearable, notes));
+    let builders =
+        structures.iter().map(|structure| emit_builder(structure, types, clearable, secrets, notes));
     parse_quote! {
         /// Builders of request bodies.
         pub mod builder {
@@ -34,12 +37,14 @@ fn emit_builder(
     structure: &ItemStruct,
     types: &BTreeSet<String>,
     clearable: &Clearable,
+    secrets: &Secrets,
     notes: &Notes,
 ) -> TokenStream {
     let Fields::Named(fields) = &structure.fields else { return TokenStream::new() };
     let ident = &structure.ident;
     let owner = ident.to_string();
-    let (mut names, mut texts, mut held) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut names, mut shown, mut held) = (Vec::new(), Vec::new(), Vec::new());
+    let in_extra = secrets.within(ident);
     let (mut initial, mut setters) = (Vec::new(), Vec::new());
     for field in &fields.named {
         let Some(name) = &field.ident else { continue };
@@ -56,10 +61,22 @@ fn emit_builder(
             true => "Sets fields that the document doesn't name.".to_owned(),
             false => Vec::from_iter(field.attrs.iter().filter_map(doc_text)).join("\n"),
         };
-        setters.push(setter(name, &text, &ty, &docs));
+        let is_secret = secrets.has(&owner, name);
+        setters.push(setter(name, &text, &ty, &docs, is_secret));
+        let within = match serde_says(&field.attrs, "flatten") {
+            true => in_extra.clone(),
+            false => secrets.within(&field.ty),
+        };
+        shown.push(match within.is_empty() {
+            _ if is_secret => quote! { (#text, &rt::HIDDEN) },
+            true => quote! { (#text, &self.#name) },
+            false => {
+                let within = within.into_iter();
+                quote! { (#text, &rt::Masked(&self.#name, &[#(#within),*])) }
+            }
+        });
         held.push(ty);
         names.push(name);
-        texts.push(text);
     }
     let of_null = clearable.setters(&owner, &names);
     let docs = format!("A builder of [`{owner}`](super::{owner}).");
@@ -81,7 +98,7 @@ fn emit_builder(
         }
         impl ::std::fmt::Debug for #ident {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                rt::show(f, #owner, &[#((#texts, &self.#names)),*])
+                rt::show(f, #owner, &[#(#shown),*])
             }
         }
         impl rt::Lengths for #ident { #lengths }
@@ -102,7 +119,7 @@ fn emit_builder(
     }
 }
 
-fn setter(name: &syn::Ident, text: &str, ty: &Type, docs: &str) -> TokenStream {
+fn setter(name: &syn::Ident, text: &str, ty: &Type, docs: &str, is_secret: bool) -> TokenStream {
     // An option is set to a value; of two, the inner one is null.
     let (mut target, mut wrapped) = (ty.clone(), quote! { value });
     let mut options = 0;
@@ -128,10 +145,12 @@ fn setter(name: &syn::Ident, text: &str, ty: &Type, docs: &str) -> TokenStream {
             quote! { rt::set_other },
         ),
     };
+    let hide = is_secret.then(|| quote! { rt::hide_problem(&mut self.#name, #text); });
     quote! {
         #[doc = #docs]
         pub fn #name(mut self, value: impl #accepted) -> Self {
             #set(&mut self.#name, #text, value, #wrap);
+            #hide
             self
         }
     }

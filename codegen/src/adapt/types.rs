@@ -5,19 +5,23 @@ use std::collections::BTreeSet;
 use quote::{ToTokens, format_ident, quote};
 use syn::{Field, Fields, File, ImplItem, Item, ItemEnum, ItemStruct, Type, parse_quote};
 
-use super::Context;
 use super::deserialize::unflattened;
 use super::nullable::Clearable;
 use super::open_enum::open_enum;
 use super::reading::{describe, list_item, serde_says, text_of};
 use super::recursive::boxes_are_around_values;
+use super::secrets::Secrets;
 use super::tagged::tagged;
 use super::type_builders::emit_type_builders;
 use super::untagged::{Keys, fitting};
+use super::{Context, Result};
 use crate::prepare::Notes;
 
 /// Adapts the items of the module of the types. Returns the names of the enumerations of texts.
-pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) -> BTreeSet<String> {
+///
+/// # Errors
+/// Returns an error if an extension has no effect on its type.
+pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) -> Result<BTreeSet<String>> {
     let requested = &context.requested;
     boxes_are_around_values(items);
     let names = items.iter().filter_map(|item| match item {
@@ -28,13 +32,14 @@ pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) -> BTree
     let names: BTreeSet<String> = names.collect();
     let mut built = Vec::new();
     let clearable = Clearable::among(items, context.notes);
+    let secrets = Secrets::among(items, context.notes);
     let mut adapted = Vec::new();
     let mut open = BTreeSet::new();
     let mut keys = Keys::default();
     for item in items.iter_mut() {
         if let Item::Struct(structure) = item {
             on_the_wire(structure, context.notes);
-            keys.note(structure);
+            keys.note(structure, context.notes);
         }
     }
     for mut item in std::mem::take(items) {
@@ -42,13 +47,15 @@ pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) -> BTree
             Item::Struct(structure) => {
                 clearable.widen(structure);
                 let page = adapt_struct(structure);
-                let deserialize = unflattened(structure, context.strict);
+                let debug = secrets.debug(structure, context.notes);
+                let deserialize = unflattened(structure, &secrets, context)?;
                 if requested.contains(&structure.ident.to_string()) {
                     adapted.push(argument(&structure.ident, true));
                     built.push(structure.clone());
                 }
                 adapted.push(item);
                 adapted.extend(page.into_iter().flatten());
+                adapted.extend(debug);
                 adapted.extend(deserialize);
                 continue;
             }
@@ -58,7 +65,7 @@ pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) -> BTree
                     adapted.push(argument(&enumeration.ident, false));
                 }
                 let named = context.notes.enum_values.get(&name);
-                let more = match open_enum(enumeration, named, context.schemars) {
+                let more = match open_enum(enumeration, named, context) {
                     Some(more) => {
                         open.insert(name);
                         more
@@ -69,7 +76,8 @@ pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) -> BTree
                         let union = context.notes.unions.get(&name);
                         let deserialize = union.and_then(|union| tagged(enumeration, union));
                         let deserialize = deserialize.or_else(|| fitting(enumeration, &keys));
-                        from_text(enumeration).into_iter().chain(deserialize).collect()
+                        let debug = secrets.debug_choice(enumeration);
+                        from_text(enumeration).into_iter().chain(debug).chain(deserialize).collect()
                     }
                 };
                 adapted.push(item);
@@ -100,10 +108,10 @@ pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) -> BTree
         adapted.push(item);
     }
     adapted.insert(0, parse_quote! { use super::rt; });
-    adapted.push(emit_type_builders(&built, &names, &clearable, context.notes));
-    adapted.extend(context.forms.emit(&names));
+    adapted.push(emit_type_builders(&built, &names, &clearable, &secrets, context.notes));
+    adapted.extend(context.forms.emit(&names, &secrets));
     *items = adapted;
-    open
+    Ok(open)
 }
 
 /// Lets setters accept what converts into a type.

@@ -7,16 +7,19 @@ use quote::quote;
 use syn::{Fields, Ident, Item, ItemEnum, ItemStruct, Variant};
 
 use super::reading::{held_type, list_item, name_of, open, serde_says, text_of, wire_name};
+use crate::prepare::Notes;
 
 /// The wire names of each struct's fields.
 #[derive(Default)]
 pub(super) struct Keys(BTreeMap<String, Vec<String>>);
 
 impl Keys {
-    pub(super) fn note(&mut self, structure: &ItemStruct) {
+    pub(super) fn note(&mut self, structure: &ItemStruct, notes: &Notes) {
         let Fields::Named(fields) = &structure.fields else { return };
         let known = fields.named.iter().filter(|field| !serde_says(&field.attrs, "flatten"));
-        self.0.insert(structure.ident.to_string(), known.filter_map(wire_name).collect());
+        let owner = structure.ident.to_string();
+        let aliases = notes.aliases.get(&owner).into_iter().flat_map(BTreeMap::values).flatten();
+        self.0.insert(owner.clone(), known.filter_map(wire_name).chain(aliases.cloned()).collect());
     }
 
     /// Returns the shape of a variant for `by_fit`. `None` if it is neither a struct nor a list of structs.

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::Report;
+use super::alternatives::alternatives;
+use super::enums::CASE_INSENSITIVE;
+use super::field_marks::{ALIAS, MARKS, SECRET, take_marks};
 use super::keywords::Keywords;
 use super::naming::{field_name, parameter_name, type_name};
 use super::walk::{Outcome, each_schema, operations, place_of, schemas, schemas_mut};
@@ -20,10 +23,12 @@ const OPTIONAL: &str = "x-optional";
 const REQUIRED: &str = "x-required";
 const NAME: &str = "x-name";
 
-/// Applies `x-optional` and reads `x-name` of every property, wherever it is in the document.
+/// Applies `x-optional` and reads `x-name`, `x-secret` and `x-alias` of every property, wherever it is in the document.
+/// Checks what `x-alternatives` and `x-case-insensitive` of a schema say.
 ///
 /// - `{required: [a], properties: {a: {x-optional: true, …}}}` -> `{properties: {a: …}}`
 /// - `{properties: {a: {x-name: b, …}}}` -> `{x-names: {a: b}, properties: {a: …}}`
+/// - `{properties: {a: {x-secret: true, …}}}` -> `{x-marks: {a: {x-secret: true}}, properties: {a: …}}`
 pub fn correct_properties(document: &mut Value, report: &mut Report) -> Result<(), String> {
     let mut correcting = Correcting { place: String::new(), report };
     for (key, part) in document.as_object_mut().into_iter().flatten() {
@@ -53,7 +58,7 @@ impl Correcting<'_> {
             "$defs",
             "definitions",
         ];
-        const DATA: [&str; 5] = ["example", "examples", "default", "enum", "const"];
+        const DATA: [&str; 6] = ["example", "examples", "default", "enum", "const", MARKS];
         match value {
             Value::Object(object) => {
                 if !is_of_names {
@@ -91,13 +96,15 @@ impl Correcting<'_> {
     fn correct(&mut self, object: &mut Map<String, Value>) -> Outcome {
         // Its own extensions are those of a property, an operation or a parameter, or misplaced.
         let has_name = object.has_any(&["operationId", "responses", "in"]);
-        for key in [OPTIONAL, NAME].into_iter().filter(|key| *key == OPTIONAL || !has_name) {
+        for key in [OPTIONAL, NAME, ALIAS].into_iter().filter(|key| *key != NAME || !has_name) {
             if object.contains_key(key) {
                 self.report.add("correct_properties", &self.place, format!("`{key}` has no effect here"));
             }
         }
+        self.check(object).map_err(|why| format!("{}: {why}", self.place))?;
         let mut optional: BTreeMap<String, bool> = BTreeMap::new();
         let mut names: BTreeMap<String, String> = BTreeMap::new();
+        let mut marks = Map::new();
         for (property, schema) in object.object_mut("properties").into_iter().flatten() {
             let Some(schema) = schema.as_object_mut() else { continue };
             let place = |at: &str| format!("{at}.{property}");
@@ -116,6 +123,12 @@ impl Correcting<'_> {
                     valid_name(&name, field_name).map_err(|why| format!("{}: {why}", place(&self.place)))?;
                 names.insert(property.clone(), name);
             }
+            if let Some(mark) = take_marks(schema).map_err(|why| format!("{}: {why}", place(&self.place)))? {
+                marks.insert(property.clone(), mark);
+            }
+        }
+        if !marks.is_empty() {
+            object.put(MARKS, marks);
         }
         self.require(object, &optional);
         if !names.is_empty() {
@@ -123,6 +136,16 @@ impl Correcting<'_> {
             object.put(NAMES, json!(names));
         }
         Ok(())
+    }
+
+    /// Checks an object's own extensions.
+    fn check(&self, object: &Map<String, Value>) -> Outcome {
+        // A secret that is shown by mistake can't be taken back.
+        if !object.contains_key("in") && object.contains_key(SECRET) {
+            return Err(format!("`{SECRET}` has no effect here: it belongs to a property or a parameter"));
+        }
+        valid_flag(object.get(CASE_INSENSITIVE), CASE_INSENSITIVE)?;
+        alternatives(object).map(drop)
     }
 
     /// Changes which properties an object requires.
@@ -186,6 +209,18 @@ pub fn require_merged_properties(document: &mut Value, report: &mut Report) {
 
 fn no_boolean(place: &str) -> String {
     format!("{place}: `{OPTIONAL}` is neither `true` nor `false`")
+}
+
+/// Returns the value of an extension that is `true` or `false`.
+///
+/// # Errors
+/// Returns an error if it is something else.
+pub(super) fn valid_flag(flag: Option<&Value>, key: &str) -> Result<bool, String> {
+    match flag {
+        None => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(format!("`{key}` is neither `true` nor `false`")),
+    }
 }
 
 /// Returns an `x-name` that is the name that Rust makes of it.

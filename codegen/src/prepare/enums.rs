@@ -1,6 +1,6 @@
 //! Enumerations that the generator rejects, or whose code doesn't compile.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 use unicode_ident::is_xid_continue;
@@ -8,7 +8,7 @@ use unicode_ident::is_xid_continue;
 use super::Report;
 use super::keywords::Keywords;
 use super::naming::{Names, is_nameable, type_name};
-use super::walk::each_schema;
+use super::walk::{Outcome, each_schema, schemas};
 
 /// Turns a choice between constants into an enumeration. As a choice between types, the first one would
 /// accept every text. An enumeration beside an `allOf` already lists all values, so the `allOf` is removed.
@@ -76,6 +76,38 @@ pub fn deduplicate_enum_values(document: &mut Value, report: &mut Report) {
             report.add("deduplicate_enum_values", place, what);
         }
     });
+}
+
+/// The extension of an enumeration whose values are compared without case.
+pub(super) const CASE_INSENSITIVE: &str = "x-case-insensitive";
+
+/// Notes the enumerations whose values are compared without case.
+///
+/// `Kind: {enum: [a], x-case-insensitive: true}` -> `Kind: {enum: [a]}`, noted: `Kind`
+pub fn record_case_insensitive(document: &mut Value, report: &mut Report) -> Outcome {
+    let components: BTreeSet<String> = schemas(document).map(|(name, _)| name.clone()).collect();
+    let mut outcome = Ok(());
+    each_schema(document, |place, object| {
+        let flag = object.remove(CASE_INSENSITIVE);
+        if flag != Some(Value::Bool(true)) || outcome.is_err() {
+            return;
+        }
+        if !components.contains(place) || !object.contains_key("enum") {
+            let what = format!("`{CASE_INSENSITIVE}` has no effect: it is no enumeration of texts in a body");
+            report.add("correct_properties", place, what);
+            return;
+        }
+        let mut seen = BTreeSet::new();
+        for value in object.list("enum").iter().filter_map(Value::as_str) {
+            if !seen.insert(value.to_ascii_lowercase()) {
+                let why = format!("`{value}` differs from another value only in case");
+                outcome = Err(format!("components.schemas.{place}: `{CASE_INSENSITIVE}`: {why}"));
+            }
+        }
+        report.add("record_case_insensitive", place, "compared without case");
+        report.notes.case_insensitive.insert(place.to_owned());
+    });
+    outcome
 }
 
 /// Gives a name to each value of an enumeration that has none of its own: an empty text, `+`, or `a_b` beside `a-b`. The

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::field_marks::{MARKS, add_marks};
 use super::keywords::Keywords;
 use super::naming::{Names, type_name};
 use super::report::{Form, FormField, FormStyle};
@@ -45,10 +46,11 @@ pub(super) struct Offered<'t> {
     encoding: Option<&'t Map<String, Value>>,
 }
 
-/// The properties of an object, and those of them that are required.
+/// The properties of an object, what extensions say of them, and those that are required.
 #[derive(Default)]
 struct Fields {
     properties: Map<String, Value>,
+    marks: Map<String, Value>,
     required: BTreeSet<String>,
 }
 
@@ -113,7 +115,7 @@ impl<'d> Forms<'d> {
         if !self.copies.spend(copied) {
             return Err("the forms of this document are too large together".to_owned());
         }
-        let Fields { mut properties, required } = self.fields_of(form.schema);
+        let Fields { mut properties, marks, required } = self.fields_of(form.schema);
         let name = only_refers(form.schema).map_or_else(|| type_name(id), type_name);
         let component = self.taken.free(&format!("{}Form", name.trim_end_matches("Request")));
         let mut changes = Vec::new();
@@ -147,7 +149,10 @@ impl<'d> Forms<'d> {
         }
         self.changes.extend(changes);
         let required = Vec::from_iter(required);
-        let object = json!({"type": "object", "properties": properties, "required": required});
+        let mut object = json!({"type": "object", "properties": properties, "required": required});
+        if !marks.is_empty() {
+            object.put(MARKS, marks);
+        }
         self.made.insert(component.clone(), object);
         Ok(Known { component, fields: Arc::new(notes) })
     }
@@ -236,6 +241,7 @@ impl Fields {
                 }
             }
         }
+        add_marks(&mut self.marks, Some(&other.marks));
         self.required.retain(|name| other.required.contains(name));
         self
     }
@@ -245,7 +251,8 @@ fn fields(schema: &Value) -> Fields {
     let properties = schema.object("properties").cloned().unwrap_or_default();
     let required =
         required(schema).filter(|name| properties.contains_key(*name)).map(str::to_owned).collect();
-    Fields { properties, required }
+    let marks = schema.object(MARKS).cloned().unwrap_or_default();
+    Fields { properties, marks, required }
 }
 
 /// Returns a media type without its parameters.

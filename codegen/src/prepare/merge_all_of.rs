@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::corrections::NAMES;
 use super::discriminators::component_of;
 use super::extensions::Extensions;
+use super::field_marks::{MARKS, add_marks};
 use super::keywords::Keywords;
 use super::naming::{Names, type_name};
 use super::walk::{Copies, Outcome, for_children, only_refers, reference, referred, size};
@@ -190,6 +191,7 @@ impl<'d> AllOfMerger<'d> {
         let more = part.get("additionalProperties").filter(|more| more.is_object() && **more != json!({}));
         into.add(own, part.list("required"), more);
         into.names.extend(part.object(NAMES).cloned().into_iter().flatten());
+        add_marks(&mut into.marks, part.object(MARKS));
     }
 
     /// Returns a merged component. It is kept, unless it depends on the schemas that contain it.
@@ -299,7 +301,7 @@ impl<'d> AllOfMerger<'d> {
     ) {
         let Some(schema) = schema.as_object_mut() else { return };
         schema.drop_keywords(&["allOf", "oneOf", "properties", "required", "type", "additionalProperties"]);
-        schema.drop_keywords(&["discriminator", NAMES]);
+        schema.drop_keywords(&["discriminator", NAMES, MARKS]);
         let Some(choices) = object.choices.take() else {
             schema.extend(object.written());
             return;
@@ -352,6 +354,8 @@ struct MergedObject {
     properties: Map<String, Value>,
     /// The names of properties in Rust, if they are stated.
     names: Map<String, Value>,
+    /// What else is stated of properties.
+    marks: Map<String, Value>,
     required: Vec<Value>,
     /// The same, to find one.
     is_required: HashSet<Value>,
@@ -400,6 +404,7 @@ impl MergedObject {
     fn add_all(&mut self, more: &MergedObject) {
         self.add(&more.properties, &more.required, more.more.as_ref());
         self.names.extend(more.names.clone());
+        add_marks(&mut self.marks, Some(&more.marks));
     }
 
     /// Returns the number of values, with those of the choices.
@@ -422,6 +427,9 @@ impl MergedObject {
         }
         if !self.names.is_empty() {
             object.put(NAMES, self.names);
+        }
+        if !self.marks.is_empty() {
+            object.put(MARKS, self.marks);
         }
         object
     }

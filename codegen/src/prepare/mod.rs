@@ -2,12 +2,14 @@
 //! reports its changes. Rules change the generator's input, but never the bytes on the wire.
 
 mod all_of;
+mod alternatives;
 mod choices;
 mod components;
 mod corrections;
 mod discriminators;
 mod enums;
 mod extensions;
+mod field_marks;
 mod forms;
 mod keywords;
 mod lengths;
@@ -48,7 +50,9 @@ pub(crate) use {
     walk::{leave_out, only_refers, place_of, reach, references, required, schemas},
 };
 // Used by the maintainers' commands and the tests.
-pub use report::{Change, Form, FormField, FormStyle, LeftOut, Length, Notes, Renamed, Report, Union};
+pub use report::{
+    Alternatives, Change, Form, FormField, FormStyle, LeftOut, Length, Notes, Renamed, Report, Union,
+};
 #[doc(hidden)]
 pub use {
     one_line::one_line,
@@ -170,8 +174,11 @@ fn run(document: &mut Value, strict: bool) -> Result<Report, String> {
     values::keep_unknown_fields(document, report_to);
     values::default_own_types_to_null(document, report_to);
     components::make_property_names_unique(document, report_to)?;
+    field_marks::record_field_marks(document, report_to)?;
+    alternatives::record_alternatives(document, report_to)?;
     lengths::record_text_lengths(document, report_to);
     components::drop_unused_schemas(document, report_to);
+    enums::record_case_insensitive(document, report_to)?;
     enums::name_enum_values(document, report_to);
     report_to.notes.name_types();
     Ok(report)

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::corrections::{NAMES, check_parameters};
+use super::field_marks::{MARKS, SECRET};
 use super::keywords::Keywords;
 use super::naming::{Names, parameter_name};
 use super::walk::{
@@ -121,6 +122,8 @@ pub fn split_query_objects(document: &mut Value, report: &mut Report) {
                         let mut part = json!({"name": full, "in": "query", "schema": schema});
                         let stated = object.object(NAMES).and_then(|names| names.get(property));
                         stated.into_iter().for_each(|name| part.put("x-name", name.clone()));
+                        let marks = object.object(MARKS).and_then(|marks| marks.get(property));
+                        marks.into_iter().for_each(|marks| part.copy(marks, &[SECRET]));
                         part.put("required", required.contains(property.as_str()));
                         part.copy(&parameter, &["description"]);
                         part.copy(schema, &["description"]);

@@ -9,7 +9,7 @@ use super::one_line;
 
 /// Rules that don't affect what a caller looks for. For the project's own document, a build prints only the
 /// changes of the other rules as warnings.
-pub(crate) const ROUTINE: [&str; 21] = [
+pub(crate) const ROUTINE: [&str; 24] = [
     "add_own_schemas",
     "allow_clearing_fields",
     "any_of_to_one_of",
@@ -28,7 +28,10 @@ pub(crate) const ROUTINE: [&str; 21] = [
     "move_nullable_to_references",
     "overlay",
     "page_links_to_file_url",
+    "record_alternatives",
+    "record_case_insensitive",
     "record_discriminators",
+    "record_field_marks",
     "record_text_lengths",
     "split_request_schemas",
 ];
@@ -127,6 +130,14 @@ pub struct Notes {
     pub clearable: BTreeMap<String, BTreeSet<String>>,
     /// Choices with a tag property, by type.
     pub unions: BTreeMap<String, Union>,
+    /// Secret fields, by type.
+    pub secrets: BTreeMap<String, BTreeSet<String>>,
+    /// Other names on the wire of fields in responses, by type and field.
+    pub aliases: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    /// Other shapes of objects in responses, by type.
+    pub alternatives: BTreeMap<String, Alternatives>,
+    /// Enumerations whose values are compared without case.
+    pub case_insensitive: BTreeSet<String>,
     /// Length limits of texts in requests, by type and field.
     pub lengths: BTreeMap<String, BTreeMap<String, Length>>,
 }
@@ -141,6 +152,10 @@ impl Notes {
         named(&mut self.clearable);
         named(&mut self.lengths);
         named(&mut self.unions);
+        named(&mut self.secrets);
+        named(&mut self.aliases);
+        named(&mut self.alternatives);
+        self.case_insensitive = self.case_insensitive.iter().map(|name| type_name(name)).collect();
         for union in self.unions.values_mut() {
             union.choices.iter_mut().for_each(|(_, component)| *component = type_name(component));
         }
@@ -189,6 +204,17 @@ pub enum FormStyle {
     Properties,
     /// Each property of an object is a field, such as `owner[name]`.
     DeepObject,
+}
+
+/// Other shapes of an object in a response.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alternatives {
+    /// The field that the array or the item is the value of.
+    pub field: String,
+    /// Whether an array is the object with this field alone.
+    pub array: bool,
+    /// Whether an object without the field is the field's only item.
+    pub item: bool,
 }
 
 /// The length limits of a text, in characters.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::Report;
 use super::corrections::NAMES;
+use super::field_marks::MARKS;
 use super::keywords::Keywords;
 use super::operations::WHOLE_PATH;
 use super::sending::{ARRAY_LIMITS, SECRET_FIELDS};
@@ -131,7 +132,7 @@ fn types_in_a_list(schema: &mut Map<String, Value>, note: &mut dyn FnMut(String)
                 // A keyword for one type belongs to the choice of that type.
                 let own: &[&str] = match kind.as_str() {
                     Some("array") => &["items"],
-                    Some("object") => &["properties", NAMES, "required", "additionalProperties"],
+                    Some("object") => &["properties", NAMES, MARKS, "required", "additionalProperties"],
                     Some("string") => &["format"],
                     _ => &[],
                 };
@@ -142,6 +143,7 @@ fn types_in_a_list(schema: &mut Map<String, Value>, note: &mut dyn FnMut(String)
                 "items",
                 "properties",
                 NAMES,
+                MARKS,
                 "required",
                 "additionalProperties",
                 "format",

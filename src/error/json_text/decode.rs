@@ -7,7 +7,7 @@ use serde_path_to_error::Segment;
 
 use super::leniency::Leniency;
 pub(crate) use super::private_keys::{has_private_key, refuse_nested};
-use super::surrogates;
+use super::{nested_path, surrogates};
 use crate::error::json_text::json_path::JsonPath;
 use crate::error::redact::bounded::bounded;
 
@@ -81,8 +81,9 @@ fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> R
         return Ok(value);
     }
     let mut deserializer = serde_json::Deserializer::from_slice(&repaired);
-    let (path, error) = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-        Err(error) => (known_path(error.path()), bounded(error.inner(), MAX_MESSAGE)),
+    let tracked = nested_path::track(|| serde_path_to_error::deserialize::<_, T>(&mut deserializer));
+    let (path, error) = match tracked {
+        Err((path, error)) => (path, bounded(&error, MAX_MESSAGE)),
         // The value itself is valid; the text after it isn't.
         Ok(_) => (String::new(), bounded(first, MAX_MESSAGE)),
     };
@@ -94,7 +95,7 @@ fn second_look<T: DeserializeOwned>(body: &[u8], first: &serde_json::Error) -> R
 const MAX_MESSAGE: usize = 1 << 10;
 
 /// Returns the known part of a path: if the response ends inside a key, the path of the key's object.
-fn known_path(path: &serde_path_to_error::Path) -> String {
+pub(super) fn known_path(path: &serde_path_to_error::Path) -> String {
     let mut known = JsonPath::default();
     for segment in path {
         match segment {

@@ -4,6 +4,7 @@ pub(crate) mod decode;
 pub(crate) mod json_path;
 pub(crate) mod leniency;
 pub(crate) mod members;
+pub(crate) mod nested_path;
 mod private_keys;
 pub(crate) mod scan;
 mod surrogates;

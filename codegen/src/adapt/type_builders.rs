@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
+use serde_json::Value;
 use syn::ext::IdentExt;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Fields, Item, ItemStruct, Type, parse_quote};
@@ -79,6 +80,7 @@ fn emit_builder(
         names.push(name);
     }
     let of_null = clearable.setters(&owner, &names);
+    let always_sent = notes.always_sent.get(&owner).into_iter().flatten().filter_map(always_sent);
     let docs = format!("A builder of [`{owner}`](super::{owner}).");
     let lengths = notes.lengths.get(&owner).map(length_problems);
     quote! {
@@ -89,7 +91,7 @@ fn emit_builder(
         }
         impl ::std::default::Default for #ident {
             fn default() -> Self {
-                Self { #(#names: #initial,)* }
+                Self { #(#names: #initial,)* } #(#always_sent)*
             }
         }
         impl #ident {
@@ -117,6 +119,20 @@ fn emit_builder(
             }
         }
     }
+}
+
+/// Sets a field to the value that is always sent.
+fn always_sent((property, value): (&String, &Value)) -> Option<TokenStream> {
+    let name = format_ident!("{}", field_name(property));
+    let value = match value {
+        Value::String(text) => quote! { #text },
+        Value::Bool(value) => quote! { #value },
+        number => {
+            let number: proc_macro2::Literal = number.to_string().parse().ok()?;
+            quote! { #number }
+        }
+    };
+    Some(quote! { .#name(#value) })
 }
 
 fn setter(name: &syn::Ident, text: &str, ty: &Type, docs: &str, is_secret: bool) -> TokenStream {

@@ -1,4 +1,4 @@
-//! `x-secret` and `x-alias` of properties, which the generator doesn't know.
+//! `x-secret`, `x-alias` and `x-always-sent` of properties, which the generator doesn't know.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,13 @@ use super::corrections::valid_flag;
 use super::keywords::Keywords;
 use super::walk::{Outcome, reachable_from, schemas_mut};
 
-/// What `x-secret` and `x-alias` say of an object's properties. It is beside `properties`, because many rules replace a
+/// What these extensions say of an object's properties. It is beside `properties`, because many rules replace a
 /// property's schema.
 pub(super) const MARKS: &str = "x-marks";
 
 pub(super) const SECRET: &str = "x-secret";
 pub(super) const ALIAS: &str = "x-alias";
+pub(super) const ALWAYS_SENT: &str = "x-always-sent";
 
 /// Takes the extensions of a property; `None` if it has none.
 ///
@@ -32,6 +33,12 @@ pub(super) fn take_marks(property: &mut Map<String, Value>) -> Result<Option<Val
             _ => return Err(format!("`{ALIAS}` is no list of names")),
         }
     }
+    if let Some(value) = property.remove(ALWAYS_SENT) {
+        match value {
+            Value::String(_) | Value::Number(_) | Value::Bool(_) => marks.put(ALWAYS_SENT, value),
+            _ => return Err(format!("`{ALWAYS_SENT}` is no text, number or boolean")),
+        }
+    }
     Ok((!marks.is_empty()).then(|| marks.into()))
 }
 
@@ -44,12 +51,13 @@ pub(super) fn add_marks(into: &mut Map<String, Value>, more: Option<&Map<String,
     }
 }
 
-/// Notes the secret properties of each component and the aliases of those in responses. In the prepared document, a
-/// secret property has `x-secret`.
+/// Notes the secret properties of each component, the aliases of those in responses, and the values that are always sent
+/// in requests. In the prepared document, a secret property has `x-secret`.
 ///
 /// `{properties: {a: A}, x-marks: {a: {x-secret: true}}}` -> `{properties: {a: {x-secret: true, …}}}`, noted: `a`
 pub fn record_field_marks(document: &mut Value, report: &mut Report) -> Outcome {
     let received = reachable_from(document, "responses");
+    let sent = reachable_from(document, "requestBody");
     for (component, schema) in schemas_mut(document).into_iter().flatten() {
         let Some(Value::Object(marks)) = schema.as_object_mut().and_then(|schema| schema.remove(MARKS))
         else {
@@ -78,6 +86,19 @@ pub fn record_field_marks(document: &mut Value, report: &mut Report) -> Outcome 
                 property.put(SECRET, true);
                 report.add("record_field_marks", &place, "never shown, by `x-secret`");
                 report.notes.secrets.entry(component.clone()).or_default().insert(name.clone());
+            }
+            if let Some(value) = mark.get(ALWAYS_SENT) {
+                match sent.contains(component) {
+                    true => {
+                        report.add("record_field_marks", &place, format!("sent as {value} if it isn't set"));
+                        let notes = report.notes.always_sent.entry(component.clone()).or_default();
+                        notes.insert(name.clone(), value.clone());
+                    }
+                    false => {
+                        let what = "`x-always-sent` has no effect: it is in no request";
+                        report.add("correct_properties", &place, what);
+                    }
+                }
             }
             let aliases: Vec<String> =
                 mark.list(ALIAS).iter().filter_map(Value::as_str).map(str::to_owned).collect();

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::naming::type_name;
 use super::one_line;
 
@@ -116,6 +118,8 @@ pub struct Notes {
     /// Operations that can return a response without a body, and the status that has one: 0 if no status has
     /// one for certain.
     pub empty_answers: BTreeMap<String, u16>,
+    /// Values of request bodies' fields that are sent unless others are set, by type and field.
+    pub always_sent: BTreeMap<String, BTreeMap<String, Value>>,
     /// The longest query of a request, in bytes.
     pub max_query: Option<u64>,
     /// Lists that are sent as one text, by operation and parameter, with their separator.
@@ -154,6 +158,7 @@ impl Notes {
         named(&mut self.unions);
         named(&mut self.secrets);
         named(&mut self.aliases);
+        named(&mut self.always_sent);
         named(&mut self.alternatives);
         self.case_insensitive = self.case_insensitive.iter().map(|name| type_name(name)).collect();
         for union in self.unions.values_mut() {

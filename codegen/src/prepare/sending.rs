@@ -180,8 +180,11 @@ fn secrets_in(value: &Value) -> BTreeSet<String> {
         match value {
             Value::Object(object) => {
                 let properties = object.object("properties").into_iter().flatten();
-                let secret = properties.filter(|(_, property)| property.says("x-secret"));
-                secrets.extend(secret.map(|(name, _)| name.clone()));
+                for (name, property) in properties.filter(|(_, property)| property.says("x-secret")) {
+                    secrets.insert(name.clone());
+                    let aliases = property.list("x-alias").iter().filter_map(Value::as_str);
+                    secrets.extend(aliases.map(str::to_owned));
+                }
                 open.extend(object.values());
             }
             Value::Array(values) => open.extend(values),

@@ -115,9 +115,10 @@ fn plain_operations_are_not_named() {
 fn missing_operations_are_named() {
     let domain = &DOMAINS[0];
     let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
-    assert_eq!(missing(domain, &all(domain.operations), &all(domain.types)), None);
+    let needed: Vec<&str> = domain.operations.iter().chain(domain.calls).copied().collect();
+    assert_eq!(missing(domain, &all(&needed), &all(domain.types)), None);
     assert_eq!(
-        missing(domain, &all(&domain.operations[1..]), &all(&[])).unwrap(),
+        missing(domain, &all(&needed[1..]), &all(&[])).unwrap(),
         "the operation `start_chunked_upload` and the schemas `ChunkedUpload`, `UploadId`"
     );
 }

@@ -181,7 +181,7 @@ pub(super) fn unflattened(
         };
         let is_secret = secrets.has(&owner, name);
         let read = Read::of(field, &key, is_page);
-        let is_field = |property: &String| field_name(property) == name.to_string();
+        let is_field = |property: &String| *name == field_name(property);
         let others = aliases.and_then(|all| all.iter().find(|(property, _)| is_field(property)));
         let keys: Vec<String> =
             [&key].into_iter().chain(others.into_iter().flat_map(|(_, others)| others)).cloned().collect();

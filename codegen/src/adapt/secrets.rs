@@ -114,7 +114,7 @@ impl Secrets {
                 continue;
             }
             let of_field = |(property, names): (&String, &Vec<String>)| {
-                (field_name(property) == name.to_string()).then(|| names.clone())
+                (*name == field_name(property)).then(|| names.clone())
             };
             hidden.extend(wire_name(field));
             hidden.extend(aliases.into_iter().flatten().filter_map(of_field).flatten());

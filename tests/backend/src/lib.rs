@@ -26,36 +26,51 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod annotation;
 mod app;
 mod auth;
 mod backend;
 mod body;
 mod connection;
 mod data;
+mod data_collection;
 mod drf;
+mod edge;
 mod faults;
 mod filters;
+mod form;
 mod ground_truth;
+mod hitl;
 mod in_flight;
+mod integration;
+mod keys;
 mod links;
+mod listing;
 mod log;
 mod media;
 mod models;
 mod pagination;
+mod payloads;
+mod projection;
+mod queries;
+mod received;
 mod request_parts;
 mod routes;
 mod server;
 mod service;
 mod settings;
+mod storages;
+mod table;
 mod time;
 mod uploads;
+mod users;
 mod versions;
 
 pub use axum::http;
 pub use backend::Backend;
 pub use faults::{Fault, Injected};
 pub use log::RecordedRequest;
-pub use settings::BackendBuilder;
+pub use settings::{BackendBuilder, ConsoleLogs, TaskBodies};
 
 /// Compiles the README's examples.
 #[cfg(doctest)]

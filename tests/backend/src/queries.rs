@@ -48,19 +48,22 @@ impl Backend {
     }
 
     /// Returns the ids of the objects of a kind that requests created, in order. The kinds are the names in
-    /// paths: `tasks`, `assignments`, `data_files`, `data_units`, `plugins`, `plugin_releases`, `jobs`,
-    /// `logs`, `serve_applications`, `storages`, `models`. Jobs are named by their number.
+    /// paths: `tasks`, `data_files`, `data_units`, `plugins`, `plugin_releases`, `jobs`, `logs`,
+    /// `serve_applications`, `storages`, `models`. Jobs are named by their number.
+    ///
+    /// # Panics
+    /// Panics if there is no such kind, since an empty list would make a test pass.
     ///
     /// ```
     /// # fn example(backend: &synapse_test_backend::Backend) {
     /// assert_eq!(backend.created("tasks").len(), 2);
     /// # }
     /// ```
+    #[track_caller]
     pub fn created(&self, kind: &str) -> Vec<i64> {
         let integration = &self.app.integration;
         match kind {
             "tasks" => self.app.annotation.tasks.created(),
-            "assignments" => self.app.hitl.assignments.created(),
             "data_files" => self.app.data.files.created(),
             "data_units" => self.app.data.units.created(),
             "plugins" => integration.plugins.created(),
@@ -70,7 +73,7 @@ impl Backend {
             "serve_applications" => integration.serve_applications.created(),
             "storages" => self.app.storages.all.created(),
             "models" => self.models_created(),
-            _ => Vec::new(),
+            other => panic!("requests create no `{other}`"),
         }
     }
 

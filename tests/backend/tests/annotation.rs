@@ -158,3 +158,14 @@ async fn tags_are_added_and_removed() {
     assert_eq!(errors["ids"], json!(["Invalid pk \"1\" - object does not exist."]));
     assert_eq!(errors["tags"], json!(["Expected a list of items but got type \"int\"."]));
 }
+
+#[tokio::test]
+async fn million_tasks_served_at_once() {
+    let site = start(Backend::builder().tasks(1_000_000).assignments(1_000_000)).await;
+    for path in ["/sdk/tasks/", "/sdk/assignments/"] {
+        let page = site.ok(&format!("{path}?page=100000&page_size=10&fields=id")).await;
+        assert_eq!((page["count"].as_u64(), ids(&page).len()), (Some(1_000_000), 10));
+        let last = site.ok(&format!("{path}?ordering=-id&page_size=1&fields=id")).await;
+        assert_eq!(ids(&last)[0] % 100_000, 0);
+    }
+}

@@ -151,7 +151,7 @@ pub(crate) async fn create(
     let plugin = app.integration.plugins.add(|id| {
         let mut plugin = json!({
             "id": id, "description": "", "tenant": 1, "is_active": true, "is_public": false, "system_only": false,
-            "detail": {}, "manifest": {}, "created": Timestamp::now(),
+            "detail": {}, "manifest": {}, "release": null, "created": Timestamp::now(),
         });
         set(&mut plugin, fields);
         plugin

@@ -259,7 +259,8 @@ impl BackendBuilder {
         self
     }
 
-    /// Sets a prefix of all signatures, so that a test can find places where one is shown. Default: empty.
+    /// Sets a prefix of all signatures and of the secrets in storages' configurations, so that a test can find
+    /// places where one is shown. Default: empty.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;

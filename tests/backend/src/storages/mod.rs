@@ -30,9 +30,9 @@ pub(crate) struct Storages {
 impl Storages {
     pub(crate) fn new(seed: &Seed, settings: &Settings) -> Self {
         let count = seed.counts.storages;
-        let provider = settings.storage.provider.clone();
+        let (provider, prefix) = (settings.storage.provider.clone(), settings.signature_prefix.clone());
         Self {
-            all: Table::new(FIRST_STORAGE, count, move |index| seeded(&provider, count, index)),
+            all: Table::new(FIRST_STORAGE, count, move |index| seeded(&provider, &prefix, count, index)),
             objects: Objects::new(settings),
         }
     }
@@ -40,7 +40,7 @@ impl Storages {
 
 /// The second storage is the default one, so that a client that takes the first is found out. The third is
 /// external.
-fn seeded(provider: &str, count: u64, index: u64) -> Value {
+fn seeded(provider: &str, secret_prefix: &str, count: u64, index: u64) -> Value {
     let is_default = index == 1.min(count - 1);
     let external = index % 3 == 2;
     let provider = match (is_default, external) {
@@ -54,7 +54,7 @@ fn seeded(provider: &str, count: u64, index: u64) -> Value {
         "is_default": is_default,
         "category": if external { "external" } else { "internal" },
         "provider": provider,
-        "configuration": {"bucket": format!("bucket-{}", index + 1), "region": "ap-northeast-2", "secret_key": "storage-secret"},
+        "configuration": {"bucket": format!("bucket-{}", index + 1), "region": "ap-northeast-2", "secret_key": format!("{secret_prefix}storage-secret")},
         "credential_regime": if index.is_multiple_of(2) { "none" } else { "session" },
     })
 }

@@ -20,6 +20,10 @@ use crate::request_parts::RequestParts;
 use crate::time::Timestamp;
 
 const MOST: usize = 1000;
+/// The largest object of a storage, in bytes.
+const LARGEST: i64 = 5 << 40;
+/// The largest number of parts of one object.
+const MOST_PARTS: u64 = 10_000;
 const PROVIDERS: [&str; 6] = ["amazon_s3", "s3", "minio", "gcp", "gcs", "azure"];
 
 struct New {
@@ -63,7 +67,7 @@ pub(super) fn read_files<T>(
 
 fn read_file(form: &mut Form<'_>) -> Option<New> {
     let filename = form.string("filename", true, 255).required("filename", &mut form.errors);
-    let size = form.integer("size", 1, i64::MAX).required("size", &mut form.errors);
+    let size = form.integer("size", 1, LARGEST).required("size", &mut form.errors);
     let content_type = form.field("content_type", |value, _| match value {
         Value::Null => Ok(None),
         Value::String(text) if (1..=255).contains(&text.chars().count()) => Ok(Some(text)),
@@ -114,14 +118,15 @@ fn presign(app: &App, parts: &RequestParts, provider: &str, file: New) -> Value 
     let several = size >= settings.multipart_threshold;
     let (body, multipart) = if several {
         let upload_id = Uuid::new_v4().simple().to_string();
-        let numbers = 1..=size.div_ceil(settings.part_size);
+        let part_size = settings.part_size.max(size.div_ceil(MOST_PARTS));
+        let numbers = 1..=size.div_ceil(part_size);
         let list: Vec<Value> = numbers
             .map(|number| {
                 let part = format!("partNumber={number}&uploadId={upload_id}");
                 json!({"part_number": number, "presigned_url": url(&part)})
             })
             .collect();
-        let multipart = json!({"upload_id": upload_id, "part_size": settings.part_size, "parts": list});
+        let multipart = json!({"upload_id": upload_id, "part_size": part_size, "parts": list});
         (ObjectBody::Parts { upload_id, parts: BTreeMap::new() }, multipart)
     } else {
         (ObjectBody::Single(None), Value::Null)

@@ -35,7 +35,7 @@ use crate::{media, models, routes};
 pub struct Backend {
     // Declared before the directory, so that the server stops before its files are deleted.
     server: Server,
-    app: App,
+    pub(crate) app: App,
     address: SocketAddr,
     url: String,
     _dir: TempDir,
@@ -381,7 +381,7 @@ impl Backend {
     }
 
     /// A placeholder request for building links outside a request.
-    fn parts(&self) -> RequestParts {
+    pub(crate) fn parts(&self) -> RequestParts {
         let origin = self.app.settings.public_url.clone().unwrap_or_else(|| self.app.origin.clone());
         RequestParts { file_origin: origin.clone(), origin, path: String::new(), query: Query::default() }
     }

@@ -55,6 +55,25 @@ impl Refusal {
     }
 }
 
+/// Refuses one field.
+pub(crate) fn field_error(field: &'static str, message: impl Into<String>) -> Refusal {
+    let mut errors = FieldErrors::default();
+    errors.add(field, message);
+    Refusal::new(StatusCode::BAD_REQUEST, &errors)
+}
+
+/// Responds with a JSON value.
+pub(crate) fn value(status: StatusCode, value: &impl Serialize) -> Result<Response, Refusal> {
+    Ok(json(status, serde_json::to_vec(value).map_err(|e| Refusal::internal(&e))?))
+}
+
+/// Responds with 204 and no body.
+pub(crate) fn no_content() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = json(self.status, self.body);
@@ -72,6 +91,10 @@ pub(crate) struct FieldErrors(Vec<(&'static str, String)>);
 impl FieldErrors {
     pub(crate) fn add(&mut self, field: &'static str, message: impl Into<String>) {
         self.0.push((field, message.into()));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn into_result(self) -> Result<(), Refusal> {
@@ -119,6 +142,12 @@ pub(crate) fn proxy_page(status: StatusCode) -> String {
         StatusCode::PAYLOAD_TOO_LARGE => "Request Entity Too Large",
         StatusCode::SERVICE_UNAVAILABLE => "Service Temporarily Unavailable",
         StatusCode::GATEWAY_TIMEOUT => "Gateway Time-out",
+        // The CDN's own statuses.
+        other if other.as_u16() == 520 => "Web server is returning an unknown error",
+        other if other.as_u16() == 521 => "Web server is down",
+        other if other.as_u16() == 522 => "Connection timed out",
+        other if other.as_u16() == 523 => "Origin is unreachable",
+        other if other.as_u16() == 524 => "A timeout occurred",
         other => other.canonical_reason().unwrap_or("Error"),
     };
     let title = format!("{} {reason}", status.as_u16());

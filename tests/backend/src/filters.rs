@@ -53,6 +53,41 @@ impl<'q> Filters<'q> {
         (!ids.is_empty()).then_some(ids)
     }
 
+    /// A list of numbers, repeated or joined by commas. Unknown ones match nothing.
+    pub(crate) fn id_list(&mut self, name: &'static str) -> Option<Vec<i64>> {
+        let query = self.query;
+        let words = query.all(name).flat_map(|text| text.split(','));
+        let mut ids = Vec::new();
+        for text in words.map(str::trim).filter(|text| !text.is_empty()) {
+            match text.parse() {
+                Ok(id) => ids.push(id),
+                Err(_) => {
+                    self.errors.add(name, "Enter a number.");
+                    return None;
+                }
+            }
+        }
+        (!ids.is_empty()).then_some(ids)
+    }
+
+    /// A list of choices, repeated or joined by commas.
+    pub(crate) fn choices(&mut self, name: &'static str, choices: &[&str]) -> Option<Vec<&'q str>> {
+        let query = self.query;
+        let words = query.all(name).flat_map(|text| text.split(','));
+        let words: Vec<&str> = words.map(str::trim).filter(|text| !text.is_empty()).collect();
+        if let Some(bad) = words.iter().find(|word| !choices.contains(word)) {
+            self.errors
+                .add(name, format!("Select a valid choice. {bad} is not one of the available choices."));
+            return None;
+        }
+        (!words.is_empty()).then_some(words)
+    }
+
+    /// The bounds `__gt`, `__gte`, `__lt` and `__lte` of a time.
+    pub(crate) fn time_bounds(&mut self, names: [&'static str; 4]) -> TimeBounds {
+        TimeBounds(names.map(|name| self.time(name)))
+    }
+
     pub(crate) fn choice(&mut self, name: &'static str, choices: &[&str]) -> Option<&'q str> {
         let text = self.query.given(name)?;
         if !choices.contains(&text) {
@@ -97,5 +132,23 @@ impl<'q> Filters<'q> {
 
     pub(crate) fn done(self) -> Result<(), Refusal> {
         self.errors.into_result()
+    }
+}
+
+/// Bounds of a time: after, not before, before, not after.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TimeBounds([Option<Timestamp>; 4]);
+
+impl TimeBounds {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    pub(crate) fn keep(&self, time: Timestamp) -> bool {
+        let [gt, gte, lt, lte] = self.0;
+        gt.is_none_or(|bound| time > bound)
+            && gte.is_none_or(|bound| time >= bound)
+            && lt.is_none_or(|bound| time < bound)
+            && lte.is_none_or(|bound| time <= bound)
     }
 }

@@ -2,18 +2,51 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use serde_json::Value;
 
 use crate::app::App;
 use crate::data::{Choice, Shape, Values};
 use crate::drf::Refusal;
 use crate::filters::Filters;
+use crate::listing::{descending, wants_cursors};
 use crate::pagination::Page;
+use crate::payloads::{Mode, Owner};
 use crate::request_parts::RequestParts;
 
 type Render = fn(&Shape, &Values<'_>, &mut Vec<u8>);
 
+/// The key by which cursors continue a list of events: their `id` may repeat.
+const KEY: &str = "pgh_id";
+
 pub(crate) async fn list_events(State(app): State<App>, parts: RequestParts) -> Result<Response, Refusal> {
-    events(&app, &parts, |shape, values, out| shape.event.render(values, out))
+    let mode = Mode::of(&app, &parts, true);
+    let cursors = wants_cursors(&app, &parts, KEY)?;
+    if mode == Mode::Whole && !cursors && descending(&parts, &["id", KEY]) != Some(true) {
+        return events(&app, &parts, |shape, values, out| shape.event.render(values, out));
+    }
+    let selection = app.world.select(&choice(&app, &parts)?);
+    let total = selection.len();
+    let down = descending(&parts, &["id", KEY]) == Some(true);
+    let page = match cursors {
+        true => Page::on_request(total, &parts, &app.settings, down)?,
+        false => Page::of(total, &parts, &app.settings)?,
+    };
+    let places = if down { total - page.end..total - page.start } else { page.start..page.end };
+    let mut indices: Vec<u64> = selection.indices(places).collect();
+    if down {
+        indices.reverse();
+    }
+    let links = app.signer.links(&parts);
+    let items = indices.into_iter().map(|index| {
+        let mut text = Vec::new();
+        let values = app.world.values(index, links.origin, &links.signature);
+        app.world.shape(index).event.render(&values, &mut text);
+        let mut event: Value = serde_json::from_slice(&text).map_err(|error| Refusal::internal(&error))?;
+        event["data"] = app.payloads.show(&links, Owner::Event(index), event["data"].take(), mode);
+        Ok(event.to_string())
+    });
+    let items: Vec<String> = items.collect::<Result<_, Refusal>>()?;
+    Ok(page.response(items.len() * 1800, |out| out.extend_from_slice(items.join(",").as_bytes())))
 }
 
 pub(crate) async fn list_data(State(app): State<App>, parts: RequestParts) -> Result<Response, Refusal> {
@@ -25,6 +58,10 @@ pub(crate) async fn list_files(State(app): State<App>, parts: RequestParts) -> R
 }
 
 fn events(app: &App, parts: &RequestParts, render: Render) -> Result<Response, Refusal> {
+    page(app, parts, &choice(app, parts)?, render)
+}
+
+fn choice<'q>(app: &App, parts: &'q RequestParts) -> Result<Choice<'q>, Refusal> {
     let mut filters = Filters::new(&parts.query);
     let choice = Choice {
         versions: filters.ids("ground_truth_dataset_versions", |id| app.world.has_version(id)),
@@ -35,7 +72,7 @@ fn events(app: &App, parts: &RequestParts, render: Render) -> Result<Response, R
         created_after: filters.time("created_after"),
     };
     filters.done()?;
-    page(app, parts, &choice, render)
+    Ok(choice)
 }
 
 pub(crate) async fn list_ground_truths(

@@ -1,8 +1,9 @@
 //! A stateful, embedded Synapse backend for tests, examples and benches of its clients.
 //!
-//! It implements the wire contract of the machine-learning part of the Synapse backend over real sockets, in
-//! the format of Django REST Framework: models, ground-truth events and dataset versions, chunked uploads and
-//! files. It stores what it receives, shows tests the requests it received, and injects faults on demand.
+//! It implements the wire format of the Synapse backend over real sockets, in the manner of Django REST
+//! Framework: machine learning with chunked uploads and files, annotation, assignments, data collections,
+//! plugins, jobs, agents, storages and presigned uploads. It stores what it receives, shows tests the requests
+//! it received, and injects faults on demand.
 //!
 //! ```
 //! # async fn example() -> std::io::Result<()> {
@@ -19,43 +20,60 @@
 //!
 //! # The world
 //! All data are computed from the seed and are the same at every start. Projects have the ids 123, 124, …,
-//! dataset versions 123, 124, …, datasets 7, 8, …, models 456, 457, … and events 1001, 1002, …. No object has
-//! the id 999. (See the constants of [`Backend`].) Events are not stored but rendered on request, so a
-//! million of them take no start-up time, and a page costs the same at any position.
+//! dataset versions 123, 124, …, datasets 7, 8, …, models 456, 457, … and events 1001, 1002, …. The other kinds
+//! start at round numbers: tasks at 100001, assignments at 200001, data units at 300001, and so on. No object
+//! has the id 999 with the default settings. (See the constants of [`Backend`].) Nothing is stored until a
+//! request changes it: events, tasks and the rest are rendered on request, so a million of them take no
+//! start-up time, and a page of an unfiltered list costs the same at any position.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod annotation;
 mod app;
 mod auth;
 mod backend;
 mod body;
 mod connection;
 mod data;
+mod data_collection;
 mod drf;
+mod edge;
 mod faults;
 mod filters;
+mod form;
 mod ground_truth;
+mod hitl;
 mod in_flight;
+mod integration;
+mod keys;
 mod links;
+mod listing;
 mod log;
 mod media;
 mod models;
 mod pagination;
+mod payloads;
+mod projection;
+mod queries;
+mod received;
 mod request_parts;
 mod routes;
 mod server;
 mod service;
 mod settings;
+mod storages;
+mod table;
 mod time;
 mod uploads;
+mod users;
 mod versions;
 
 pub use axum::http;
 pub use backend::Backend;
 pub use faults::{Fault, Injected};
 pub use log::RecordedRequest;
-pub use settings::BackendBuilder;
+pub use settings::{BackendBuilder, ConsoleLogs, TaskBodies};
 
 /// Compiles the README's examples.
 #[cfg(doctest)]

@@ -43,6 +43,12 @@ impl Signer {
     }
 }
 
+/// Returns a signature that depends on the text and the key.
+pub(crate) fn seal(key: u64, text: &str) -> String {
+    let sum = text.bytes().fold(mix(key, 5), |sum, byte| mix(sum, u64::from(byte)));
+    format!("{:016x}{:016x}", sum, mix(sum, 6))
+}
+
 pub(crate) struct FileLinks<'a> {
     pub(crate) origin: &'a str,
     pub(crate) signature: String,

@@ -17,6 +17,10 @@ Usage: synapse-test-backend [OPTIONS]
   --port PORT            the port to listen on; 0 means any free port (8000)
   --events COUNT         the number of ground-truth events (10000)
   --models COUNT         the number of models (20)
+  --tasks COUNT          the number of annotation tasks (200)
+  --assignments COUNT    the number of assignments (200)
+  --data-units COUNT     the number of data units (200)
+  --jobs COUNT           the number of jobs (20)
   --token TOKEN          the access token to accept (test-access-token)
   --latency-ms MS        the delay of each response, in milliseconds (0)
   --max-page-size COUNT  the largest page size (1000)
@@ -82,6 +86,10 @@ fn arguments(mut args: impl Iterator<Item = String>) -> Result<Option<BackendBui
             "--port" => builder.port(number(&name, &value()?)?),
             "--events" => builder.ground_truth_events(number(&name, &value()?)?),
             "--models" => builder.models(number(&name, &value()?)?),
+            "--tasks" => builder.tasks(number(&name, &value()?)?),
+            "--assignments" => builder.assignments(number(&name, &value()?)?),
+            "--data-units" => builder.data_units(number(&name, &value()?)?),
+            "--jobs" => builder.jobs(number(&name, &value()?)?),
             "--token" => builder.token(value()?),
             "--latency-ms" => builder.latency(Duration::from_millis(number(&name, &value()?)?)),
             "--max-page-size" => builder.max_page_size(number(&name, &value()?)?),

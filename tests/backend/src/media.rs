@@ -19,6 +19,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use crate::app::App;
 use crate::data::files::{Content, FileKind};
 use crate::data::mix;
+use crate::data_collection::FileContent;
 use crate::drf;
 use crate::models::ModelContent;
 use crate::time::Timestamp;
@@ -64,6 +65,18 @@ impl Source {
                 let upload = app.uploads.named(rest.strip_suffix(".done")?)?;
                 let completed = upload.completed()?;
                 Some(Self::Disk { path: upload.path.clone(), size: completed.size, md5: completed.md5 })
+            }
+            "data_files" => {
+                let id = rest.split_once('/')?.0.parse().ok()?;
+                let file = app.data.files.get(id)?;
+                Some(match file.content {
+                    FileContent::Generated(kind, unit) => Self::Generated(kind.content(app.world.seed, unit)),
+                    FileContent::Disk { path, md5 } => Self::Disk { path, size: file.size, md5 },
+                })
+            }
+            "stored" => {
+                let (path, size, md5) = app.integration.files.find(rest)?;
+                Some(Self::Disk { path, size, md5 })
             }
             // A file of any size for tests and benches: /media/blobs/1048576/a.bin
             "blobs" => {

@@ -29,6 +29,22 @@ impl Page {
         }
     }
 
+    /// Pages by cursor, for a request that wants them. A position counts from the oldest item, so that new
+    /// items move none of the others.
+    pub(crate) fn on_request(
+        total: u64,
+        parts: &RequestParts,
+        settings: &Settings,
+        newest_first: bool,
+    ) -> Result<Self, Refusal> {
+        let size = page_size(parts, settings);
+        if newest_first {
+            Self::by_mark(total, size, parts, |n| total - n)
+        } else {
+            Self::by_mark(total, size, parts, |n| n)
+        }
+    }
+
     fn by_number(total: u64, size: u64, parts: &RequestParts) -> Result<Self, Refusal> {
         // Page 1 exists even if the list is empty.
         let pages = total.div_ceil(size).max(1);
@@ -55,16 +71,26 @@ impl Page {
     }
 
     fn by_cursor(total: u64, size: u64, parts: &RequestParts) -> Result<Self, Refusal> {
+        Self::by_mark(total, size, parts, |position| position)
+    }
+
+    /// `mark` maps a position to the number in its cursor, and back.
+    fn by_mark(
+        total: u64,
+        size: u64,
+        parts: &RequestParts,
+        mark: impl Fn(u64) -> u64,
+    ) -> Result<Self, Refusal> {
         let start = match parts.query.given("cursor") {
             None => 0,
             Some(cursor) => {
-                decode(cursor).ok_or_else(|| Refusal::detail(StatusCode::NOT_FOUND, "Invalid cursor"))?
+                let invalid = || Refusal::detail(StatusCode::NOT_FOUND, "Invalid cursor");
+                mark(decode(cursor).ok_or_else(invalid)?.min(total))
             }
         };
-        let start = start.min(total);
         let end = start.saturating_add(size).min(total);
         let link = |position: u64| {
-            let cursor = (position > 0).then(|| STANDARD.encode(format!("p={position}")));
+            let cursor = (position > 0).then(|| STANDARD.encode(format!("p={}", mark(position))));
             parts.link(&parts.query.with("cursor", cursor.as_deref()))
         };
         Ok(Self {

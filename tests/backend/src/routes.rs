@@ -6,35 +6,113 @@ use axum::http::header::{ALLOW, HeaderName, HeaderValue, LOCATION, VARY};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
-use axum::routing::{MethodRouter, any, get, put};
+use axum::routing::{MethodRouter, any, get, post, put};
 
 use crate::app::App;
 use crate::drf::{self, Refusal};
-use crate::{auth, ground_truth, media, models, uploads, versions};
+use crate::{
+    annotation, auth, data_collection, ground_truth, hitl, media, models, payloads, storages, uploads, users,
+    versions,
+};
 
 pub(crate) fn router(app: &App) -> Router {
     let mut api = Router::new();
-    let resources: [(&str, MethodRouter<App>, &str); 9] = [
-        ("/models/", get(models::list).post(models::create), "GET, POST, HEAD, OPTIONS"),
-        ("/models/{id}/", get(models::get), "GET, HEAD, OPTIONS"),
-        ("/sdk/ground_truth_events/", get(ground_truth::list_events), "GET, HEAD, OPTIONS"),
-        ("/sdk/ground_truth_events/data/", get(ground_truth::list_data), "GET, HEAD, OPTIONS"),
-        ("/sdk/ground_truth_events/files/", get(ground_truth::list_files), "GET, HEAD, OPTIONS"),
-        ("/ground_truths/", get(ground_truth::list_ground_truths), "GET, HEAD, OPTIONS"),
-        ("/ground_truth_dataset_versions/", get(versions::list), "GET, HEAD, OPTIONS"),
-        ("/ground_truth_dataset_versions/{id}/", get(versions::get), "GET, HEAD, OPTIONS"),
-        ("/chunked_upload/", put(uploads::put_first).post(uploads::post_whole), "POST, PUT, OPTIONS"),
-    ];
-    let upload = put(uploads::put_next).get(uploads::get).post(uploads::post);
-    let upload = ("/chunked_upload/{id}/", upload, "GET, PUT, POST, HEAD, OPTIONS");
-    for (path, methods, allow) in resources.into_iter().chain([upload]) {
+    for (path, methods, allow) in
+        machine_learning().into_iter().chain(annotation()).chain(data()).chain(integration())
+    {
         let slashless = get(append_slash).fallback(no_such_page);
         api = api.route(path, resource(app, methods, allow)).route(path.trim_end_matches('/'), slashless);
     }
     let prefix = &app.settings.path_prefix;
     let api = if prefix.is_empty() { api } else { Router::new().nest(prefix, api) };
     // Files are outside the API's prefix and need no token: their links are signed.
-    api.route("/media/{*path}", any(media::serve)).fallback(no_such_page).with_state(app.clone())
+    api.route("/media/{*path}", any(media::serve))
+        .route("/payloads/{kind}/{name}", any(payloads::serve))
+        .route("/storage/{*key}", any(storages::put))
+        .fallback(no_such_page)
+        .with_state(app.clone())
+}
+
+/// A path, its methods, and what `Allow` says of them.
+type Resource = (&'static str, MethodRouter<App>, &'static str);
+
+const READ: &str = "GET, HEAD, OPTIONS";
+const LIST: &str = "GET, POST, HEAD, OPTIONS";
+const POST: &str = "POST, OPTIONS";
+
+fn machine_learning() -> Vec<Resource> {
+    let upload = put(uploads::put_next).get(uploads::get).post(uploads::post);
+    vec![
+        ("/models/", get(models::list).post(models::create), LIST),
+        ("/models/{id}/", get(models::get), READ),
+        ("/sdk/ground_truth_events/", get(ground_truth::list_events), READ),
+        ("/sdk/ground_truth_events/data/", get(ground_truth::list_data), READ),
+        ("/sdk/ground_truth_events/files/", get(ground_truth::list_files), READ),
+        ("/ground_truths/", get(ground_truth::list_ground_truths), READ),
+        ("/ground_truth_dataset_versions/", get(versions::list), READ),
+        ("/ground_truth_dataset_versions/{id}/", get(versions::get), READ),
+        ("/chunked_upload/", put(uploads::put_first).post(uploads::post_whole), "POST, PUT, OPTIONS"),
+        ("/chunked_upload/{id}/", upload, "GET, PUT, POST, HEAD, OPTIONS"),
+        ("/users/me/", get(users::me), READ),
+    ]
+}
+
+fn annotation() -> Vec<Resource> {
+    vec![
+        ("/projects/{id}/", get(annotation::projects::get), READ),
+        ("/task_tags/", get(annotation::tags::list), READ),
+        ("/task_tags/{id}/", get(annotation::tags::get), READ),
+        ("/tasks/", get(annotation::list_all).post(annotation::create), LIST),
+        ("/tasks/set_tags/", post(annotation::set_tags), POST),
+        ("/tasks/{id}/", get(annotation::get), READ),
+        ("/tasks/{id}/annotate_task_data/", put(annotation::annotate), "PUT, OPTIONS"),
+        ("/sdk/tasks/", get(annotation::list), READ),
+        ("/sdk/tasks/data/", get(annotation::list_data), READ),
+        ("/sdk/tasks/files/", get(annotation::list_files), READ),
+        ("/assignments/set_tags/", post(hitl::set_tags), POST),
+        ("/assignments/{id}/", get(hitl::get), READ),
+        ("/sdk/assignments/", get(hitl::list), READ),
+        ("/sdk/assignments/data/", get(hitl::list_data), READ),
+        ("/sdk/assignments/files/", get(hitl::list_files), READ),
+    ]
+}
+
+fn data() -> Vec<Resource> {
+    vec![
+        ("/data_collections/", get(data_collection::collections::list), READ),
+        ("/data_collections/{id}/", get(data_collection::collections::get), READ),
+        ("/data_files/", post(data_collection::files::create), POST),
+        ("/data_files/verify_checksums/", post(data_collection::files::verify_checksums), POST),
+        ("/data_files/presigned_upload/upload/", post(storages::request_urls), POST),
+        ("/data_files/presigned_upload/confirm_upload/", post(storages::confirm), POST),
+        ("/data_units/", get(data_collection::units::list).post(data_collection::create_units), LIST),
+        ("/data_units/create_tasks/", post(annotation::create_from_units), POST),
+        ("/data_units/{id}/", get(data_collection::units::get), READ),
+        ("/storages/", get(storages::list).post(storages::create), LIST),
+        ("/storages/{id}/", get(storages::get), READ),
+        ("/storages/{id}/session/", post(storages::session), POST),
+    ]
+}
+
+fn integration() -> Vec<Resource> {
+    use crate::integration::{
+        agents, console, jobs, logs, plugins, releases, run, serve_applications, update_job,
+    };
+    vec![
+        ("/agents/", get(agents::list), READ),
+        ("/agents/{id}/", get(agents::get), READ),
+        ("/agents/{id}/connect/", post(agents::connect), POST),
+        ("/plugins/", get(plugins::list).post(plugins::create), LIST),
+        ("/plugins/{id}/", get(plugins::get).put(plugins::update), "GET, PUT, HEAD, OPTIONS"),
+        ("/plugins/{id}/run/", post(run), POST),
+        ("/plugin_releases/", get(releases::list).post(releases::create), LIST),
+        ("/plugin_releases/{id}/", get(releases::get), READ),
+        ("/jobs/", get(jobs::list), READ),
+        ("/jobs/{id}/", get(jobs::get).patch(update_job), "GET, PATCH, HEAD, OPTIONS"),
+        ("/jobs/{id}/console_logs/", get(console::get), READ),
+        ("/logs/", post(logs::create), POST),
+        ("/serve_applications/", get(serve_applications::list).post(serve_applications::create), LIST),
+    ]
 }
 
 fn resource(app: &App, methods: MethodRouter<App>, allow: &'static str) -> MethodRouter<App> {

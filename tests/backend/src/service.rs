@@ -15,6 +15,7 @@ use tower_service::Service as _;
 use crate::app::App;
 use crate::body::SharedBody;
 use crate::connection::{Connection, HungUp};
+use crate::edge;
 use crate::faults::{Outcome, Standing};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -65,8 +66,18 @@ async fn respond(
             return strike_after(standing, connection, response).await;
         }
     }
-    let request = Request::from_parts(parts, Body::new(body.clone()));
-    let Ok(mut response) = router.call(request).await;
+    let refusal = edge::refuse_long_query(app, &parts);
+    let searched = match refusal {
+        Some(page) => Err(page),
+        None => edge::search_scripts(app, &parts, body).await,
+    };
+    let mut response = match searched {
+        Err(page) => page,
+        Ok(content) => {
+            let Ok(response) = router.call(Request::from_parts(parts, content)).await;
+            response
+        }
+    };
     let id = uuid::Uuid::new_v4().to_string();
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID, id);

@@ -6,6 +6,7 @@
 
 pub(crate) mod files;
 mod noise;
+pub(crate) mod seed;
 mod shapes;
 mod template;
 

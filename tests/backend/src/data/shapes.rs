@@ -142,7 +142,7 @@ impl Shape {
     }
 }
 
-fn annotation(kind: FileKind, noise: &mut Noise) -> Value {
+pub(super) fn annotation(kind: FileKind, noise: &mut Noise) -> Value {
     let class = |noise: &mut Noise| json!({"class": noise.pick(&LABELS), "occluded": noise.chance(30)});
     let items: Vec<Value> = (0..1 + noise.below(2))
         .map(|i| match kind {

@@ -1,5 +1,6 @@
 //! Faults: deliberate failures, and the requests that they apply to.
 
+mod api;
 mod standing;
 
 use std::fmt;

@@ -13,14 +13,16 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::drf::{self, Refusal};
+use crate::form::{Field, Form, NULL};
 use crate::request_parts::RequestParts;
 use crate::time::Timestamp;
 
-pub(crate) use chunk::{put_first, put_next};
+pub(crate) use chunk::{Refused, put_first, put_next};
 pub(crate) use complete::{post, post_whole};
 
 const UPLOADING: u8 = 1;
@@ -77,6 +79,11 @@ impl Uploads {
     /// Finds an upload by the id in a URL or from a test.
     pub(crate) fn named(&self, id: &str) -> Option<Arc<Upload>> {
         self.get(Uuid::parse_str(id).ok()?)
+    }
+
+    /// Returns the path of a new file. It is deleted with the backend.
+    pub(crate) fn new_file(&self) -> PathBuf {
+        self.file_of(Uuid::new_v4())
     }
 
     fn file_of(&self, id: Uuid) -> PathBuf {
@@ -210,6 +217,21 @@ pub(crate) async fn get(
     let upload = app.uploads.named(&id).ok_or_else(Refusal::not_found)?;
     upload.refuse_if_expired()?;
     upload.shown(&app, &parts)
+}
+
+/// The field that names a completed upload.
+pub(crate) fn upload_field(form: &mut Form<'_>, app: &App) -> Field<Option<Arc<Upload>>> {
+    form.field("chunked_upload", |value, _| {
+        let Value::String(text) = &value else {
+            let message = if value.is_null() { NULL } else { "Must be a valid UUID." };
+            return Err(message.to_owned());
+        };
+        let id = Uuid::parse_str(text).map_err(|_| "Must be a valid UUID.".to_owned())?;
+        let upload =
+            app.uploads.get(id).ok_or_else(|| format!("Invalid pk \"{text}\" - object does not exist."))?;
+        upload.usable()?;
+        Ok(Some(upload))
+    })
 }
 
 fn disk(error: io::Error) -> Refusal {

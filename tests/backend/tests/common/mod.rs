@@ -41,6 +41,39 @@ impl Site {
         read(request.body(body.to_owned()).send().await.expect("a response")).await
     }
 
+    /// Sends a JSON body with any method.
+    pub async fn send(&self, method: &str, path: &str, body: &Value) -> (StatusCode, Value) {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        read(self.request(method, path).json(body).send().await.expect("a response")).await
+    }
+
+    /// Sends a JSON body that must be accepted.
+    pub async fn accepted(&self, method: &str, path: &str, body: &Value) -> Value {
+        let (status, value) = self.send(method, path, body).await;
+        assert!(status.is_success(), "{method} {path}: {status} {value}");
+        value
+    }
+
+    /// Creates a data file directly.
+    pub async fn data_file(&self, name: &str, content: &[u8]) -> (StatusCode, Value) {
+        let part = reqwest::multipart::Part::bytes(content.to_vec()).file_name(name.to_owned());
+        let form = reqwest::multipart::Form::new().part("file", part);
+        read(self.request(Method::POST, "/data_files/").multipart(form).send().await.expect("a response"))
+            .await
+    }
+
+    /// Reads a list through all its pages, and returns the ids.
+    pub async fn all_ids(&self, path: &str) -> Vec<i64> {
+        let mut page = self.ok(path).await;
+        let mut all = ids(&page);
+        while let Some(next) = page["next"].as_str() {
+            let path = next.strip_prefix(self.backend.url()).expect("a link to this server").to_owned();
+            page = self.ok(&path).await;
+            all.extend(ids(&page));
+        }
+        all
+    }
+
     /// Sends one chunk to an existing or a new upload.
     pub async fn put(&self, id: Option<&str>, range: &str, chunk: &[u8]) -> (StatusCode, Value) {
         let request = self.chunk(id, range, chunk);

@@ -1,10 +1,19 @@
 //! The settings of a backend, and their builder.
 
+mod data;
+mod quirks;
+mod storage;
+
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::backend::Backend;
 use crate::time::Timestamp;
+
+pub(crate) use data::Counts;
+pub(crate) use quirks::Quirks;
+pub use quirks::{ConsoleLogs, TaskBodies};
+pub(crate) use storage::StorageSettings;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -37,6 +46,9 @@ pub(crate) struct Settings {
     pub(crate) newest: Timestamp,
     pub(crate) record_requests: bool,
     pub(crate) record_bodies: bool,
+    pub(crate) counts: Counts,
+    pub(crate) quirks: Quirks,
+    pub(crate) storage: StorageSettings,
 }
 
 impl Default for Settings {
@@ -72,6 +84,9 @@ impl Default for Settings {
             newest: Timestamp::from_micros(1_782_810_000_000_000),
             record_requests: true,
             record_bodies: true,
+            counts: Counts::default(),
+            quirks: Quirks::default(),
+            storage: StorageSettings::default(),
         }
     }
 }
@@ -98,100 +113,6 @@ pub struct BackendBuilder {
 }
 
 impl BackendBuilder {
-    /// Sets the number of models at the start. Their ids start at [`Backend::FIRST_MODEL`]. Default 20.
-    ///
-    /// ```
-    /// # use synapse_test_backend::Backend;
-    /// let builder = Backend::builder().models(5);
-    /// ```
-    pub fn models(mut self, count: u64) -> Self {
-        self.settings.models = count;
-        self
-    }
-
-    /// Sets the number of ground-truth events. Their ids start at [`Backend::FIRST_EVENT`]. Default 1,000.
-    ///
-    /// Events are rendered on request, so a million of them cost no more memory or start-up time than ten.
-    ///
-    /// ```
-    /// # use synapse_test_backend::Backend;
-    /// let builder = Backend::builder().ground_truth_events(1_000_000);
-    /// ```
-    pub fn ground_truth_events(mut self, count: u64) -> Self {
-        self.settings.events = count;
-        self
-    }
-
-    /// Sets how many consecutive events share an `id`, as in releases where `id` is the ground truth's. Each
-    /// event's `pgh_id` is unique. Default 1.
-    ///
-    /// ```
-    /// # use synapse_test_backend::Backend;
-    /// let builder = Backend::builder().events_per_id(3);
-    /// ```
-    pub fn events_per_id(mut self, events: u64) -> Self {
-        self.settings.events_per_id = events.max(1);
-        self
-    }
-
-    /// Sets the number of projects, at least one. Their ids start at [`Backend::FIRST_PROJECT`]. Default 3.
-    ///
-    /// ```
-    /// # use synapse_test_backend::Backend;
-    /// let builder = Backend::builder().projects(10);
-    /// ```
-    pub fn projects(mut self, count: u64) -> Self {
-        self.settings.projects = count.max(1);
-        self
-    }
-
-    /// Sets the number of ground-truth datasets, at least one. Their ids start at [`Backend::FIRST_DATASET`].
-    /// Default 2.
-    ///
-    /// ```
-    /// # use synapse_test_backend::Backend;
-    /// let builder = Backend::builder().datasets(3);
-    /// ```
-    pub fn datasets(mut self, count: u64) -> Self {
-        self.settings.datasets = count.max(1);
-        self
-    }
-
-    /// Sets the total number of dataset versions, from 1 to 1,000. The datasets share the versions, and the
-    /// versions share the events. Their ids start at [`Backend::FIRST_VERSION`]. Default 4.
-    ///
-    /// ```
-    /// # use synapse_test_backend::Backend;
-    /// let builder = Backend::builder().datasets(1).versions(1);
-    /// ```
-    pub fn versions(mut self, count: u64) -> Self {
-        self.settings.versions = count.clamp(1, 1000);
-        self
-    }
-
-    /// Sets the seed of the generated data: the same seed gives the same data. Default 0.
-    ///
-    /// ```
-    /// # use synapse_test_backend::Backend;
-    /// let builder = Backend::builder().seed(7);
-    /// ```
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.settings.seed = seed;
-        self
-    }
-
-    /// Sets when the newest event and the newest model were created. The default is a fixed time, so that the
-    /// data are the same every day.
-    ///
-    /// ```
-    /// # use synapse_test_backend::Backend;
-    /// let builder = Backend::builder().newest(std::time::SystemTime::now());
-    /// ```
-    pub fn newest(mut self, time: SystemTime) -> Self {
-        self.settings.newest = Timestamp::from_system(time);
-        self
-    }
-
     /// Sets the address to listen on. Default `127.0.0.1`.
     ///
     /// ```
@@ -338,7 +259,8 @@ impl BackendBuilder {
         self
     }
 
-    /// Sets a prefix of all signatures, so that a test can find places where one is shown. Default: empty.
+    /// Sets a prefix of all signatures and of the secrets in storages' configurations, so that a test can find
+    /// places where one is shown. Default: empty.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;

@@ -41,6 +41,11 @@ fn emit_builder(
     let owner = ident.to_string();
     let (mut names, mut texts, mut held) = (Vec::new(), Vec::new(), Vec::new());
     let (mut initial, mut setters) = (Vec::new(), Vec::new());
+    let always_sent: Option<BTreeMap<String, &String>> = notes
+        .always_sent
+        .get(&owner)
+        .map(|values| values.iter().map(|(name, value)| (field_name(name), value)).collect());
+    let always_sent = always_sent.as_ref();
     for field in &fields.named {
         let Some(name) = &field.ident else { continue };
         let mut ty = field.ty.clone();
@@ -48,9 +53,10 @@ fn emit_builder(
         let text = name.unraw().to_string();
         let may_be_left_out =
             ["flatten", "default", "skip_serializing_if"].iter().any(|key| serde_says(&field.attrs, key));
-        initial.push(match may_be_left_out {
-            true => quote! { Ok(::std::default::Default::default()) },
-            false => quote! { Err(rt::missing(#text)) },
+        initial.push(match (always_sent.and_then(|values| values.get(&text)), may_be_left_out) {
+            (Some(value), _) => quote! { Ok(Some(::std::convert::From::from(#value))) },
+            (None, true) => quote! { Ok(::std::default::Default::default()) },
+            (None, false) => quote! { Err(rt::missing(#text)) },
         });
         let docs = match serde_says(&field.attrs, "flatten") {
             true => "Sets fields that the document doesn't name.".to_owned(),

@@ -2,6 +2,7 @@
 //! reports its changes. Rules change the generator's input, but never the bytes on the wire.
 
 mod all_of;
+mod always_sent;
 mod choices;
 mod components;
 mod corrections;
@@ -153,6 +154,7 @@ fn run(document: &mut Value, strict: bool) -> Result<Report, String> {
     values::keep_times_as_text(document, report_to);
     values::drop_inapplicable_formats(document, report_to);
     values::widen_numbers(document, report_to);
+    always_sent::save_always_sent(document)?;
     lengths::save_text_lengths(document);
     values::drop_constraints(document, report_to);
     values::drop_defaults(document, report_to);
@@ -170,6 +172,7 @@ fn run(document: &mut Value, strict: bool) -> Result<Report, String> {
     values::keep_unknown_fields(document, report_to);
     values::default_own_types_to_null(document, report_to);
     components::make_property_names_unique(document, report_to)?;
+    always_sent::record_always_sent(document, &mut report_to.notes);
     lengths::record_text_lengths(document, report_to);
     components::drop_unused_schemas(document, report_to);
     enums::name_enum_values(document, report_to);

@@ -128,6 +128,8 @@ pub struct Notes {
     pub unions: BTreeMap<String, Union>,
     /// Length limits of texts in requests, by type and field.
     pub lengths: BTreeMap<String, BTreeMap<String, Length>>,
+    /// The values of fields of requests that are sent unless the caller sets others, by type and field.
+    pub always_sent: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Notes {
@@ -139,6 +141,7 @@ impl Notes {
         named(&mut self.properties);
         named(&mut self.clearable);
         named(&mut self.lengths);
+        named(&mut self.always_sent);
         named(&mut self.unions);
         for union in self.unions.values_mut() {
             union.choices.iter_mut().for_each(|(_, component)| *component = type_name(component));

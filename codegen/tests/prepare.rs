@@ -228,6 +228,38 @@ fn text_lengths_noted_by_final_names() {
 }
 
 #[test]
+fn always_sent_values_noted_by_final_names() {
+    let thing = json!({"type": "object", "properties": {
+        "id": {"type": "integer", "readOnly": true},
+        "action": {"type": "string", "enum": ["add", "remove"], "x-always-sent": "add"},
+        "extra": {"type": "string", "x-always-sent": "more"}, "plain": {"type": "string"},
+    }});
+    let (document, report) = prepared(support::both_ways(thing));
+    let noted = &report.notes.always_sent["ThingRequest"];
+    let noted: Vec<(&str, &str)> =
+        noted.iter().map(|(field, value)| (field.as_str(), value.as_str())).collect();
+    assert_eq!(noted, [("action", "add"), ("extra_field", "more")]);
+    assert!(!document.to_string().contains("x-always-sent"), "{document}");
+}
+
+#[test]
+fn only_optional_text_is_always_sent() {
+    for property in [
+        json!({"type": "integer", "x-always-sent": 1}),
+        json!({"type": "string", "x-always-sent": true}),
+        json!({"type": "string", "nullable": true, "x-always-sent": "a"}),
+        json!({"$ref": "#/components/schemas/Thing", "x-always-sent": "a"}),
+    ] {
+        let thing = json!({"type": "object", "properties": {"action": property}});
+        let problem = support::refused(support::both_ways(thing));
+        assert!(problem.contains("`action`") && problem.contains("`x-always-sent`"), "{problem}");
+    }
+    let property = json!({"type": "string", "x-always-sent": "a"});
+    let thing = json!({"type": "object", "required": ["action"], "properties": {"action": property}});
+    assert!(support::refused(support::both_ways(thing)).contains("`action`"));
+}
+
+#[test]
 fn constraints_and_defaults_are_dropped() {
     let (document, report) = prepared(document(
         json!({}),

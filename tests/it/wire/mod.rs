@@ -11,6 +11,7 @@ mod hitl;
 mod jobs;
 mod lists;
 mod plugins;
+mod resending;
 mod storages;
 
 use std::collections::BTreeMap;

@@ -228,6 +228,21 @@ fn text_lengths_noted_by_final_names() {
 }
 
 #[test]
+fn always_sent_values_noted_by_final_names() {
+    let thing = json!({"type": "object", "properties": {
+        "id": {"type": "integer", "readOnly": true},
+        "action": {"type": "string", "enum": ["add", "remove"], "x-always-sent": "add"},
+        "extra": {"type": "string", "x-always-sent": "more"}, "plain": {"type": "string"},
+    }});
+    let (document, report) = prepared(support::both_ways(thing));
+    let noted = &report.notes.always_sent["ThingRequest"];
+    let noted: Vec<(&str, &str)> =
+        noted.iter().map(|(field, value)| (field.as_str(), value.as_str().unwrap())).collect();
+    assert_eq!(noted, [("action", "add"), ("extra_field", "more")]);
+    assert!(!document.to_string().contains("x-always-sent"), "{document}");
+}
+
+#[test]
 fn constraints_and_defaults_are_dropped() {
     let (document, report) = prepared(document(
         json!({}),

@@ -241,6 +241,8 @@ impl FormWriter {
         match self {
             FormWriter::Multipart(parts) => {
                 let media_type = media_type.or(is_json.then_some("application/json"));
+                // It is the media type of a part without one (RFC 7578, section 4.4).
+                let media_type = media_type.filter(|media_type| *media_type != "text/plain");
                 parts.push(MultipartPart::text(name, &wire, media_type, text));
             }
             FormWriter::UrlEncoded(pairs) => drop(pairs.append_pair(&wire, &text)),

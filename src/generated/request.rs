@@ -296,12 +296,14 @@ fn parsed(mut text: String, query: &str, base: &Base) -> Result<Url, Invalid> {
     }
 }
 
-/// The characters to percent-encode in a path segment: all that RFC 3986 doesn't allow there.
+/// The characters to percent-encode in a path segment: all that RFC 3986 doesn't allow there, and `+`, which some
+/// servers decode as a space.
 const SEGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'#')
     .add(b'%')
+    .add(b'+')
     .add(b'/')
     .add(b'<')
     .add(b'>')

@@ -28,7 +28,7 @@ fn table_describes_each_list() {
         LISTS.iter().map(|list| (list.id(), (list.path(), list.tag()))).collect();
     assert_eq!(paths["list_models"], ("/models/", "models"));
     assert_eq!(paths["list_ground_truth_events"], ("/sdk/ground_truth_events/", "ground-truth"));
-    assert_eq!(paths.len(), 6);
+    assert_eq!(paths.len(), 21);
 
     let models = operation("list_models");
     let parameter = |name: &str| models.parameters().iter().find(|parameter| parameter.wire == name).unwrap();

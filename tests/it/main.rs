@@ -48,6 +48,7 @@ mod upload_offsets;
 mod upload_sessions;
 mod uploads;
 mod url_conversion;
+mod wire;
 
 /// Counts allocations for `bounded_errors`.
 #[global_allocator]

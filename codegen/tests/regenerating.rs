@@ -13,23 +13,23 @@ use support::crate_copy::CrateCopy;
 const GAINS: [(&str, &str); 5] = [
     (
         "paths:\n",
-        r#"  /projects/{id}/:
+        r#"  /folders/{id}/:
     get:
-      operationId: get_project
+      operationId: get_folder
       parameters:
         - $ref: '#/components/parameters/Id'
       responses:
         '200':
-          description: The project.
+          description: The folder.
           content:
             application/json:
               schema: { $ref: '#/components/schemas/Json' }
-  /projects/{id}/tags/:
+  /folders/{id}/tags/:
     put:
-      operationId: set_project_tags
-      tags: [projects]
-      summary: Set the tags of a project
-      description: Replaces all tags of a project.
+      operationId: set_folder_tags
+      tags: [folders]
+      summary: Set the tags of a folder
+      description: Replaces all tags of a folder.
       parameters:
         - $ref: '#/components/parameters/Id'
         - name: create_missing
@@ -40,13 +40,13 @@ const GAINS: [(&str, &str); 5] = [
         required: true
         content:
           application/json:
-            schema: { $ref: '#/components/schemas/ProjectTags' }
+            schema: { $ref: '#/components/schemas/FolderTags' }
       responses:
         '200':
           description: The new tags.
           content:
             application/json:
-              schema: { $ref: '#/components/schemas/ProjectTags' }
+              schema: { $ref: '#/components/schemas/FolderTags' }
         '404': { $ref: '#/components/responses/NotFound' }
 "#,
     ),
@@ -64,7 +64,7 @@ const GAINS: [(&str, &str); 5] = [
     ),
     (
         "\n  schemas:\n",
-        r#"    ProjectTags:
+        r#"    FolderTags:
       type: object
       required: [tags]
       properties:
@@ -80,9 +80,9 @@ use synapse_backend_client::{BackendClient, Error};
 fn main() {
     let client = BackendClient::builder("http://localhost").build().unwrap();
     // New operations.
-    let project = client.get_project(7).request().unwrap();
-    println!("{} {}", project.method(), project.url());
-    let tagged = client.set_project_tags(7, |body| body.tags(["a", "b"]).note("n"));
+    let folder = client.get_folder(7).request().unwrap();
+    println!("{} {}", folder.method(), folder.url());
+    let tagged = client.set_folder_tags(7, |body| body.tags(["a", "b"]).note("n"));
     let tagged = tagged.params(|p| p.create_missing(true)).request().unwrap();
     let body = String::from_utf8_lossy(tagged.body().unwrap().as_bytes().unwrap()).into_owned();
     println!("{} {} {body}", tagged.method(), tagged.url());
@@ -99,7 +99,7 @@ fn main() {
 // New fields of responses.
 async fn responses(client: &BackendClient) -> Result<(Option<String>, Vec<String>), Error> {
     let license = client.get_model(1).await?.license;
-    Ok((license, client.set_project_tags(7, |body| body.tags(["a"])).await?.tags))
+    Ok((license, client.set_folder_tags(7, |body| body.tags(["a"])).await?.tags))
 }
 "#;
 
@@ -132,24 +132,24 @@ fn added_fields_compile_removed_are_named() {
     assert_eq!(
         out.lines().collect::<Vec<_>>(),
         [
-            "GET http://localhost/projects/7/",
-            r#"PUT http://localhost/projects/7/tags/?create_missing=true {"note":"n","tags":["a","b"]}"#,
+            "GET http://localhost/folders/7/",
+            r#"PUT http://localhost/folders/7/tags/?create_missing=true {"note":"n","tags":["a","b"]}"#,
             "http://localhost/models/?framework=pytorch",
             r#"{"chunked_upload":1,"license":"MIT","model_type":"detection","name":"n","project":1}"#,
         ]
     );
 
     // The method's documentation is the document's.
-    let method = generated_method(&copy, "set_project_tags");
+    let method = generated_method(&copy, "set_folder_tags");
     for part in [
-        "Set the tags of a project\n\nReplaces all tags of a project.\n",
-        "`set_project_tags` of the API's document: `PUT /projects/{id}/tags/`.",
+        "Set the tags of a folder\n\nReplaces all tags of a folder.\n",
+        "`set_folder_tags` of the API's document: `PUT /folders/{id}/tags/`.",
         "# Parameters\n- `id` (`i64`, argument): The id.\n",
         "- `create_missing` (`bool`, query): Whether unknown tags are created.\n",
-        "# Body\n`ProjectTags` as JSON.\n",
+        "# Body\n`FolderTags` as JSON.\n",
         "# Statuses\n- 200: The new tags.\n- 404: The object or the page doesn't exist.\n",
-        "let response = client.set_project_tags(1, |body| body)",
-        "-> Call<builder::SetProjectTags>",
+        "let response = client.set_folder_tags(1, |body| body)",
+        "-> Call<builder::SetFolderTags>",
     ] {
         assert!(method.contains(part), "{part}\n{method}");
     }

@@ -48,6 +48,7 @@ mod upload_offsets;
 mod upload_sessions;
 mod uploads;
 mod url_conversion;
+#[cfg(all(feature = "annotation", feature = "hitl", feature = "data-collection", feature = "integration"))]
 mod wire;
 
 /// Counts allocations for `bounded_errors`.

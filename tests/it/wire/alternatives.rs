@@ -16,7 +16,6 @@ fn task() -> TaskCreate {
 }
 
 #[tokio::test]
-#[ignore = "needs x-alternatives"]
 async fn created_data_units_in_every_shape() {
     let backend = Backend::start().await;
     let call = || backend.client.create_data_units(unit());
@@ -39,7 +38,6 @@ async fn created_data_units_in_every_shape() {
 }
 
 #[tokio::test]
-#[ignore = "needs x-alternatives"]
 async fn created_tasks_in_every_shape() {
     let backend = Backend::start().await;
     for (text, ids) in [
@@ -56,7 +54,6 @@ async fn created_tasks_in_every_shape() {
 }
 
 #[tokio::test]
-#[ignore = "needs x-alternatives"]
 async fn list_storages_reads_a_bare_array() {
     let backend = Backend::of(r#"[{"id": 9, "name": "a"}, {"id": 8, "is_default": true}]"#).await;
     let page = backend.get(backend.client.list_storages(), "/storages/").await;
@@ -73,7 +70,6 @@ async fn list_storages_reads_a_bare_array() {
 }
 
 #[tokio::test]
-#[ignore = "needs x-alias"]
 async fn verified_checksums_by_other_name() {
     let backend = Backend::start().await;
     let call = || backend.client.verify_data_files_checksums(|b| b.checksums(["a", "b"]));
@@ -91,7 +87,6 @@ async fn verified_checksums_by_other_name() {
 }
 
 #[tokio::test]
-#[ignore = "needs x-case-insensitive"]
 async fn words_are_read_without_case() {
     let backend = Backend::start().await;
     for status in ["running", "Running", "RUNNING"] {

@@ -141,7 +141,7 @@ macro_rules! assert_task_filters {
             id(1001) => "id=1001",
             id_gt(1) => "id__gt=1",
             id_gte(2) => "id__gte=2",
-            id_in([5, 6]) => "id__in=5%2C6",
+            id_in([5, 6]) => "id__in=5&id__in=6",
             id_lt(9223372036854775807_i64) => "id__lt=9223372036854775807",
             id_lte(8) => "id__lte=8",
             ids([1, 2, 3]) => "ids=1%2C2%2C3",

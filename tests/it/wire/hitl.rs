@@ -69,7 +69,7 @@ macro_rules! assert_assignment_filters {
             id(3001) => "id=3001",
             id_gt(1) => "id__gt=1",
             id_gte(2) => "id__gte=2",
-            id_in([5, 6]) => "id__in=5%2C6",
+            id_in([5, 6]) => "id__in=5&id__in=6",
             id_lt(7) => "id__lt=7",
             id_lte(8) => "id__lte=8",
             ids([1, 2]) => "ids=1%2C2",

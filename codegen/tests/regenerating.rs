@@ -74,6 +74,9 @@ const GAINS: [(&str, &str); 5] = [
     ),
 ];
 
+/// Selects the operations that the test changes.
+const FEATURE: &str = "--features=models";
+
 const PROBE: &str = r#"//! Uses what the document gained.
 use synapse_backend_client::{BackendClient, Error};
 
@@ -105,7 +108,7 @@ async fn responses(client: &BackendClient) -> Result<(Option<String>, Vec<String
 
 /// Returns the documentation and the signature of a method that the build of the copy generated.
 fn generated_method(copy: &CrateCopy, name: &str) -> String {
-    let (out, _) = copy.succeed(&["build", "-q", "--lib", "--message-format=json"]);
+    let (out, _) = copy.succeed(&["build", "-q", FEATURE, "--lib", "--message-format=json"]);
     let executed = out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|message| {
         message["reason"] == "build-script-executed"
             && message["package_id"].as_str().unwrap().contains("synapse-backend-client")
@@ -128,7 +131,7 @@ fn added_fields_compile_removed_are_named() {
         document
     });
     copy.example("probe", PROBE);
-    let (out, _) = copy.succeed(&["run", "-q", "--example", "probe"]);
+    let (out, _) = copy.succeed(&["run", "-q", FEATURE, "--example", "probe"]);
     assert_eq!(
         out.lines().collect::<Vec<_>>(),
         [
@@ -148,7 +151,7 @@ fn added_fields_compile_removed_are_named() {
         "- `create_missing` (`bool`, query): Whether unknown tags are created.\n",
         "# Body\n`FolderTags` as JSON.\n",
         "# Statuses\n- 200: The new tags.\n- 404: The object or the page doesn't exist.\n",
-        "let response = client.set_folder_tags(1, |body| body)",
+        "let response = client.set_folder_tags(456, |body| body.tags([\"…\"])).await?;",
         "-> Call<builder::SetFolderTags>",
     ] {
         assert!(method.contains(part), "{part}\n{method}");
@@ -157,14 +160,14 @@ fn added_fields_compile_removed_are_named() {
     // A renamed operation that handwritten code calls fails the build. The error names the operation and the
     // code that needs it.
     copy.edit(|document| document.replacen("operationId: create_model\n", "operationId: add_model\n", 1));
-    let output = copy.cargo(&["build", "-q", "--lib"]);
+    let output = copy.cargo(&["build", "-q", FEATURE, "--lib"]);
     let err = String::from_utf8_lossy(&output.stderr);
     let line = "openapi/synapse-v1.yaml: the document no longer has what `models` in src/ needs: the operation `create_model`";
     assert!(!output.status.success() && err.contains(line), "{err}");
 
     // An invalid document fails the build with one line: file, operation, reason.
     copy.edit(|document| document.replacen("schemas/Model' }", "schemas/Modell' }", 1));
-    let output = copy.cargo(&["build", "-q", "--lib"]);
+    let output = copy.cargo(&["build", "-q", FEATURE, "--lib"]);
     let err = String::from_utf8_lossy(&output.stderr);
     let line =
         "openapi/synapse-v1.yaml: POST /models/ (add_model): `#/components/schemas/Modell` leads nowhere";

@@ -22,7 +22,7 @@ pub struct FormField {
     pub required: bool,
     /// How its value is written.
     pub style: FieldStyle,
-    /// The media type that the document gives it.
+    /// The media type that the document gives it. If it is empty, the field's part has none.
     pub media_type: Option<&'static str>,
 }
 

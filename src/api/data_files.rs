@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::IntoFuture;
+use std::time::Instant;
 
 use crate::call::batch_stream::BatchStream;
 use crate::call::option_setters::option_setters;
@@ -174,11 +175,7 @@ impl CreateDataFile {
             CheckedFile::Uploaded(id) => id,
             CheckedFile::Upload(file) if !has_metadata && !file.resumes() && file.size() <= chunked_above => {
                 options.end_by(deadline);
-                let created = create_with_form(&client, file, &settings, options).await;
-                if created.is_ok() {
-                    forget_session(&settings, deadline).await;
-                }
-                return created;
+                return create_with_form(&client, file, &settings, options, deadline).await;
             }
             CheckedFile::Upload(file) => {
                 let uploaded = upload(&client, file, &settings, &options, deadline).await;
@@ -208,18 +205,21 @@ async fn create_with_form(
     file: Preflight,
     settings: &UploadOptions,
     options: CallOptions,
+    deadline: Option<Instant>,
 ) -> Result<types::DataFile> {
     let size = file.size();
     let (file, progress) = file.into_form_file(settings);
     let call = client.call(|raw| raw.create_data_file(|body| body).form(|form| form.file(file)));
-    let created = call.with_options(options).fetch(IncomingResponse::json).await;
-    let created = created.map_err(|error| match error.is_too_large() {
+    let created = call.with_options(options).fetch(IncomingResponse::json_undelivered).await;
+    let (created, undelivered) = created.map_err(|error| match error.is_too_large() {
         true => error.during(format!(
             "sending {size} bytes in one request, more than the server accepts: set a smaller chunked_above"
         )),
         false => error,
     })?;
     progress.complete();
+    forget_session(settings, deadline).await;
+    undelivered.delivered();
     Ok(created)
 }
 

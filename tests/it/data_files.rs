@@ -15,6 +15,7 @@ use crate::support::tcp_server::{self, Act, Seen, Server, then};
 use crate::support::uploads::{assert_chunk, assert_completion, take_uploads};
 use futures_util::stream;
 use synapse_backend_client::bytes::Bytes;
+use synapse_backend_client::reqwest::Method;
 use synapse_backend_client::{
     BackendClient, CreateDataFile, Credentials, CredentialsFuture, CredentialsProvider, CredentialsReason,
     Error, ErrorKind, ResumableSource, RetryPolicy, RewindableSource, StreamSource, UploadFile, UploadPhase,
@@ -424,7 +425,7 @@ async fn changed_file_is_not_resent() {
         let server = server.await;
         let error = retrying(&server.url).create_data_file(&file).await.failure();
         assert!(error.is_io() && error.to_string().contains(file.to_str().unwrap()), "{error}");
-        assert_eq!(server.count(), 1, "{error}");
+        assert_eq!(server.seen().len(), 1, "{error}");
     }
 }
 
@@ -517,6 +518,20 @@ async fn refused_file_keeps_its_session() {
     let before = lines(&setup.server).await.len();
     create().await.unwrap();
     assert!(!lines(&setup.server).await[before..].iter().any(|line| line.starts_with("PUT")));
+    assert!(!session.exists());
+}
+
+#[tokio::test]
+async fn session_of_other_file_is_removed() {
+    let setup = Setup::created().await;
+    let (file, session) = (setup.file("cat.jpg", CONTENT), setup.directory.path().join("session"));
+    let refused = Mock::given(method("PUT")).and(path("/chunked_upload/7/"));
+    refused.respond_with(json(403, "{}")).with_priority(1).mount(&setup.server).await;
+    let other = setup.client.create_data_file(b"another file").chunked_above(0).chunk_size(4);
+    other.session_file(&session).await.failure();
+    assert!(session.exists());
+    setup.client.create_data_file(&file).session_file(&session).await.unwrap();
+    assert_form(requests(&setup.server).await.last().unwrap(), "cat.jpg", CONTENT);
     assert!(!session.exists());
 }
 
@@ -682,7 +697,7 @@ async fn unit_takes_uploads_and_plain_bytes() {
 async fn failed_files_of_unit_are_named() {
     let server = Server::with(|_| {
         then("", |seen| async move {
-            match String::from_utf8_lossy(&seen.body).contains("bad") {
+            match String::from_utf8_lossy(&seen.body).contains("filename=\"bad") {
                 true => Act::Keep(tcp_server::json(400, r#"{"file": ["The file is broken."]}"#)),
                 false => named_checksum(&seen),
             }
@@ -702,9 +717,11 @@ async fn failed_files_of_unit_are_named() {
     assert_eq!(unit.files.keys().collect::<Vec<_>>(), ["good_1", "good_2"]);
     assert_eq!((unit.data_collection, &*unit.files["good_1"].checksum), (12, "sum of good_1"));
     assert_eq!(server.count(), 4);
-    let error = client.upload_data_file(files(&["bad_1"]), 12).await.failure();
+    let error = client.upload_data_file(files(&["bad_1"]), 12).each(named).await.failure();
     assert!(error.to_string().starts_with("uploading the file `bad_1`: "), "{error}");
-    assert!(client.create_data_file(b"bad").await.failure().incomplete_data_unit().is_none());
+    assert!(
+        client.create_data_file(b"bad").file_name("bad").await.failure().incomplete_data_unit().is_none()
+    );
 }
 
 #[tokio::test]
@@ -734,25 +751,40 @@ async fn invalid_unit_sends_nothing() {
 
 #[tokio::test]
 async fn files_of_unit_are_concurrent() {
-    let (counter, peak) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let highest = peak.clone();
-    let barrier = Arc::new(tokio::sync::Barrier::new(2));
-    let server = Server::with(move |_| {
-        let (now, peak, barrier) = (counter.clone(), highest.clone(), barrier.clone());
-        then("", move |_| {
-            let (now, peak, barrier) = (now.clone(), peak.clone(), barrier.clone());
-            async move {
-                peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                // Two requests are in progress, or the test hangs.
-                barrier.wait().await;
-                now.fetch_sub(1, Ordering::SeqCst);
-                Act::Keep(tcp_server::json(201, CREATED))
-            }
-        })
+    let released = Arc::new(tokio::sync::Semaphore::new(0));
+    let shared = released.clone();
+    let server = Server::with(move |which| {
+        let released = shared.clone();
+        match which.line {
+            "POST /data_files/" => then("", move |_| {
+                let released = released.clone();
+                async move {
+                    released.acquire().await.unwrap().forget();
+                    Act::Keep(tcp_server::json(201, CREATED))
+                }
+            }),
+            _ => Act::Keep(tcp_server::json(200, "{}")),
+        }
     });
     let server = server.await;
     let client = retrying(&server.url);
     let files: Vec<_> = (0..6).map(|index| (format!("image_{index}"), CONTENT)).collect();
-    let unit = soon(client.upload_data_file(files, 12).concurrency(2)).await.unwrap();
-    assert_eq!((unit.files.len(), server.count(), peak.load(Ordering::SeqCst)), (6, 6, 2));
+    let uploading = tokio::spawn(client.upload_data_file(files, 12).concurrency(2).send());
+    let forms = || server.lines().iter().filter(|line| line.starts_with("POST")).count();
+    let ping = async || drop(client.request(Method::GET, "/users/me/").await.unwrap());
+    for sent in [2, 4, 6] {
+        soon(async {
+            while forms() < sent {
+                ping().await;
+            }
+        })
+        .await;
+        // Further forms have the time to arrive.
+        for _ in 0..20 {
+            ping().await;
+        }
+        assert_eq!(forms(), sent);
+        released.add_permits(2);
+    }
+    assert_eq!(soon(uploading).await.unwrap().unwrap().files.len(), 6);
 }

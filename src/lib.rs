@@ -51,6 +51,8 @@ pub use bytes;
 pub use http;
 pub use reqwest;
 
+#[cfg(api = "data-files")]
+pub use api::data_files::{CreateDataFile, UploadDataFile};
 #[cfg(api = "models")]
 pub use api::models::{CreateModel, ModelFile};
 pub use call::batch_stream::BatchStream;
@@ -82,6 +84,8 @@ pub use list::{
 pub use transport::credentials::{Credentials, CredentialsFuture, CredentialsProvider, CredentialsReason};
 pub use transport::retry_policy::RetryPolicy;
 pub use transport::{AttemptReport, ByteStream};
+#[cfg(any(api = "models", api = "data-files"))]
+pub use upload::UploadFile;
 #[cfg(api = "uploads")]
 pub use upload::session::UploadSession;
 #[cfg(api = "uploads")]

@@ -32,7 +32,7 @@ pub const FEATURES: [&str; 6] =
     ["annotation", "data-collection", "ground-truth", "hitl", "integration", "models"];
 
 /// Each part comes after its dependencies.
-pub const DOMAINS: [Domain; 2] = [
+pub const DOMAINS: [Domain; 3] = [
     Domain {
         name: "uploads",
         feature: None,
@@ -49,6 +49,15 @@ pub const DOMAINS: [Domain; 2] = [
         operations: &["create_model"],
         calls: &[],
         types: &["Model", "ModelCreate", "UploadId"],
+        on: &["uploads"],
+    },
+    Domain {
+        name: "data-files",
+        feature: Some("data-collection"),
+        files: &["src/api/data_files.rs"],
+        operations: &["create_data_file"],
+        calls: &[],
+        types: &["DataFile", "DataFileCreate", "DataUnitCreate", "DataUnitFile", "UploadId"],
         on: &["uploads"],
     },
 ];

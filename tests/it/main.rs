@@ -11,6 +11,7 @@ mod bounded_errors;
 mod checkpoint_hosts;
 mod connections;
 mod conversion_leases;
+mod data_files;
 mod documents;
 mod download_dataset;
 mod download_digests;

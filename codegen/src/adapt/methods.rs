@@ -22,7 +22,7 @@ use crate::prepare::Notes;
 /// every value has, which an inherent method would hide.
 ///
 /// A test compares the first part with the handwritten source.
-const RESERVED: [&str; 30] = [
+const RESERVED: [&str; 31] = [
     "base",
     "base_url",
     "builder",
@@ -40,6 +40,7 @@ const RESERVED: [&str; 30] = [
     "settings",
     "transport",
     "upload_all",
+    "upload_data_file",
     "as_ref",
     "borrow",
     "borrow_mut",

@@ -38,7 +38,8 @@ impl Default for Counts {
 }
 
 impl BackendBuilder {
-    /// Sets the number of models at the start. Their ids start at [`Backend::FIRST_MODEL`]. Default 20.
+    /// Sets the number of models at the start. Their ids start at
+    /// [`Backend::FIRST_MODEL`](crate::Backend::FIRST_MODEL). Default 20.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -49,7 +50,8 @@ impl BackendBuilder {
         self
     }
 
-    /// Sets the number of ground-truth events. Their ids start at [`Backend::FIRST_EVENT`]. Default 1,000.
+    /// Sets the number of ground-truth events. Their ids start at
+    /// [`Backend::FIRST_EVENT`](crate::Backend::FIRST_EVENT). Default 1,000.
     ///
     /// Events are rendered on request, so a million of them cost no more memory or start-up time than ten.
     ///
@@ -74,7 +76,8 @@ impl BackendBuilder {
         self
     }
 
-    /// Sets the number of projects, at least one. Their ids start at [`Backend::FIRST_PROJECT`]. Default 3.
+    /// Sets the number of projects, at least one. Their ids start at
+    /// [`Backend::FIRST_PROJECT`](crate::Backend::FIRST_PROJECT). Default 3.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -85,8 +88,8 @@ impl BackendBuilder {
         self
     }
 
-    /// Sets the number of ground-truth datasets, at least one. Their ids start at [`Backend::FIRST_DATASET`].
-    /// Default 2.
+    /// Sets the number of ground-truth datasets, at least one. Their ids start at
+    /// [`Backend::FIRST_DATASET`](crate::Backend::FIRST_DATASET). Default 2.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;
@@ -98,7 +101,8 @@ impl BackendBuilder {
     }
 
     /// Sets the total number of dataset versions, from 1 to 1,000. The datasets share the versions, and the
-    /// versions share the events. Their ids start at [`Backend::FIRST_VERSION`]. Default 4.
+    /// versions share the events. Their ids start at
+    /// [`Backend::FIRST_VERSION`](crate::Backend::FIRST_VERSION). Default 4.
     ///
     /// ```
     /// # use synapse_test_backend::Backend;

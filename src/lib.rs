@@ -14,7 +14,7 @@
 // Some items are only used by a part of the handwritten layer. They are unused if another document lacks the
 // operations of that part.
 #![cfg_attr(
-    not(all(api = "uploads", api = "models")),
+    not(all(api = "annotation", api = "uploads", api = "models")),
     allow(dead_code, unused_imports, rustdoc::broken_intra_doc_links)
 )]
 
@@ -51,6 +51,8 @@ pub use bytes;
 pub use http;
 pub use reqwest;
 
+#[cfg(api = "annotation")]
+pub use api::annotation::{AnnotateTaskDataBatch, AnnotationProgress};
 #[cfg(api = "models")]
 pub use api::models::{CreateModel, ModelFile};
 pub use call::batch_stream::BatchStream;

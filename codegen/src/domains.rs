@@ -32,7 +32,7 @@ pub const FEATURES: [&str; 6] =
     ["annotation", "data-collection", "ground-truth", "hitl", "integration", "models"];
 
 /// Each part comes after its dependencies.
-pub const DOMAINS: [Domain; 2] = [
+pub const DOMAINS: [Domain; 3] = [
     Domain {
         name: "uploads",
         feature: None,
@@ -55,6 +55,15 @@ pub const DOMAINS: [Domain; 2] = [
         calls: &[],
         types: &["Model", "ModelCreate", "UploadId"],
         on: &["uploads"],
+    },
+    Domain {
+        name: "annotation",
+        feature: Some("annotation"),
+        files: &["src/api/annotation.rs"],
+        operations: &[],
+        calls: &["annotate_task_data"],
+        types: &["AnnotateTaskData"],
+        on: &[],
     },
 ];
 

@@ -100,7 +100,8 @@ fn plain_operations_are_not_named() {
         let text = code(file);
         let text = text.split("#[cfg(test)]").next().unwrap();
         let calls = DOMAINS.iter().filter(|domain| {
-            file.ends_with("domains.rs") || domain.files.iter().any(|part| file.starts_with(root().join(part)))
+            file.ends_with("domains.rs")
+                || domain.files.iter().any(|part| file.starts_with(root().join(part)))
         });
         let calls: Vec<&str> = calls.flat_map(|domain| domain.calls).copied().collect();
         for id in plain.iter().filter(|id| !calls.contains(id)) {

@@ -5,6 +5,7 @@ use std::alloc::System;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
+mod annotate_batch;
 mod api;
 mod batch_streams;
 mod bounded_errors;

@@ -15,10 +15,13 @@ impl<B: Operation> Call<B> {
                 return Ok(transport.fetch(whole, B::Decoder::read).await?);
             };
             let deadline = whole.timeouts.start().deadline;
-            let mut all = None;
-            for body in bodies {
+            let (mut all, requests) = (None, bodies.len());
+            for (index, body) in bodies.into_iter().enumerate() {
                 let request = whole.with_body(body, deadline);
-                let response = transport.clone().fetch(request, B::Decoder::read).await?;
+                let response = transport.clone().fetch(request, B::Decoder::read).await;
+                let response = response.map_err(|failure| {
+                    Error::from(failure).during(format!("request {} of {requests}", index + 1))
+                })?;
                 match &mut all {
                     None => all = Some(response),
                     Some(all) => join(all, response),

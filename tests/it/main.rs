@@ -39,6 +39,7 @@ mod pagination_responses;
 mod pagination_shapes;
 mod raw_bodies;
 mod secrets;
+mod sending_rules;
 mod settings;
 mod support;
 mod types;

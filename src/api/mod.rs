@@ -3,8 +3,16 @@
 
 #[cfg(api = "annotation")]
 pub(crate) mod annotation;
+#[cfg(api = "console-logs")]
+pub(crate) mod console_logs;
 mod exists;
 mod item_problems;
+#[cfg(api = "logs")]
+mod log_file;
+#[cfg(api = "logs")]
+pub(crate) mod logs;
 pub(crate) mod methods;
 #[cfg(api = "models")]
 pub(crate) mod models;
+#[cfg(api = "storages")]
+mod storages;

@@ -103,7 +103,7 @@ impl Rules {
         syn::parse_str::<syn::Ident>(&name).map_err(|_| format!("`x-split`: `{joined}` can't be a name"))?;
         let field = format_ident!("{name}");
         Ok(Some(quote! {
-            const JOIN: Option<fn(&mut Self::Output, Self::Output)> =
+            const JOIN: Option<rt::Join<Self::Output>> =
                 Some(|all, more| rt::Joined::concatenate(&mut all.#field, more.#field));
         }))
     }

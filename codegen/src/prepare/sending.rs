@@ -51,8 +51,11 @@ pub fn check_sending(document: &mut Value) -> Outcome {
     })
 }
 
-/// The extensions of operations: whether a value is valid, and what is expected.
-const KEYWORDS: [(&str, fn(&Value) -> bool, &str); 5] = [
+/// An extension of an operation: its key, whether a value is valid, and what is expected.
+type Keyword = (&'static str, fn(&Value) -> bool, &'static str);
+
+/// The extensions of operations.
+const KEYWORDS: [Keyword; 5] = [
     ("x-idempotent", Value::is_boolean, "boolean"),
     ("x-empty-response", Value::is_boolean, "boolean"),
     ("x-read-timeout", is_seconds, "number of seconds, from 1 to 86,400"),

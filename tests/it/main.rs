@@ -21,6 +21,7 @@ mod download_progress;
 mod download_targets;
 mod downloads;
 mod errors;
+mod exists;
 mod export;
 mod file_cache;
 mod forms;

@@ -162,12 +162,13 @@ fn encoding_is_honoured() {
     let list = json!({"type": "array", "items": {"type": "string"}});
     let object = json!({"type": "object", "properties": {"x": {"type": "string"}}});
     let schema = json!({"type": "object", "properties": {
-        "a": list, "b": list, "c": list, "d": object, "e": object, "f": object, "g": {"type": "string"}, "h": list, "i": {"type": "string"},
+        "a": list, "b": list, "c": list, "d": object, "e": object, "f": object, "g": {"type": "string"}, "h": list, "i": {"type": "string"}, "j": {"type": "string"},
     }});
     let encoding = json!({
         "a": {"explode": false}, "b": {"style": "pipeDelimited"}, "c": {"style": "spaceDelimited", "explode": false},
         "d": {"style": "deepObject", "explode": true}, "e": {"style": "form"}, "f": {"contentType": "application/xml"},
         "g": {"contentType": "image/png, image/*", "headers": {"X-A": {"schema": {"type": "string"}}}}, "h": {"contentType": "application/json"}, "i": {"contentType": "a/b\r\nx: y"},
+        "j": {"contentType": ""},
     });
     let given = document(json!({URL_ENCODED: {"schema": schema, "encoding": encoding}}), json!({}));
     let (_, report) = prepared(given.clone());
@@ -188,6 +189,7 @@ fn encoding_is_honoured() {
             r#"FormField::new("e").style(rt::FieldStyle::Properties)"#,
             r#"FormField::new("f").typed("application/xml")"#,
             r#"FormField::new("h") .style(rt::FieldStyle::Json) .typed("application/json")"#,
+            r#"FormField::new("j").typed("")"#,
         ],
     );
 }

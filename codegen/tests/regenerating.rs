@@ -13,23 +13,23 @@ use support::crate_copy::CrateCopy;
 const GAINS: [(&str, &str); 5] = [
     (
         "paths:\n",
-        r#"  /projects/{id}/:
+        r#"  /folders/{id}/:
     get:
-      operationId: get_project
+      operationId: get_folder
       parameters:
         - $ref: '#/components/parameters/Id'
       responses:
         '200':
-          description: The project.
+          description: The folder.
           content:
             application/json:
               schema: { $ref: '#/components/schemas/Json' }
-  /projects/{id}/tags/:
+  /folders/{id}/tags/:
     put:
-      operationId: set_project_tags
-      tags: [projects]
-      summary: Set the tags of a project
-      description: Replaces all tags of a project.
+      operationId: set_folder_tags
+      tags: [folders]
+      summary: Set the tags of a folder
+      description: Replaces all tags of a folder.
       parameters:
         - $ref: '#/components/parameters/Id'
         - name: create_missing
@@ -40,13 +40,13 @@ const GAINS: [(&str, &str); 5] = [
         required: true
         content:
           application/json:
-            schema: { $ref: '#/components/schemas/ProjectTags' }
+            schema: { $ref: '#/components/schemas/FolderTags' }
       responses:
         '200':
           description: The new tags.
           content:
             application/json:
-              schema: { $ref: '#/components/schemas/ProjectTags' }
+              schema: { $ref: '#/components/schemas/FolderTags' }
         '404': { $ref: '#/components/responses/NotFound' }
 "#,
     ),
@@ -64,7 +64,7 @@ const GAINS: [(&str, &str); 5] = [
     ),
     (
         "\n  schemas:\n",
-        r#"    ProjectTags:
+        r#"    FolderTags:
       type: object
       required: [tags]
       properties:
@@ -74,15 +74,18 @@ const GAINS: [(&str, &str); 5] = [
     ),
 ];
 
+/// Selects the operations that the test changes.
+const FEATURE: &str = "--features=models";
+
 const PROBE: &str = r#"//! Uses what the document gained.
 use synapse_backend_client::{BackendClient, Error};
 
 fn main() {
     let client = BackendClient::builder("http://localhost").build().unwrap();
     // New operations.
-    let project = client.get_project(7).request().unwrap();
-    println!("{} {}", project.method(), project.url());
-    let tagged = client.set_project_tags(7, |body| body.tags(["a", "b"]).note("n"));
+    let folder = client.get_folder(7).request().unwrap();
+    println!("{} {}", folder.method(), folder.url());
+    let tagged = client.set_folder_tags(7, |body| body.tags(["a", "b"]).note("n"));
     let tagged = tagged.params(|p| p.create_missing(true)).request().unwrap();
     let body = String::from_utf8_lossy(tagged.body().unwrap().as_bytes().unwrap()).into_owned();
     println!("{} {} {body}", tagged.method(), tagged.url());
@@ -99,13 +102,13 @@ fn main() {
 // New fields of responses.
 async fn responses(client: &BackendClient) -> Result<(Option<String>, Vec<String>), Error> {
     let license = client.get_model(1).await?.license;
-    Ok((license, client.set_project_tags(7, |body| body.tags(["a"])).await?.tags))
+    Ok((license, client.set_folder_tags(7, |body| body.tags(["a"])).await?.tags))
 }
 "#;
 
 /// Returns the documentation and the signature of a method that the build of the copy generated.
 fn generated_method(copy: &CrateCopy, name: &str) -> String {
-    let (out, _) = copy.succeed(&["build", "-q", "--lib", "--message-format=json"]);
+    let (out, _) = copy.succeed(&["build", "-q", FEATURE, "--lib", "--message-format=json"]);
     let executed = out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|message| {
         message["reason"] == "build-script-executed"
             && message["package_id"].as_str().unwrap().contains("synapse-backend-client")
@@ -128,28 +131,28 @@ fn added_fields_compile_removed_are_named() {
         document
     });
     copy.example("probe", PROBE);
-    let (out, _) = copy.succeed(&["run", "-q", "--example", "probe"]);
+    let (out, _) = copy.succeed(&["run", "-q", FEATURE, "--example", "probe"]);
     assert_eq!(
         out.lines().collect::<Vec<_>>(),
         [
-            "GET http://localhost/projects/7/",
-            r#"PUT http://localhost/projects/7/tags/?create_missing=true {"note":"n","tags":["a","b"]}"#,
+            "GET http://localhost/folders/7/",
+            r#"PUT http://localhost/folders/7/tags/?create_missing=true {"note":"n","tags":["a","b"]}"#,
             "http://localhost/models/?framework=pytorch",
             r#"{"chunked_upload":1,"license":"MIT","model_type":"detection","name":"n","project":1}"#,
         ]
     );
 
     // The method's documentation is the document's.
-    let method = generated_method(&copy, "set_project_tags");
+    let method = generated_method(&copy, "set_folder_tags");
     for part in [
-        "Set the tags of a project\n\nReplaces all tags of a project.\n",
-        "`set_project_tags` of the API's document: `PUT /projects/{id}/tags/`.",
+        "Set the tags of a folder\n\nReplaces all tags of a folder.\n",
+        "`set_folder_tags` of the API's document: `PUT /folders/{id}/tags/`.",
         "# Parameters\n- `id` (`i64`, argument): The id.\n",
         "- `create_missing` (`bool`, query): Whether unknown tags are created.\n",
-        "# Body\n`ProjectTags` as JSON.\n",
+        "# Body\n`FolderTags` as JSON.\n",
         "# Statuses\n- 200: The new tags.\n- 404: The object or the page doesn't exist.\n",
-        "let response = client.set_project_tags(1, |body| body)",
-        "-> Call<builder::SetProjectTags>",
+        "let response = client.set_folder_tags(456, |body| body.tags([\"…\"])).await?;",
+        "-> Call<builder::SetFolderTags>",
     ] {
         assert!(method.contains(part), "{part}\n{method}");
     }
@@ -157,14 +160,14 @@ fn added_fields_compile_removed_are_named() {
     // A renamed operation that handwritten code calls fails the build. The error names the operation and the
     // code that needs it.
     copy.edit(|document| document.replacen("operationId: create_model\n", "operationId: add_model\n", 1));
-    let output = copy.cargo(&["build", "-q", "--lib"]);
+    let output = copy.cargo(&["build", "-q", FEATURE, "--lib"]);
     let err = String::from_utf8_lossy(&output.stderr);
     let line = "openapi/synapse-v1.yaml: the document no longer has what `models` in src/ needs: the operation `create_model`";
     assert!(!output.status.success() && err.contains(line), "{err}");
 
     // An invalid document fails the build with one line: file, operation, reason.
     copy.edit(|document| document.replacen("schemas/Model' }", "schemas/Modell' }", 1));
-    let output = copy.cargo(&["build", "-q", "--lib"]);
+    let output = copy.cargo(&["build", "-q", FEATURE, "--lib"]);
     let err = String::from_utf8_lossy(&output.stderr);
     let line =
         "openapi/synapse-v1.yaml: POST /models/ (add_model): `#/components/schemas/Modell` leads nowhere";

@@ -241,8 +241,7 @@ impl FormWriter {
         match self {
             FormWriter::Multipart(parts) => {
                 let media_type = media_type.or(is_json.then_some("application/json"));
-                // It is the media type of a part without one (RFC 7578, section 4.4).
-                let media_type = media_type.filter(|media_type| *media_type != "text/plain");
+                let media_type = media_type.filter(|media_type| !media_type.is_empty());
                 parts.push(MultipartPart::text(name, &wire, media_type, text));
             }
             FormWriter::UrlEncoded(pairs) => drop(pairs.append_pair(&wire, &text)),
@@ -256,7 +255,8 @@ impl FormWriter {
         };
         let (file_name, media_type, source) = file.into_parts();
         let media_type = media_type.as_deref().or(of_field).unwrap_or("application/octet-stream");
-        if HeaderValue::from_str(media_type).is_err() {
+        let media_type = Some(media_type).filter(|media_type| !media_type.is_empty());
+        if media_type.is_some_and(|media_type| HeaderValue::from_str(media_type).is_err()) {
             return Err("the file's media type can't be a header".to_owned());
         }
         parts.push(MultipartPart::file(name, wire, &file_name, media_type, source));

@@ -42,7 +42,7 @@ impl FormFile {
     }
 
     /// Sets the media type, such as `text/csv`. Without it, that is the document's, or
-    /// `application/octet-stream`.
+    /// `application/octet-stream`. With an empty one, the file is sent without a media type.
     #[must_use]
     pub fn media_type(mut self, media_type: impl Into<String>) -> Self {
         self.media_type = Some(media_type.into());
@@ -55,11 +55,7 @@ impl FormFile {
     }
 
     fn sent_name(&self) -> String {
-        let own = || match &self.source.0 {
-            SourceKind::Resumable(source) => source.file_name(),
-            SourceKind::OneShot(_) => None,
-        };
-        self.file_name.clone().or_else(own).unwrap_or_else(|| "file".to_owned())
+        self.file_name.clone().or_else(|| self.source.file_name()).unwrap_or_else(|| "file".to_owned())
     }
 }
 

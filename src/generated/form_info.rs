@@ -26,7 +26,7 @@ pub struct FormField {
     pub secret: bool,
     /// The names of fields within its value that are never shown.
     pub hidden: &'static [&'static str],
-    /// The media type that the document gives it.
+    /// The media type that the document gives it. If it is empty, the field's part has none.
     pub media_type: Option<&'static str>,
 }
 

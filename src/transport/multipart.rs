@@ -61,14 +61,14 @@ impl MultipartPart {
         field: &str,
         name: &str,
         file_name: &str,
-        media_type: &str,
+        media_type: Option<&str>,
         source: UploadSource,
     ) -> Self {
         let content = match source.0 {
             SourceKind::Resumable(source) => PartContent::Resumable(source),
             SourceKind::OneShot(source) => PartContent::OneShot(Mutex::new(Some(source))),
         };
-        let headers = headers(name, Some(file_name), Some(media_type));
+        let headers = headers(name, Some(file_name), media_type);
         MultipartPart { field: field.to_owned(), headers, content }
     }
 }

@@ -3,7 +3,13 @@
 mod body;
 mod chunk_source;
 mod completion;
+#[cfg(any(api = "models", api = "data-files"))]
+pub(crate) mod creation;
 mod engine;
+#[cfg(any(api = "models", api = "data-files"))]
+mod file;
+#[cfg(api = "data-files")]
+mod form_upload;
 mod many;
 mod md5;
 mod md5_worker;
@@ -22,6 +28,8 @@ mod tests;
 
 use std::future::IntoFuture;
 
+#[cfg(any(api = "models", api = "data-files"))]
+pub use file::UploadFile;
 pub use many::UploadAll;
 pub use progress::{UploadPhase, UploadProgress};
 

@@ -115,8 +115,8 @@ macro_rules! upload_setters {
         /// Sets a callback for the progress of the upload. It is called after each block and at the beginning
         /// of each phase.
         ///
-        /// It is called in order, from the task that sends the file: it must not block. `Complete` comes
-        /// last, and only on success.
+        /// It is called in order, from the task or thread that sends the file: it must not block. `Complete`
+        /// comes last, and only on success.
         pub fn on_progress(
             mut self,
             callback: impl Fn($crate::UploadProgress) + Send + Sync + 'static,

@@ -25,11 +25,11 @@ pub struct UploadProgress {
 pub enum UploadPhase {
     /// A resumed upload reads again what was sent before, to compute the digest of the whole file.
     Hashing,
-    /// Chunks are being sent.
+    /// The file is being sent.
     Sending,
-    /// Everything is sent; the server assembles the file.
+    /// Everything is sent; the server processes the file.
     Completing,
-    /// The server has the whole file and has compared its MD5.
+    /// The server has the whole file. If the file was sent in chunks, the server has compared its MD5.
     Complete,
 }
 

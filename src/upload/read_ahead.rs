@@ -50,14 +50,25 @@ impl OpenSource {
 
     /// Returns an error if the source has changed since it was opened; blocks.
     pub(super) fn unchanged(&self) -> Result<()> {
-        if self.in_memory().is_some() {
-            return Ok(());
-        }
-        let now = OpenSource::open(&self.source)?;
-        match self.change(now.size, now.modified) {
+        match self.change_since()? {
             Some(change) => Err(Error::new(ErrorKind::Io, format!("{}: {change}", self.source.shown()))),
             None => Ok(()),
         }
+    }
+
+    /// Describes how the source has changed since it was opened; `None` if it hasn't. Blocks.
+    pub(super) fn change_since(&self) -> Result<Option<String>> {
+        if self.in_memory().is_some() {
+            return Ok(None);
+        }
+        let now = OpenSource::open(&self.source)?;
+        Ok(self.change(now.size, now.modified))
+    }
+
+    /// Returns the source as errors name it.
+    #[cfg(api = "data-files")]
+    pub(super) fn shown(&self) -> String {
+        self.source.shown()
     }
 
     /// Describes how a source with this size and time differs from what it was when it was opened; `None` if
@@ -143,7 +154,8 @@ impl OpenSource {
         }
     }
 
-    fn reader(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+    /// Returns a reader from `offset` on, of the file that was opened. Blocks.
+    pub(super) fn reader(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
         match &self.source.0 {
             Resumable::Path(path) => {
                 let mut file = plain_file::open_named(path)?;

@@ -152,9 +152,9 @@ impl Error {
         self.with_detail(CompleteUpload(id.to_string()))
     }
 
-    /// Returns the id of the upload that was complete when creating the model failed. With
-    /// [`ModelFile::uploaded`](crate::ModelFile::uploaded) the model can be created without sending the file
-    /// again. Also set if the server never confirmed that the upload is complete.
+    /// Returns the id of the upload that was complete when creating the model or the data file failed. With
+    /// `UploadFile::uploaded` it can be created without sending the file again. Also set if the server never
+    /// confirmed that the upload is complete.
     pub fn upload_id(&self) -> Option<&str> {
         self.detail().map(|CompleteUpload(id)| id.as_str())
     }

@@ -6,9 +6,30 @@ use std::path::Path;
 
 use bytes::Buf as _;
 
-use super::upload_source::{Resumable, ResumableSource};
+use super::upload_source::{Resumable, ResumableSource, SourceKind, UploadSource};
 use crate::error::{Error, ErrorKind, Result, shown_path};
 use crate::runtime::plain_file;
+
+impl UploadSource {
+    /// Returns the source's own file name.
+    pub(crate) fn file_name(&self) -> Option<String> {
+        match &self.0 {
+            SourceKind::Resumable(source) => source.file_name(),
+            SourceKind::OneShot(_) => None,
+        }
+    }
+
+    /// Returns the path as the caller gave it, if the source is one.
+    #[cfg(api = "data-files")]
+    pub(crate) fn given_path(&self) -> Option<String> {
+        match &self.0 {
+            SourceKind::Resumable(ResumableSource(Resumable::Path(path))) => {
+                Some(path.to_string_lossy().into_owned())
+            }
+            SourceKind::Resumable(_) | SourceKind::OneShot(_) => None,
+        }
+    }
+}
 
 impl ResumableSource {
     /// Returns the source as errors name it.

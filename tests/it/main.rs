@@ -5,12 +5,14 @@ use std::alloc::System;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
+mod annotate_batch;
 mod api;
 mod batch_streams;
 mod bounded_errors;
 mod checkpoint_hosts;
 mod connections;
 mod conversion_leases;
+mod data_files;
 mod documents;
 mod download_dataset;
 mod download_digests;
@@ -20,11 +22,13 @@ mod download_progress;
 mod download_targets;
 mod downloads;
 mod errors;
+mod exists;
 mod export;
 mod file_cache;
 mod forms;
 mod ground_truth;
 mod list_operations;
+mod logs;
 mod memory;
 mod models;
 mod no_runtime;
@@ -38,7 +42,9 @@ mod pagination_responses;
 mod pagination_shapes;
 mod raw_bodies;
 mod secrets;
+mod sending_rules;
 mod settings;
+mod storages;
 mod support;
 mod types;
 mod upload_extremes;
@@ -48,6 +54,7 @@ mod upload_offsets;
 mod upload_sessions;
 mod uploads;
 mod url_conversion;
+#[cfg(all(feature = "annotation", feature = "hitl", feature = "data-collection", feature = "integration"))]
 mod wire;
 
 /// Counts allocations for `bounded_errors`.

@@ -30,9 +30,11 @@ fn operation_touches_its_public_methods() {
     }
     assert_eq!(touched("create_model"), "BackendClient::create_model (src/api/models.rs)");
     let uploads = "BackendClient::create_chunked_upload (src/upload/mod.rs), \
+                   BackendClient::create_data_file (src/api/data_files.rs), \
                    BackendClient::create_model (src/api/models.rs), \
                    BackendClient::resume_chunked_upload (src/upload/mod.rs), \
-                   BackendClient::upload_all (src/upload/many.rs)";
+                   BackendClient::upload_all (src/upload/many.rs), \
+                   BackendClient::upload_data_file (src/api/data_files.rs)";
     for id in ["start_chunked_upload", "upload_chunk", "get_chunked_upload", "complete_chunked_upload"] {
         assert_eq!(touched(id), uploads, "{id}");
     }

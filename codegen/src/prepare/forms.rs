@@ -260,9 +260,11 @@ pub(super) fn essence(media_type: &str) -> String {
     media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// Returns the media type of a field that is sent: of several ones, or of a range, only the caller knows it.
+/// Returns the media type of a field that is sent: of several ones, or of a range, only the caller knows it. An empty
+/// one means that the part has no media type.
 fn sent_type(media_type: &str) -> Option<String> {
     let is_one = !media_type.contains([',', '*']);
     let is_header = media_type.bytes().all(|byte| (b' '..0x7f).contains(&byte));
-    (is_one && is_header && media_type.contains('/')).then(|| media_type.to_owned())
+    let is_type = media_type.is_empty() || media_type.contains('/');
+    (is_one && is_header && is_type).then(|| media_type.to_owned())
 }

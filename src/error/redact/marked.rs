@@ -84,9 +84,8 @@ fn collect(value: &Value, fields: &[&str], within: bool, values: &mut Vec<String
     match value {
         Value::String(text) if within && values.len() < MAX_VALUES => {
             // Texts of several lines, such as keys, are repeated line by line.
-            let lines =
-                text.lines().filter(|line| line.len() <= MAX_VALUE).map(|line| line.trim().to_owned());
-            values.extend(lines.take(MAX_VALUES - values.len()));
+            let parts = text.lines().flat_map(|line| parts_of(line.trim())).map(str::to_owned);
+            values.extend(parts.take(MAX_VALUES - values.len()));
         }
         Value::Array(items) => items.iter().for_each(|item| collect(item, fields, within, values)),
         Value::Object(members) => members.iter().for_each(|(name, value)| {
@@ -94,6 +93,18 @@ fn collect(value: &Value, fields: &[&str], within: bool, values: &mut Vec<String
         }),
         _ => {}
     }
+}
+
+/// Returns a line in parts that are short enough to be searched.
+fn parts_of(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        let end = rest.len().min(MAX_VALUE);
+        let end = (0..=end).rev().find(|at| rest.is_char_boundary(*at))?;
+        let (part, more) = rest.split_at(end);
+        rest = more;
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 /// Returns the length of the JSON value at the beginning of a text, which may be truncated.
@@ -156,5 +167,10 @@ mod tests {
         let marked = MarkedSecrets::of(vec!["in-url".to_owned()], Some(body), &["params"]).unwrap();
         assert_eq!(marked.values(), ["in-url", "x-y-z", "line one", "line two"]);
         assert!(MarkedSecrets::of(Vec::new(), Some(body), &[]).is_none());
+        let long = format!("{}한{}", "a".repeat(MAX_VALUE - 1), "b".repeat(MAX_VALUE));
+        let body = serde_json::json!({"params": [long, "", " \n"]}).to_string();
+        let marked = MarkedSecrets::of(Vec::new(), Some(body.as_bytes()), &["params"]).unwrap();
+        assert_eq!(marked.values().concat(), long);
+        assert_eq!(marked.values().iter().map(String::len).max(), Some(MAX_VALUE));
     }
 }

@@ -12,6 +12,7 @@ mod jobs;
 mod lists;
 mod plugins;
 mod resending;
+mod secret_fields;
 mod storages;
 
 use std::collections::BTreeMap;

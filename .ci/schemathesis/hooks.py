@@ -95,13 +95,20 @@ IGNORED = {
 
 # Fields of bodies that the server accepts although the document has another type, and which values it accepts.
 TAKEN_IN_BODIES = {
-    # A number is a text.
-    "filename": is_number,
     # The parts of a file without parts.
     "multipart": lambda value: value is None,
     # A form may have `meta`, too, as JSON.
     "meta": anything,
 }
+# A number is a text.
+TEXTS = "action checksum code description event file_key filename language name plugin step version"
+TAKEN_IN_BODIES |= dict.fromkeys(TEXTS.split(), is_number)
+# Digits are a number.
+INTEGERS = "agent data_collection data_unit expiration project size storage_id workshop"
+TAKEN_IN_BODIES |= dict.fromkeys(INTEGERS.split(), lambda value: isinstance(value, str) and number(value))
+# Words and numbers are booleans.
+FLAGS = "debug is_active is_public system_only"
+TAKEN_IN_BODIES |= dict.fromkeys(FLAGS.split(), lambda value: str(value).lower() in "0 1 true false t f yes no y n on off".split())
 # Operations that need nothing in the body: no body is an empty object.
 EMPTY_BODIES = {"update_job", "update_plugin", "run_plugin"}
 
@@ -172,6 +179,9 @@ def body_is_taken(case):
     """Whether the framework takes a body that was made invalid on purpose."""
     operation = operation_id(case)
     description = case.meta.phase.data.description or ""
+    if description == "Positive test case":
+        # schemathesis takes a form with a file for an invalid one if a link or a hook has changed it.
+        return file_of(case) != b""
     if description == "Missing request body":
         return operation in EMPTY_BODIES
     if description == "Missing required property: file":
@@ -442,9 +452,7 @@ def make_body_true(case):
         if case.path_parameters["id"] not in OPEN:
             case.path_parameters["id"] = list(OPEN)[-1]
     so_far = OPEN.get((case.path_parameters or {}).get("id"), b"")
-    # schemathesis would take a changed form with a file for an invalid one.
-    if not file_of(case):
-        put_existing(case.body, IN_BODIES | IN_BODY_OF.get(operation, {}))
+    put_existing(case.body, IN_BODIES | IN_BODY_OF.get(operation, {}))
     match operation:
         case "start_chunked_upload" | "upload_chunk" if file_of(case):
             end = len(so_far) + len(file_of(case))

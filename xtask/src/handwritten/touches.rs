@@ -152,3 +152,23 @@ fn reached(functions: &Functions, leads: &[BTreeSet<usize>]) -> Vec<BTreeSet<Str
     }
     reached
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_within;
+
+    #[test]
+    fn private_functions_are_seen_within() {
+        for (file, module, within) in [
+            ("src/api/models.rs", "src/api/models.rs", true),
+            ("src/api/models/file.rs", "src/api/models.rs", true),
+            ("src/api/models_more.rs", "src/api/models.rs", false),
+            ("src/api/logs.rs", "src/api/models.rs", false),
+            ("src/api/logs.rs", "src/api/mod.rs", true),
+            ("src/list/mod.rs", "src/api/mod.rs", false),
+            ("src/list/mod.rs", "src/lib.rs", true),
+        ] {
+            assert_eq!(is_within(file, module), within, "{file} in {module}");
+        }
+    }
+}

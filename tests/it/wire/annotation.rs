@@ -99,7 +99,7 @@ async fn get_task_reads_every_shape() {
 }
 
 #[tokio::test]
-async fn stored_away_data_stays_as_sent() {
+async fn stored_away_data_is_unchanged() {
     let backend = Backend::start().await;
     for data in [
         r#"{"mode": "presigned", "presigned_url": "https://files/1.json?sig=1", "size": 2048, "data_digest": "aa"}"#,

@@ -261,7 +261,7 @@ async fn create_plugin_release_sends_form() {
             text("requirements", "ultralytics==8.0"),
             text("requirements", "torch"),
             text("debug", "true"),
-            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"plugin.zip\"\r\nContent-Type: application/octet-stream\r\n\r\n"),
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"plugin.zip\"\r\n\r\n"),
         ];
         [texts.concat().as_bytes(), b"PK\x03\x04\x00\xff\r\n--", format!("\r\n--{boundary}--\r\n").as_bytes()].concat()
     });

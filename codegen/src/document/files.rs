@@ -23,7 +23,7 @@ pub(crate) fn in_folder(folder: &Path) -> Result<PathBuf, String> {
 
 /// Returns the overlay of a folder's document, `overlay.yaml`, `overlay.yml` or `overlay.json`, if it exists.
 pub(crate) fn overlay_in(folder: &Path) -> Result<Option<PathBuf>, String> {
-    let mut found = files(folder, |path| is_overlay(path))?;
+    let mut found = files(folder, is_overlay)?;
     if found.len() > 1 {
         let names: Vec<String> = found.iter().map(|path| path.display().to_string()).collect();
         let (folder, names) = (folder.display(), names.join(", "));

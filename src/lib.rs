@@ -14,7 +14,14 @@
 // Some items are only used by a part of the handwritten layer. They are unused if another document lacks the
 // operations of that part.
 #![cfg_attr(
-    not(all(api = "uploads", api = "models")),
+    not(all(
+        api = "annotation",
+        api = "console-logs",
+        api = "logs",
+        api = "models",
+        api = "storages",
+        api = "uploads"
+    )),
     allow(dead_code, unused_imports, rustdoc::broken_intra_doc_links)
 )]
 
@@ -51,8 +58,14 @@ pub use bytes;
 pub use http;
 pub use reqwest;
 
+#[cfg(api = "annotation")]
+pub use api::annotation::{AnnotateTaskDataBatch, AnnotationProgress};
+#[cfg(api = "console-logs")]
+pub use api::console_logs::{ConsoleLine, ListJobConsoleLogs};
 #[cfg(api = "data-files")]
 pub use api::data_files::{CreateDataFile, UploadDataFile};
+#[cfg(api = "logs")]
+pub use api::logs::{CreateLogs, LogEntry};
 #[cfg(api = "models")]
 pub use api::models::{CreateModel, ModelFile};
 pub use call::batch_stream::BatchStream;
@@ -121,7 +134,7 @@ pub mod __generated {
     pub use crate::generated::list_operation::{ListField, ListOperation, ValueKind};
     pub use crate::generated::object::Object;
     pub use crate::generated::operation::{
-        BytesDecoder, Described, EmptyDecoder, JsonDecoder, OptionalJsonDecoder, PagedOperation, Sealed,
+        BytesDecoder, Described, EmptyDecoder, Join, JsonDecoder, OptionalJsonDecoder, PagedOperation, Sealed,
     };
     pub use crate::generated::page_link::PageLink;
     pub use crate::generated::pagination::Pagination;

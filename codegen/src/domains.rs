@@ -32,7 +32,7 @@ pub const FEATURES: [&str; 6] =
     ["annotation", "data-collection", "ground-truth", "hitl", "integration", "models"];
 
 /// Each part comes after its dependencies.
-pub const DOMAINS: [Domain; 3] = [
+pub const DOMAINS: [Domain; 7] = [
     Domain {
         name: "uploads",
         feature: None,
@@ -59,6 +59,42 @@ pub const DOMAINS: [Domain; 3] = [
         calls: &[],
         types: &["DataFile", "DataFileCreate", "DataUnitCreate", "DataUnitFile", "UploadId"],
         on: &["uploads"],
+    },
+    Domain {
+        name: "annotation",
+        feature: Some("annotation"),
+        files: &["src/api/annotation.rs"],
+        operations: &[],
+        calls: &["annotate_task_data"],
+        types: &["AnnotateTaskData"],
+        on: &[],
+    },
+    Domain {
+        name: "console-logs",
+        feature: Some("integration"),
+        files: &["src/api/console_logs.rs"],
+        operations: &["list_job_console_logs"],
+        calls: &[],
+        types: &["JobId"],
+        on: &[],
+    },
+    Domain {
+        name: "logs",
+        feature: Some("integration"),
+        files: &["src/api/logs.rs", "src/api/log_file.rs"],
+        operations: &["create_logs"],
+        calls: &[],
+        types: &["LogEntriesCreate", "LogEntryCreate"],
+        on: &[],
+    },
+    Domain {
+        name: "storages",
+        feature: Some("data-collection"),
+        files: &["src/api/storages.rs"],
+        operations: &[],
+        calls: &["list_storages"],
+        types: &["Storage", "StorageCategory"],
+        on: &[],
     },
 ];
 

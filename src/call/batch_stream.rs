@@ -1,4 +1,4 @@
-//! [`BatchStream`]: the results of many files, each as soon as it is there.
+//! [`BatchStream`]: the results of many transfers or requests, each as soon as it is there.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,11 +12,13 @@ use crate::call::ResponseFuture;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime;
 
-/// Maximum number of files that are transferred concurrently.
+/// Maximum number of files or requests of a batch that are sent concurrently.
 pub(crate) const MAX_CONCURRENCY: usize = 64;
 
 /// The results of many files, as a [`Stream`] in the order in which they finish: returned by
-/// [`UploadAll::stream`](crate::UploadAll::stream) and [`DownloadAll::stream`](crate::DownloadAll::stream).
+/// [`UploadAll::stream`](crate::UploadAll::stream) and [`DownloadAll::stream`](crate::DownloadAll::stream). Batches of
+/// requests, such as [`AnnotateTaskDataBatch::stream`](crate::AnnotateTaskDataBatch::stream), return it for their items
+/// instead of files.
 ///
 /// Each item is the index of the file, counted from 0, and its result. Files begin when the stream is read, as
 /// many at a time as the batch's `concurrency` says. They are transferred in tasks of their own: those that began

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
-use reqwest::header::CONTENT_LENGTH;
+use reqwest::header::{CONTENT_LENGTH, HeaderValue};
 use reqwest::{Body, Method, Request};
 use serde::de::DeserializeOwned;
 
@@ -224,6 +224,13 @@ impl<B: Operation> Call<B> {
         }
         if let Some(problem) = query::too_long(request.url(), rules.max_query) {
             return Err(invalid(id, vec![problem]));
+        }
+        // Some servers and proxies refuse such a request without a length (RFC 9110, section 8.6).
+        if request.body().is_none()
+            && multipart.is_none()
+            && matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH)
+        {
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         for (name, value) in options.headers {
             request.headers_mut().insert(name, value);

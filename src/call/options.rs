@@ -206,3 +206,29 @@ impl fmt::Debug for CallOptions {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_timeout_of_operation_is_a_default() {
+        let settings = |read_timeout: Option<u64>| Settings {
+            connect_timeout: Duration::from_secs(5),
+            read_timeout: read_timeout.map(Duration::from_secs),
+            timeout: None,
+            url_host: None,
+            retry: RetryPolicy::default(),
+        };
+        let idle = |options: &CallOptions, client: Option<u64>, of_operation: Option<u32>, list: bool| {
+            options.timeouts(&settings(client), of_operation, list).idle.as_secs()
+        };
+        let (unset, set) = (CallOptions::new(), CallOptions::new().read_timeout(Duration::from_secs(7)));
+        assert_eq!((idle(&unset, None, None, false), idle(&unset, None, None, true)), (15, 60));
+        for list in [false, true] {
+            assert_eq!(idle(&unset, None, Some(300), list), 300);
+            assert_eq!(idle(&unset, Some(20), Some(300), list), 20);
+            assert_eq!(idle(&set, Some(20), Some(300), list), 7);
+        }
+    }
+}

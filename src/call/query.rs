@@ -31,23 +31,45 @@ pub(crate) fn too_long(url: &Url, most: Option<u32>) -> Option<String> {
     if bytes <= most {
         return None;
     }
-    let mut parameters: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    let url_length =
+        |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).map(str::len).sum::<usize>();
+    let mut lengths: BTreeMap<String, usize> = BTreeMap::new();
     for (name, value) in url.query_pairs() {
-        let (values, length) = parameters.entry(name.into_owned()).or_default();
-        *values += 1;
-        *length += value.len();
+        let own = url_length(&name) + url_length(&value) + "&=".len();
+        *lengths.entry(name.into_owned()).or_default() += own;
     }
-    let (name, (values, _)) = parameters.into_iter().max_by_key(|(_, (_, length))| *length)?;
-    let name = excerpt(&name, 100);
+    let (name, length) = lengths.into_iter().max_by_key(|(_, length)| *length)?;
+    let (name, length) = (excerpt(&name, 100), length.min(bytes));
     Some(format!(
-        "`{name}` has {values} value(s), and the query {bytes} bytes: the server accepts at most {most}. Send several \
-         requests, or filter by a range"
+        "`{name}` is {length} of the query's {bytes} bytes: the server accepts at most {most}. Send several requests, or \
+         filter by a range"
     ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn longest_parameter_is_named() {
+        let problem =
+            |query: &str, most: u32| too_long(&format!("http://h/?{query}").parse().unwrap(), Some(most));
+        assert_eq!(problem("a=1&b=2", 7), None);
+        assert_eq!(
+            problem("a=1&b=2&b=3", 7).unwrap(),
+            "`b` is 8 of the query's 11 bytes: the server accepts at most 7. Send several requests, or filter by a range"
+        );
+        // Names and escapes count, too.
+        for query in ["search=abcdef&ids=1&ids=2&ids=3", "search=abcdef&ids=%ED%95%9C%EA%B8%80"] {
+            assert!(problem(query, 7).unwrap().starts_with("`ids`"), "{query}");
+        }
+        let url: Url = "http://h/".parse().unwrap();
+        assert_eq!(
+            (too_long(&url, Some(0)), problem("a=1", 3), problem("a=1", 2).is_some()),
+            (None, None, true)
+        );
+        assert_eq!(too_long(&"http://h/?a=1".parse().unwrap(), None), None);
+    }
 
     #[test]
     fn parameter_replaced_repeated_or_removed() {

@@ -61,7 +61,8 @@ pub(crate) fn split(body: &[u8], limits: &[ArrayLimit]) -> Option<Vec<Bytes>> {
         return Some(items.chunks(limit.most.max(1)).map(|items| list_of(items).into()).collect());
     }
     let Fields(fields) = serde_json::from_slice(body).ok()?;
-    let (_, array) = fields.iter().find(|(name, _)| name == limit.field)?;
+    // Of two members with one name, the last one counts.
+    let (_, array) = fields.iter().rfind(|(name, _)| name == limit.field)?;
     let items: Vec<&RawValue> = serde_json::from_str(array.get()).ok()?;
     let body_with = |items: &[&RawValue]| {
         let members = fields.iter().map(|(name, value)| {
@@ -190,6 +191,11 @@ mod tests {
         assert_eq!(
             parts(r#"{"a":1.50,"ids":["x", {"y":1},3,4],"b":[0]}"#, LIMITS).unwrap(),
             [r#"{"a":1.50,"ids":["x",{"y":1},3],"b":[0]}"#, r#"{"a":1.50,"ids":[4],"b":[0]}"#]
+        );
+        // The last of two members with one name is the one that the server reads.
+        assert_eq!(
+            parts(r#"{"ids":[9],"ids":[1,2,3,4]}"#, LIMITS).unwrap(),
+            [r#"{"ids":[1,2,3],"ids":[1,2,3]}"#, r#"{"ids":[4],"ids":[4]}"#]
         );
         let of_body = [ArrayLimit { field: "", most: 2, split: true }];
         assert_eq!(parts("[1,2,3]", &of_body).unwrap(), ["[1,2]", "[3]"]);

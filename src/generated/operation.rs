@@ -33,7 +33,7 @@ pub trait Operation: Sealed + Sized + Send {
     const PAGINATION: Option<Pagination>;
     /// Adds another response, if a long request is sent as several ones.
     #[doc(hidden)]
-    const JOIN: Option<fn(&mut Self::Output, Self::Output)> = None;
+    const JOIN: Option<Join<Self::Output>> = None;
     /// Returns the operation's id for messages.
     #[doc(hidden)]
     fn id(&self) -> &'static str {
@@ -54,6 +54,10 @@ pub trait Operation: Sealed + Sized + Send {
     fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid>;
 }
 
+/// Adds another response to the first.
+#[doc(hidden)]
+pub type Join<T> = fn(&mut T, T);
+
 /// Restricts [`Operation`] to this crate and the generated code.
 pub trait Sealed {}
 
@@ -64,7 +68,7 @@ pub trait Described: Sized + Send {
     type Output: Send + 'static;
     type Decoder: ResponseDecoder<Output = Self::Output> + 'static;
     const INFO: &'static OperationInfo;
-    const JOIN: Option<fn(&mut Self::Output, Self::Output)> = None;
+    const JOIN: Option<Join<Self::Output>> = None;
     fn into_parameters(self) -> Parameters<Self::Body>;
 }
 
@@ -76,7 +80,7 @@ impl<D: Described> Operation for D {
     const ID: &'static str = D::INFO.id;
     const PATH: &'static str = D::INFO.path;
     const PAGINATION: Option<Pagination> = D::INFO.pagination;
-    const JOIN: Option<fn(&mut Self::Output, Self::Output)> = D::JOIN;
+    const JOIN: Option<Join<Self::Output>> = D::JOIN;
 
     fn rules(&self) -> SendingRules {
         D::INFO.rules

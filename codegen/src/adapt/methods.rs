@@ -22,7 +22,8 @@ use crate::prepare::Notes;
 /// every value has, which an inherent method would hide.
 ///
 /// A test compares the first part with the handwritten source.
-const RESERVED: [&str; 31] = [
+const RESERVED: [&str; 33] = [
+    "annotate_task_data_batch",
     "base",
     "base_url",
     "builder",
@@ -35,6 +36,7 @@ const RESERVED: [&str; 31] = [
     "from_env",
     "list",
     "from_parts",
+    "get_default_storage",
     "request",
     "resume_chunked_upload",
     "settings",

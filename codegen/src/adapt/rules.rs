@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 use serde_json::Value;
 
 use super::Result;
-use crate::prepare::naming::parameter_name;
+use crate::prepare::naming::field_name;
 use crate::prepare::{ARRAY_LIMITS, Keywords, Notes, SECRET_FIELDS};
 
 /// How the requests of an operation are sent.
@@ -99,11 +99,11 @@ impl Rules {
         let Some(joined) = self.array_limits.iter().find_map(|limit| limit.joined.as_deref()) else {
             return Ok(None);
         };
-        let name = parameter_name(joined);
+        let name = field_name(joined);
         syn::parse_str::<syn::Ident>(&name).map_err(|_| format!("`x-split`: `{joined}` can't be a name"))?;
         let field = format_ident!("{name}");
         Ok(Some(quote! {
-            const JOIN: Option<fn(&mut Self::Output, Self::Output)> =
+            const JOIN: Option<rt::Join<Self::Output>> =
                 Some(|all, more| rt::Joined::concatenate(&mut all.#field, more.#field));
         }))
     }

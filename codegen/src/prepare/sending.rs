@@ -49,8 +49,11 @@ pub fn check_sending(document: &mut Value) -> Outcome {
 
 const BOOLEAN: &str = "neither `true` nor `false`";
 
-/// The extensions of operations: whether a value is valid, and what is expected.
-const KEYWORDS: [(&str, fn(&Value) -> bool, &str); 5] = [
+/// An extension of an operation: its key, whether a value is valid, and what is expected.
+type Keyword = (&'static str, fn(&Value) -> bool, &'static str);
+
+/// The extensions of operations.
+const KEYWORDS: [Keyword; 5] = [
     ("x-idempotent", Value::is_boolean, BOOLEAN),
     ("x-empty-response", Value::is_boolean, BOOLEAN),
     ("x-read-timeout", is_seconds, "no number of seconds, from 1 to 86,400"),
@@ -85,34 +88,48 @@ fn is_aliases(value: &Value) -> bool {
 /// `requestBody: {… {properties: {ids: {type: array, maxItems: 9}}}}` -> `x-array-limits: [{field: ids, most: 9}]`
 ///
 /// # Errors
-/// Returns an error if `x-split` is no field's name, has no `maxItems`, or if the operation isn't idempotent: if one of
-/// several requests fails, all are sent again.
+/// Returns an error if `x-split` names no array of the response or has no `maxItems`, if several arrays have it, or if
+/// the operation isn't idempotent: if one of several requests fails, all are sent again.
 pub fn save_array_limits(document: &mut Value) -> Outcome {
     let whole = document.clone();
     for_operations(document, |_, method, place, operation| {
         // Only this rule writes these.
         operation.drop_keywords(&[ARRAY_LIMITS]);
-        let content = operation.pointer("/requestBody/content").and_then(Value::as_object);
-        let mut limits: BTreeMap<String, Value> = BTreeMap::new();
-        for (_, media) in content.into_iter().flatten().filter(|(media_type, _)| media_type.contains("json"))
-        {
-            let Some(schema) = media.get("schema") else { continue };
+        let mut limits: BTreeMap<String, Limit> = BTreeMap::new();
+        for schema in json_schemas(operation.get("requestBody")) {
             for (field, limit) in limits_of(&whole, schema) {
-                if limit.get("split").is_some_and(|split| !split.is_string()) {
-                    return Err(format!("{place}: `{field}`: `x-split` is no field of the response"));
-                }
-                limits.insert(field, limit);
+                limits.entry(field).or_default().loosen(limit);
             }
         }
-        let is_idempotent = operation.says("x-idempotent") || matches!(method, "get" | "put" | "delete");
-        if !is_idempotent && limits.values().any(|limit| limit.get("split").is_some()) {
-            return Err(format!("{place}: `x-split` needs `x-idempotent: true`"));
+        let mut splits = 0;
+        for (field, limit) in &limits {
+            let Some(split) = &limit.split else { continue };
+            let problem = |what: &str| Err(format!("{place}: `{}`: `x-split` {what}", shown(field)));
+            let Some(joined) = split.as_str() else { return problem("is no field of the response") };
+            splits += 1;
+            if limit.most.is_none() {
+                return problem("needs an array with `maxItems`");
+            }
+            if splits > 1 {
+                return problem("is beside that of another array: only one can be split");
+            }
+            if !(operation.says("x-idempotent") || matches!(method, "get" | "put" | "delete")) {
+                return problem("needs an operation with `x-idempotent: true`");
+            }
+            if operation.says("x-empty-response") || !responses_have(&whole, operation, joined) {
+                return problem(&format!("names `{joined}`, which isn't an array of each response"));
+            }
         }
         let limits: Vec<Value> = limits
             .into_iter()
-            .map(|(field, mut limit)| {
-                limit.put("field", field);
-                limit
+            .filter_map(|(field, limit)| {
+                let mut saved = Map::new();
+                saved.put("field", field);
+                saved.put("most", limit.most?);
+                if let Some(split) = limit.split {
+                    saved.put("split", split);
+                }
+                Some(saved.into())
             })
             .collect();
         if !limits.is_empty() {
@@ -122,28 +139,93 @@ pub fn save_array_limits(document: &mut Value) -> Outcome {
     })
 }
 
+/// Returns the name of a body's array for messages.
+fn shown(field: &str) -> &str {
+    if field.is_empty() { "body" } else { field }
+}
+
+/// Returns the JSON schemas of a body or a response.
+fn json_schemas(holder: Option<&Value>) -> impl Iterator<Item = &Value> {
+    let content = holder.and_then(|holder| holder.object("content")).into_iter().flatten();
+    content.filter(|(media_type, _)| media_type.contains("json")).filter_map(|(_, media)| media.get("schema"))
+}
+
+/// The limit of an array.
+#[derive(Default)]
+struct Limit {
+    most: Option<u64>,
+    split: Option<Value>,
+}
+
+impl Limit {
+    /// Allows what another choice of the body allows.
+    fn loosen(&mut self, other: Limit) {
+        self.most = self.most.max(other.most);
+        self.split = self.split.take().or(other.split);
+    }
+}
+
 /// Returns the limits of a body's arrays by field; that of the body itself has the name `""`.
-fn limits_of(document: &Value, body: &Value) -> BTreeMap<String, Value> {
-    let mut limits = BTreeMap::new();
-    let body = resolved(document, body);
-    let choices = ["oneOf", "anyOf"].iter().flat_map(|key| body.list(key));
-    for shape in std::iter::once(body).chain(choices.map(|choice| resolved(document, choice))) {
-        limits.extend(limit(shape).map(|limit| (String::new(), limit)));
+fn limits_of(document: &Value, body: &Value) -> BTreeMap<String, Limit> {
+    let mut limits: BTreeMap<String, Limit> = BTreeMap::new();
+    for shape in shapes(document, body) {
+        if let Some(limit) = limit(&[shape]) {
+            limits.entry(String::new()).or_default().loosen(limit);
+        }
         for (name, property) in shape.object("properties").into_iter().flatten() {
-            limits.extend(limit(resolved(document, property)).map(|limit| (name.clone(), limit)));
+            let of_property: Vec<&Value> =
+                std::iter::once(property).chain(shapes(document, property)).collect();
+            if let Some(limit) = limit(&of_property) {
+                limits.entry(name.clone()).or_default().loosen(limit);
+            }
         }
     }
     limits
 }
 
-fn limit(schema: &Value) -> Option<Value> {
-    let most = schema.get("maxItems").and_then(Value::as_u64).filter(|most| *most > 0)?;
-    let mut limit = Map::new();
-    limit.put("most", most);
-    if let Some(split) = schema.get("x-split") {
-        limit.put("split", split.clone());
+/// Returns a schema and the schemas that it is composed of or chosen from, at any depth.
+fn shapes<'d>(document: &'d Value, schema: &'d Value) -> Vec<&'d Value> {
+    let (mut found, mut seen, mut open) = (Vec::new(), BTreeSet::new(), vec![schema]);
+    while let Some(schema) = open.pop() {
+        let schema = resolved(document, schema);
+        // A component may contain itself.
+        if seen.insert(std::ptr::from_ref(schema)) {
+            found.push(schema);
+            open.extend(["allOf", "oneOf", "anyOf"].iter().flat_map(|key| schema.list(key)));
+        }
     }
-    (schema.text("type") == Some("array")).then(|| limit.into())
+    found
+}
+
+/// Returns the limit of an array that these schemas describe together. `None` if they describe no limit.
+fn limit(shapes: &[&Value]) -> Option<Limit> {
+    let is_array = shapes.iter().any(|shape| is_array(shape));
+    let most = shapes.iter().filter_map(|shape| shape.get("maxItems")?.as_u64()).max();
+    let most = most.filter(|most| is_array && *most > 0);
+    let split = shapes.iter().find_map(|shape| shape.get("x-split")).cloned();
+    (most.is_some() || split.is_some()).then_some(Limit { most, split })
+}
+
+/// OpenAPI 3.1 has lists of types.
+fn is_array(schema: &Value) -> bool {
+    schema.text("type") == Some("array") || schema.list("type").iter().any(|ty| ty == "array")
+}
+
+/// Returns whether each response of an operation has an array of this name.
+fn responses_have(document: &Value, operation: &impl Keywords, field: &str) -> bool {
+    let responses = operation.object("responses").into_iter().flatten();
+    let mut successes = responses.filter(|(status, _)| status.starts_with('2')).peekable();
+    let has_field = |schema: &Value| {
+        shapes(document, schema).iter().any(|shape| {
+            let property = shape.object("properties").and_then(|properties| properties.get(field));
+            property.is_some_and(|property| shapes(document, property).iter().any(|shape| is_array(shape)))
+        })
+    };
+    successes.peek().is_some()
+        && successes.all(|(_, response)| {
+            let mut schemas = json_schemas(Some(response)).peekable();
+            schemas.peek().is_some() && schemas.all(has_field)
+        })
 }
 
 /// Saves the names of the secret fields that an operation's body and its responses may have, at any depth.
@@ -175,21 +257,31 @@ pub fn save_secret_fields(document: &mut Value) {
 /// Returns the names of the properties in a value that are `x-secret`.
 fn secrets_in(value: &Value) -> BTreeSet<String> {
     let mut secrets = BTreeSet::new();
-    let mut open = vec![value];
-    while let Some(value) = open.pop() {
-        match value {
-            Value::Object(object) => {
-                let properties = object.object("properties").into_iter().flatten();
-                for (name, property) in properties.filter(|(_, property)| property.says("x-secret")) {
-                    secrets.insert(name.clone());
-                    let aliases = property.list("x-alias").iter().filter_map(Value::as_str);
-                    secrets.extend(aliases.map(str::to_owned));
-                }
-                open.extend(object.values());
-            }
-            Value::Array(values) => open.extend(values),
-            _ => {}
-        }
+    for (name, property) in properties_in(value).filter(|(_, property)| property.says("x-secret")) {
+        secrets.insert(name.clone());
+        let aliases = property.list("x-alias").iter().filter_map(Value::as_str);
+        secrets.extend(aliases.map(str::to_owned));
     }
     secrets
+}
+
+/// Returns the properties of all schemas in a value.
+fn properties_in(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    let mut open = vec![value];
+    std::iter::from_fn(move || {
+        while let Some(value) = open.pop() {
+            match value {
+                Value::Object(object) => {
+                    open.extend(object.values());
+                    if let Some(properties) = object.object("properties") {
+                        return Some(properties);
+                    }
+                }
+                Value::Array(values) => open.extend(values),
+                _ => {}
+            }
+        }
+        None
+    })
+    .flatten()
 }

@@ -73,6 +73,30 @@ impl MarkedSecrets {
     }
 }
 
+/// Returns the `Debug` text of a body without the values of secret fields, which stand in it as fields of structs or as
+/// JSON.
+pub(crate) fn hide_in_debug(text: &str, fields: &[&str]) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let (mut copied, mut in_word) = (0, false);
+    for (at, letter) in text.char_indices() {
+        let begins = !std::mem::replace(&mut in_word, letter.is_alphanumeric() || letter == '_');
+        if at < copied || !begins {
+            continue;
+        }
+        let value = fields.iter().find_map(|field| {
+            // Quotes of JSON may be escaped.
+            let after = text[at..].strip_prefix(field)?.trim_start_matches('\\');
+            let after = after.strip_prefix('"').unwrap_or(after);
+            Some(after.trim_start().strip_prefix(':')?.trim_start())
+        });
+        if let Some(value) = value {
+            shown.extend([&text[copied..text.len() - value.len()], "…"]);
+            copied = text.len() - value.len() + value_length(value);
+        }
+    }
+    shown + &text[copied..]
+}
+
 impl std::fmt::Debug for MarkedSecrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("MarkedSecrets")
@@ -84,9 +108,8 @@ fn collect(value: &Value, fields: &[&str], within: bool, values: &mut Vec<String
     match value {
         Value::String(text) if within && values.len() < MAX_VALUES => {
             // Texts of several lines, such as keys, are repeated line by line.
-            let lines =
-                text.lines().filter(|line| line.len() <= MAX_VALUE).map(|line| line.trim().to_owned());
-            values.extend(lines.take(MAX_VALUES - values.len()));
+            let parts = text.lines().flat_map(|line| parts_of(line.trim())).map(str::to_owned);
+            values.extend(parts.take(MAX_VALUES - values.len()));
         }
         Value::Array(items) => items.iter().for_each(|item| collect(item, fields, within, values)),
         Value::Object(members) => members.iter().for_each(|(name, value)| {
@@ -94,6 +117,18 @@ fn collect(value: &Value, fields: &[&str], within: bool, values: &mut Vec<String
         }),
         _ => {}
     }
+}
+
+/// Returns a line in parts that are short enough to be searched.
+fn parts_of(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        let end = rest.len().min(MAX_VALUE);
+        let end = (0..=end).rev().find(|at| rest.is_char_boundary(*at))?;
+        let (part, more) = rest.split_at(end);
+        rest = more;
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 /// Returns the length of the JSON value at the beginning of a text, which may be truncated.
@@ -150,11 +185,33 @@ mod tests {
     }
 
     #[test]
+    fn secret_fields_are_hidden_in_debug() {
+        for (text, hidden) in [
+            (r#"Run { action: "a", params: {"x":[1,"}"]} }"#, r#"Run { action: "a", params: … }"#),
+            (r#"Run { params: Some("a\"b"), x: 1 }"#, "Run { params: …), x: 1 }"),
+            ("Run {\n    params: Some(\n        [1],\n    ),\n}", "Run {\n    params: …,\n    ),\n}"),
+            (r#"Json({"token": "abc", "tokens": "abc"})"#, r#"Json({"token": …, "tokens": "abc"})"#),
+            (r#""{\"token\": 7, \"x\": 1}""#, r#""{\"token\": …, \"x\": 1}""#),
+            ("Run { my_token: 1, token : None, 한token: 2 }", "Run { my_token: 1, token : …, 한token: 2 }"),
+            ("token: \"cut", "token: …"),
+            ("a token: 1", "a token: …"),
+            ("", ""),
+        ] {
+            assert_eq!(hide_in_debug(text, &["token", "params"]), hidden);
+        }
+    }
+
+    #[test]
     fn sent_secrets_are_collected() {
         let body =
             br#"{"params": {"key": "line one\nline two", "n": 1, "deep": ["x-y-z"]}, "action": "run"}"#;
         let marked = MarkedSecrets::of(vec!["in-url".to_owned()], Some(body), &["params"]).unwrap();
         assert_eq!(marked.values(), ["in-url", "x-y-z", "line one", "line two"]);
         assert!(MarkedSecrets::of(Vec::new(), Some(body), &[]).is_none());
+        let long = format!("{}한{}", "a".repeat(MAX_VALUE - 1), "b".repeat(MAX_VALUE));
+        let body = serde_json::json!({"params": [long, "", " \n"]}).to_string();
+        let marked = MarkedSecrets::of(Vec::new(), Some(body.as_bytes()), &["params"]).unwrap();
+        assert_eq!(marked.values().concat(), long);
+        assert_eq!(marked.values().iter().map(String::len).max(), Some(MAX_VALUE));
     }
 }

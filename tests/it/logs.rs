@@ -1,0 +1,248 @@
+//! Log entries: batches, files, what is stored after a failure. Console logs in every shape.
+
+use std::time::Duration;
+
+use crate::support::marker::Failure as _;
+use crate::support::server::{assert_only_get, json, serving};
+use crate::support::soon::soon;
+use crate::support::tcp_server::{self, Act, Server, response};
+use serde_json::Value;
+use synapse_backend_client::types::{self, LogEntryCreate};
+use synapse_backend_client::{
+    BackendClient, CallOptions, ConsoleLine, LogEntry, RetryPolicy, json as json_value,
+};
+
+fn client(server: &Server) -> BackendClient {
+    let quick = RetryPolicy::new().initial_backoff(Duration::ZERO).max_backoff(Duration::ZERO);
+    BackendClient::builder(&server.url).retry(quick).build().unwrap()
+}
+
+fn stored() -> Act {
+    Act::Keep(tcp_server::json(201, "[]"))
+}
+
+fn entry(number: usize) -> types::builder::LogEntryCreate {
+    LogEntryCreate::builder()
+        .event("message")
+        .data(json_value!({"content": number}))
+        .datetime("2025-01-31T09:00:00Z")
+        .job(7)
+}
+
+fn entries(count: usize) -> Vec<LogEntry> {
+    (0..count).map(|number| entry(number).into()).collect()
+}
+
+/// Returns the bodies that were sent.
+fn bodies(server: &Server) -> Vec<Value> {
+    let seen = server.seen();
+    assert!(seen.iter().all(|seen| seen.line == "POST /logs/"));
+    seen.iter().map(|seen| serde_json::from_slice(&seen.body).unwrap()).collect()
+}
+
+/// Returns the numbers of the entries in a body; an object is one entry.
+fn numbers(body: &Value) -> Vec<u64> {
+    let number = |entry: &Value| entry["data"]["content"].as_u64().unwrap();
+    body.as_array().map_or_else(|| vec![number(body)], |entries| entries.iter().map(number).collect())
+}
+
+// ---- create_logs
+
+#[tokio::test]
+async fn entries_are_sent_in_batches_in_order() {
+    let empty = Act::Keep(response(201, "", ""));
+    let server = Server::of([stored(), empty, stored()]).await;
+    let mut entries = entries(450);
+    entries[210] = LogEntry::from(entry(210)).file_bytes("a,b", "text/csv");
+    let responses = client(&server).create_logs(entries).await.unwrap();
+    let texts: Vec<_> = responses.iter().map(|response| response.as_ref().map(|json| json.text())).collect();
+    assert_eq!(texts, [Some("[]"), None, Some("[]"), Some("[]"), Some("[]")]);
+    let bodies = bodies(&server);
+    let expected = [0..200, 200..210, 210..211, 211..411, 411..450];
+    assert_eq!(
+        bodies.iter().map(numbers).collect::<Vec<_>>(),
+        expected.map(|range| range.collect::<Vec<_>>())
+    );
+    assert_eq!(bodies[2]["file"], "data:text/csv;base64,YSxi");
+}
+
+#[tokio::test]
+async fn single_entry_is_an_object() {
+    let server = Server::of([stored()]).await;
+    let value = LogEntryCreate::try_from(entry(3).level("warning").step("training")).unwrap();
+    let options = CallOptions::new().header("x-run", "9");
+    client(&server).create_logs([value]).with_options(options).await.unwrap();
+    let expected = serde_json::json!({
+        "event": "message", "data": {"content": 3}, "datetime": "2025-01-31T09:00:00Z", "job": 7,
+        "level": "warning", "step": "training",
+    });
+    assert_eq!(bodies(&server), [expected]);
+    assert_eq!(server.seen()[0].header("x-run"), Some("9"));
+    assert!(client(&server).create_logs(entries(0)).await.unwrap().is_empty());
+    client(&server).create_logs(entries(201)).await.unwrap();
+    let last = &bodies(&server)[2];
+    assert!(last.is_object() && server.count() == 3, "{last}");
+}
+
+#[tokio::test]
+async fn file_becomes_a_data_uri() {
+    let server = Server::of([stored()]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("loss.PNG");
+    std::fs::write(&path, [0, 1, 2, 255]).unwrap();
+    let uri = "data:image/webp;base64,AAEC/w==";
+    let all = [
+        LogEntry::from(entry(0)).file(&path),
+        LogEntry::from(entry(1)).file_bytes(Vec::new(), "image/jpeg"),
+        entry(2).file(uri).into(),
+    ];
+    assert_eq!(format!("{:?}", all[1]).matches("0 bytes of image/jpeg").count(), 1);
+    client(&server).create_logs(all.clone()).max_file_size(4).await.unwrap();
+    let files: Vec<_> = bodies(&server).iter().map(|body| body["file"].clone()).collect();
+    assert_eq!(files, ["data:image/png;base64,AAEC/w==", "data:image/jpeg;base64,", uri]);
+    let error = client(&server).create_logs(all).max_file_size(3).await.failure();
+    let text = error.to_string();
+    assert!(text.contains("entry 0: `file`: ") && text.contains("has 4 bytes, more than 3"), "{text}");
+    assert_eq!(server.count(), 3);
+}
+
+#[tokio::test]
+async fn invalid_entries_are_reported_together() {
+    let server = Server::of([stored()]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    std::fs::write(at("x.unknown"), "x").unwrap();
+    let all: Vec<LogEntry> = vec![
+        entry(0).into(),
+        LogEntryCreate::builder().event("message").into(),
+        entry(2).step("x".repeat(256)).event("").into(),
+        entry(3).file("/etc/passwd").into(),
+        LogEntry::from(entry(4)).file(at("x.unknown")),
+        LogEntry::from(entry(5)).file(at("none.png")),
+        LogEntry::from(entry(6)).file_bytes("x", "png"),
+        LogEntry::from(entry(7).file("data:a/b;base64,")).file_bytes("x", "text/csv"),
+        entry(8).data(json_value!({"x": f64::NAN})).into(),
+    ];
+    let zero = CallOptions::new().timeout(Duration::ZERO);
+    let error = client(&server).create_logs(all).with_options(zero).await.failure();
+    let text = error.to_string();
+    assert!(
+        error.is_invalid_input() && text.starts_with("create_logs: timeout: it is zero; entry 1: "),
+        "{text}"
+    );
+    for part in [
+        "entry 1: `data` is missing: it is required; `datetime` is missing: it is required; `job` is missing",
+        "entry 2: `event` is blank",
+        "`step` has 256 characters",
+        "entry 3: `file`: it is no `data:<media type>;base64,…` URI",
+        "entry 4: `file`: ",
+        "its extension has no known media type",
+        "entry 5: `file`: ",
+        "entry 6: `file`: \"png\" is no media type",
+        "entry 7: `file`: it is set twice",
+        "entry 8: data: x: NaN is not a JSON number",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("entry 0"), "{text}");
+    assert_eq!((error.stored_log_entries(), server.count()), (Some(0), 0));
+}
+
+#[tokio::test]
+async fn failure_tells_what_is_stored() {
+    let refused = Act::Keep(tcp_server::json(400, r#"{"detail":"Invalid."}"#));
+    let lost = Act::Close(Vec::new());
+    let gateway = Act::Keep(tcp_server::html(502));
+    for (failure, is_unknown) in [(refused, false), (lost, true), (gateway, true)] {
+        let server = Server::of([stored(), failure, stored()]).await;
+        let error = client(&server).create_logs(entries(500)).await.failure();
+        assert_eq!(error.stored_log_entries(), Some(200));
+        assert_eq!((error.is_unknown_outcome(), error.is_bad_request()), (is_unknown, !is_unknown));
+        let text = error.to_string();
+        let expected = "log entries 200 to 399 of 500, counted from 0: 200 are stored: ";
+        assert!(text.starts_with(expected), "{text}");
+        // Neither the failed request nor a later one was sent.
+        assert_eq!(server.count(), 2);
+    }
+    // The server didn't act on a request that it throttled.
+    let throttled = Act::Keep(response(429, "Retry-After: 0\r\n", ""));
+    let server = Server::of([stored(), throttled, stored()]).await;
+    client(&server).create_logs(entries(500)).await.unwrap();
+    let sent: Vec<_> = bodies(&server).iter().map(|body| numbers(body)[0]).collect();
+    assert_eq!(sent, [0, 200, 200, 400]);
+}
+
+#[tokio::test]
+async fn file_removed_meanwhile_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("loss.png");
+    std::fs::write(&path, "x").unwrap();
+    let removed = path.clone();
+    let server = Server::with(move |_| {
+        std::fs::remove_file(&removed).unwrap();
+        stored()
+    })
+    .await;
+    let all = [entry(0).into(), LogEntry::from(entry(1)).file(&path)];
+    let error = soon(client(&server).create_logs(all)).await.failure();
+    assert_eq!((error.is_io(), error.stored_log_entries(), server.count()), (true, Some(1), 1));
+}
+
+// ---- list_job_console_logs
+
+/// Returns text, time and level of each line of a response.
+async fn lines_of(body: &str) -> Vec<(String, Option<String>, Option<String>)> {
+    let (server, client) = serving("GET", "/jobs/7/console_logs/", json(200, body)).await;
+    let lines = client.list_job_console_logs(7).await.unwrap();
+    assert_only_get(&server, "/jobs/7/console_logs/").await;
+    let time = |line: &ConsoleLine| line.timestamp.as_ref().map(|time| time.as_str().to_owned());
+    lines.iter().map(|line| (line.text.clone(), time(line), line.level.clone())).collect()
+}
+
+#[tokio::test]
+async fn console_logs_in_every_shape() {
+    let line = |text: &str, time: Option<&str>, level: Option<&str>| {
+        (text.to_owned(), time.map(str::to_owned), level.map(str::to_owned))
+    };
+    let array =
+        r#"["a", {"log": "b\n", "time": "t"}, {"message": "c", "level": "INFO", "datetime": "2025"}]"#;
+    let expected =
+        [line("a", None, None), line("b\n", Some("t"), None), line("c", Some("2025"), Some("INFO"))];
+    for body in [
+        array.to_owned(),
+        format!(r#"{{"results": {array}}}"#),
+        format!(r#"{{"count": 3, "logs": {array}, "next": null}}"#),
+    ] {
+        assert_eq!(lines_of(&body).await, expected, "{body}");
+    }
+    let objects = r#"[{"timestamp": 1.5, "level": null, "message": "a"}, {"message": null, "log": "b"}]"#;
+    assert_eq!(lines_of(objects).await, [line("a", Some("1.5"), None), line("b", None, None)]);
+    // Other elements keep their text.
+    let others = r#"[{"text":  "x"}, 7, null, ["y"], {"message": {"a": 1}}]"#;
+    let texts: Vec<_> = lines_of(others).await.into_iter().map(|(text, _, _)| text).collect();
+    assert_eq!(texts, [r#"{"text":  "x"}"#, "7", "null", r#"["y"]"#, r#"{"a": 1}"#]);
+    for none in ["[]", r#"{"results": []}"#, r#"{"logs": null}"#] {
+        assert_eq!(lines_of(none).await, [], "{none}");
+    }
+}
+
+#[tokio::test]
+async fn console_logs_keep_the_raw_line() {
+    let body = r#"[{"message": "a", "pod": "worker-1"}]"#;
+    let (_server, client) = serving("GET", "/jobs/x-1/console_logs/", json(200, body)).await;
+    let options = CallOptions::new().header("x-run", "9");
+    let lines = client.list_job_console_logs("x-1").with_options(options).await.unwrap();
+    assert_eq!(lines[0].raw.text(), r#"{"message": "a", "pod": "worker-1"}"#);
+}
+
+#[tokio::test]
+async fn missing_console_logs_are_not_found() {
+    let not_found = json(404, r#"{"detail": "Not found."}"#);
+    let (_server, client) = serving("GET", "/jobs/7/console_logs/", not_found).await;
+    let error = client.list_job_console_logs(7).await.failure();
+    assert!(error.is_not_found() && error.operation() == Some("list_job_console_logs"), "{error:?}");
+    for other in ["{}", r#"{"results": "a"}"#, r#""a""#, "7"] {
+        let (_server, client) = serving("GET", "/jobs/7/console_logs/", json(200, other)).await;
+        assert!(client.list_job_console_logs(7).await.failure().is_decode(), "{other}");
+    }
+}

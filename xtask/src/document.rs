@@ -47,8 +47,10 @@ fn as_the_build_reads_it(mut document: Value) -> Result<Value, String> {
 /// Returns the files of the project's own document at a revision, each with its name. An overlay is none.
 fn at_revision(revision: &str) -> Result<Vec<(String, String)>, String> {
     let folder = format!("{revision}:{}", project::DOCUMENT);
-    let is_document =
-        |name: &&str| [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending)) && !name.starts_with("overlay.");
+    let is_document = |name: &&str| {
+        [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
+            && !name.starts_with("overlay.")
+    };
     let names = git(revision, &["ls-tree", "--name-only", "--end-of-options", &folder])?;
     let names = names.lines().filter(is_document);
     names

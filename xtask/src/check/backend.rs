@@ -3,8 +3,8 @@
 //!
 //! Requests use the ids of the backend's own data and an empty body, so a 400 proves as well as a 200 that
 //! the route exists. If the route is missing, Django responds with a 404 in HTML. If the object is missing,
-//! the framework responds with a 404 in JSON. This is accepted only if the path has an id of a kind that
-//! this module doesn't know.
+//! the framework responds with a 404 in JSON: then another route handled the request, or [`object`] has no id
+//! of this kind.
 
 use std::time::Duration;
 
@@ -36,9 +36,9 @@ pub fn findings(document: &Value, operations: &[Place<'_>]) -> Result<(usize, Ve
     let mut findings = Vec::new();
     for place in operations {
         let method = place.method.to_uppercase();
-        let (path, known) = filled(document, place, &upload)?;
+        let path = filled(document, place, &backend, &upload)?;
         let response = requester.send(&method, &path)?;
-        if let Some(problem) = problem(&response, known) {
+        if let Some(problem) = problem(&response) {
             findings.push(format!("test backend: {} ({method} {}): {problem}", place.id, place.path));
         }
     }
@@ -46,11 +46,11 @@ pub fn findings(document: &Value, operations: &[Place<'_>]) -> Result<(usize, Ve
     Ok((operations.len() - findings.len(), findings))
 }
 
-/// Returns the path with ids in place of its parameters, and whether all of these objects exist.
-fn filled(document: &Value, place: &Place<'_>, upload: &str) -> Result<(String, bool), String> {
+/// Returns the path with the ids of existing objects in place of its parameters. A fragment, which
+/// distinguishes operations with the same path, is left out.
+fn filled(document: &Value, place: &Place<'_>, backend: &Backend, upload: &str) -> Result<String, String> {
     let mut path = String::new();
-    let mut known = true;
-    for (index, segment) in place.path.split('/').enumerate() {
+    for (index, segment) in place.path.split('#').next().unwrap_or_default().split('/').enumerate() {
         if index > 0 {
             path.push('/');
         }
@@ -58,17 +58,39 @@ fn filled(document: &Value, place: &Place<'_>, upload: &str) -> Result<(String, 
             path.push_str(segment);
             continue;
         }
-        match path.trim_end_matches('/').rsplit('/').next().unwrap_or_default() {
-            "models" => path.push_str(&Backend::FIRST_MODEL.to_string()),
-            "ground_truth_dataset_versions" => path.push_str(&Backend::FIRST_VERSION.to_string()),
-            "chunked_upload" => path.push_str(upload),
-            _ => {
-                known = false;
-                path.push_str(if takes_text(document, place, segment)? { "x" } else { "1" });
-            }
+        let kind = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        match object(backend, kind, segment, upload) {
+            Some(id) => path.push_str(&id),
+            None => path.push_str(if takes_text(document, place, segment)? { "x" } else { "1" }),
         }
     }
-    Ok((path, known))
+    Ok(path)
+}
+
+/// Returns what names an object of the backend's own data: its id, unless the parameter's name says more.
+/// `kind` is the segment of the path before it.
+fn object(backend: &Backend, kind: &str, parameter: &str, upload: &str) -> Option<String> {
+    let id = match (kind, parameter) {
+        ("chunked_upload", _) => return Some(upload.to_owned()),
+        ("jobs", _) => return Some(backend.job_id(Backend::FIRST_JOB)),
+        ("agents", "{token}") => return backend.agent_connect_token(Backend::FIRST_AGENT),
+        ("plugins", "{plugin}") => return Some("neural-net-1".to_owned()),
+        ("plugin_releases", "{lookup}") => return Some("neural-net-1@1.0.0".to_owned()),
+        ("models", _) => Backend::FIRST_MODEL,
+        ("ground_truth_dataset_versions", _) => Backend::FIRST_VERSION,
+        ("projects", _) => Backend::FIRST_PROJECT,
+        ("tasks", _) => Backend::FIRST_TASK,
+        ("task_tags", _) => Backend::FIRST_TASK_TAG,
+        ("assignments", _) => Backend::FIRST_ASSIGNMENT,
+        ("data_collections", _) => Backend::FIRST_DATA_COLLECTION,
+        ("data_units", _) => Backend::FIRST_DATA_UNIT,
+        ("storages", _) => Backend::FIRST_STORAGE,
+        ("agents", _) => Backend::FIRST_AGENT,
+        ("plugins", _) => Backend::FIRST_PLUGIN,
+        ("plugin_releases", _) => Backend::FIRST_RELEASE,
+        _ => return None,
+    };
+    Some(id.to_string())
 }
 
 /// Returns whether a path parameter is text.
@@ -89,13 +111,13 @@ fn takes_text(document: &Value, place: &Place<'_>, segment: &str) -> Result<bool
 }
 
 /// Returns the problem with a response, or `None`.
-fn problem(response: &Response, known: bool) -> Option<String> {
+fn problem(response: &Response) -> Option<String> {
     let Response { status, json } = response;
     match *status {
         StatusCode::METHOD_NOT_ALLOWED => Some("the path exists, the method doesn't (405)".to_owned()),
         StatusCode::NOT_FOUND if !json => Some("there is no such route (404)".to_owned()),
-        StatusCode::NOT_FOUND if known => {
-            Some("another route handled it: the object exists, but the response is a 404".to_owned())
+        StatusCode::NOT_FOUND => {
+            Some("another route handled it, or its object is of an unknown kind (404)".to_owned())
         }
         status if status.is_redirection() => Some(format!("the route redirects to another path ({status})")),
         status if status.is_server_error() => Some(format!("the server failed ({status})")),

@@ -7,8 +7,8 @@
 //! (`|raw| raw.create_model(…)`). It *touches* the operations that it calls, and those that the following
 //! touch:
 //!
-//! - functions that it calls by path (`upload(..)`, `Engine::new(..)`), and methods of its own type that it
-//!   calls on `self`;
+//! - functions that it calls by path (`upload(..)`, `Engine::new(..)`), if they are visible there, and methods of
+//!   its own type that it calls on `self`;
 //! - methods that it calls on anything else, if only one type of the crate has a method of that name that can
 //!   be called from there;
 //! - all methods of a type of the crate that it returns, except the client: the caller will call or await

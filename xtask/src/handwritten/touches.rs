@@ -86,6 +86,12 @@ fn leads(functions: &Functions) -> Vec<BTreeSet<usize>> {
         let all = names.get(name).into_iter().flatten().copied();
         all.filter(|index| functions.all[*index].owner.as_deref() == owner).collect()
     };
+    // Skips functions that are private in another module: two modules may each have a `problems`.
+    let free = |name: &str, file: &str| -> Vec<usize> {
+        let mut all = of(None, name);
+        all.retain(|index| !functions.all[*index].private || is_within(file, &functions.all[*index].file));
+        all
+    };
     // Skips functions that are private in another file: a call of `create` on file options is not a call of
     // ours.
     let only = |name: &str, file: &str| -> Vec<usize> {
@@ -103,7 +109,8 @@ fn leads(functions: &Functions) -> Vec<BTreeSet<usize>> {
         let mut to = BTreeSet::new();
         for called in &function.calls {
             match called {
-                Called::Free(name) | Called::Macro(name) => to.extend(of(None, name)),
+                Called::Free(name) => to.extend(free(name, &function.file)),
+                Called::Macro(name) => to.extend(of(None, name)),
                 Called::Of(owner, name) if owner == "Self" => to.extend(of(own, name)),
                 Called::Of(owner, name) => to.extend(of(Some(owner), name)),
                 Called::Own(name) => to.extend(of(own, name)),
@@ -116,6 +123,17 @@ fn leads(functions: &Functions) -> Vec<BTreeSet<usize>> {
         to
     });
     leads.collect()
+}
+
+/// Returns whether a file is the module's file `module`, or one of its submodules.
+fn is_within(file: &str, module: &str) -> bool {
+    let folder = module.strip_suffix("mod.rs").or_else(|| module.strip_suffix("lib.rs"));
+    file == module
+        || match (folder, module.strip_suffix(".rs")) {
+            (Some(folder), _) => file.starts_with(folder),
+            (None, Some(name)) => file.strip_prefix(name).is_some_and(|rest| rest.starts_with('/')),
+            (None, None) => false,
+        }
 }
 
 /// Returns the operations that each function reaches.
@@ -133,4 +151,24 @@ fn reached(functions: &Functions, leads: &[BTreeSet<usize>]) -> Vec<BTreeSet<Str
         }
     }
     reached
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_within;
+
+    #[test]
+    fn private_functions_are_seen_within() {
+        for (file, module, within) in [
+            ("src/api/models.rs", "src/api/models.rs", true),
+            ("src/api/models/file.rs", "src/api/models.rs", true),
+            ("src/api/models_more.rs", "src/api/models.rs", false),
+            ("src/api/logs.rs", "src/api/models.rs", false),
+            ("src/api/logs.rs", "src/api/mod.rs", true),
+            ("src/list/mod.rs", "src/api/mod.rs", false),
+            ("src/list/mod.rs", "src/lib.rs", true),
+        ] {
+            assert_eq!(is_within(file, module), within, "{file} in {module}");
+        }
+    }
 }

@@ -12,10 +12,10 @@ use crate::body;
 use crate::data::seed::{FIRST_STORAGE, related};
 use crate::drf::{self, Refusal, field_error};
 use crate::form::Form;
+use crate::form_body::FormBody;
 use crate::links::FileLinks;
 use crate::media::UNSAFE;
 use crate::projection::Projection;
-use crate::received::Received;
 use crate::request_parts::RequestParts;
 use crate::time::Timestamp;
 use crate::uploads::{Refused, upload_field};
@@ -51,7 +51,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Refused> {
     let is_multipart = body::media_type(request.headers()).0 == "multipart/form-data";
     let file = match is_multipart {
-        true => direct(&app, Received::read(&app, request).await?)?,
+        true => direct(&app, FormBody::read(&app, request).await?)?,
         false => from_upload(&app, &body::json(request).await?)?,
     };
     let links = app.signer.links(&parts);
@@ -59,7 +59,7 @@ pub(crate) async fn create(
     Ok(drf::value(StatusCode::CREATED, &show(&app, &file, &links, &projection))?)
 }
 
-fn direct(app: &App, received: Received) -> Result<DataFile, Refusal> {
+fn direct(app: &App, received: FormBody) -> Result<DataFile, Refusal> {
     let meta = match received.text("meta") {
         None => json!({}),
         Some(text) => {

@@ -12,6 +12,7 @@ use crate::data::seed::{
 };
 use crate::drf::Refusal;
 use crate::filters::Filters;
+use crate::form::{Field, Form, NULL};
 use crate::keys::Keys;
 use crate::links::FileLinks;
 use crate::listing::{Pages, Selected, object, respond};
@@ -63,7 +64,7 @@ pub(crate) fn shown_id(app: &App, number: i64) -> Value {
 }
 
 /// Returns the number of the job that an id in a body names.
-pub(crate) fn number(app: &App, id: &Value) -> Option<i64> {
+fn number(app: &App, id: &Value) -> Option<i64> {
     match id {
         Value::String(text) => parse(app, text),
         Value::Number(number) if app.settings.quirks.integer_job_ids => {
@@ -71,6 +72,18 @@ pub(crate) fn number(app: &App, id: &Value) -> Option<i64> {
         }
         _ => None,
     }
+}
+
+/// Reads a field of a body that names a job, and returns the job's number.
+pub(super) fn field(app: &App, form: &mut Form<'_>, name: &'static str) -> Field<Option<i64>> {
+    form.field(name, |value, _| match number(app, &value) {
+        Some(job) => Ok(Some(job)),
+        None if value.is_null() => Err(NULL.to_owned()),
+        None => {
+            let id = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            Err(format!("Invalid pk \"{id}\" - object does not exist."))
+        }
+    })
 }
 
 /// Returns the number of the job that an id in a path names.

@@ -14,7 +14,7 @@ use super::stored;
 use crate::app::App;
 use crate::body;
 use crate::drf::{self, Refusal};
-use crate::form::{Form, Forms, NULL};
+use crate::form::{Form, Forms};
 use crate::links::FileLinks;
 use crate::payloads::hex;
 use crate::request_parts::RequestParts;
@@ -62,11 +62,7 @@ fn read(app: &App, form: &mut Form<'_>) -> Option<New> {
     let event = form.string("event", true, 255).required("event", &mut form.errors);
     let data = form.object("data").required("data", &mut form.errors);
     let datetime = form.time("datetime").required("datetime", &mut form.errors);
-    let job = form.field("job", |value, _| match jobs::number(app, &value) {
-        Some(job) => Ok(Some(job)),
-        None if value.is_null() => Err(NULL.to_owned()),
-        None => Err(format!("Invalid pk {value} - object does not exist.")),
-    });
+    let job = jobs::field(app, form, "job");
     let job = job.required("job", &mut form.errors);
     let step = form.string("step", false, 255).flatten();
     let level = form.choice("level", &LEVELS).flatten().unwrap_or_else(|| "info".to_owned());

@@ -14,11 +14,11 @@ use crate::data::seed::{FIRST_PLUGIN, FIRST_RELEASE, FIRST_USER, RELEASES_PER_PL
 use crate::drf::{self, Refusal, field_error};
 use crate::filters::Filters;
 use crate::form::Form;
+use crate::form_body::{FormBody, FormFile};
 use crate::keys::Keys;
 use crate::links::FileLinks;
 use crate::listing::{Pages, Selected, object, respond};
 use crate::projection::{ID, Projection};
-use crate::received::{Received, ReceivedFile};
 use crate::request_parts::RequestParts;
 use crate::time::Timestamp;
 use crate::uploads::Refused;
@@ -108,7 +108,7 @@ pub(crate) async fn create(
     let is_multipart = body::media_type(request.headers()).0 == "multipart/form-data";
     let (text, file) = match is_multipart {
         true => {
-            let received = Received::read(&app, request).await?;
+            let received = FormBody::read(&app, request).await?;
             (as_json(&received)?.into_bytes().into(), received.file)
         }
         false => (body::json(request).await?, None),
@@ -120,7 +120,7 @@ pub(crate) async fn create(
 }
 
 /// Returns the text parts as the JSON object that a request without a file would have sent.
-fn as_json(received: &Received) -> Result<String, Refusal> {
+fn as_json(received: &FormBody) -> Result<String, Refusal> {
     let mut fields = Map::new();
     for (name, text) in &received.texts {
         let value = match name.as_str() {
@@ -141,7 +141,7 @@ fn as_json(received: &Received) -> Result<String, Refusal> {
     Ok(Value::Object(fields).to_string())
 }
 
-fn add(app: &App, mut form: Form<'_>, file: Option<ReceivedFile>) -> Result<Value, Refusal> {
+fn add(app: &App, mut form: Form<'_>, file: Option<FormFile>) -> Result<Value, Refusal> {
     let plugin = form.string("plugin", true, 255).required("plugin", &mut form.errors);
     let version = form.string("version", true, 100).required("version", &mut form.errors);
     let config = form.free("config").flatten().unwrap_or_else(|| json!({}));

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::body;
 use crate::data::seed::FIRST_USER;
 use crate::drf::{self, Refusal, field_error};
-use crate::form::{Form, NULL};
+use crate::form::Form;
 use crate::time::Timestamp;
 
 /// An action that answers itself. Every other action runs as a job.
@@ -35,11 +35,7 @@ pub(crate) async fn run(
     form.boolean("debug");
     let version = form.string("version", true, 255).flatten();
     form.string("language", true, 20);
-    let job = form.field("job_id", |value, _| match jobs::number(&app, &value) {
-        Some(job) => Ok(Some(job)),
-        None if value.is_null() => Err(NULL.to_owned()),
-        None => Err(format!("Invalid pk \"{value}\" - object does not exist.")),
-    });
+    let job = jobs::field(&app, &mut form, "job_id");
     let job = job.flatten();
     form.errors.into_result()?;
 

@@ -12,7 +12,7 @@ use crate::body;
 use crate::data::seed::{FIRST_JOB, FIRST_SERVE_APPLICATION, Seed};
 use crate::drf::{self, Refusal};
 use crate::filters::Filters;
-use crate::form::{Form, NULL};
+use crate::form::Form;
 use crate::keys::Keys;
 use crate::links::FileLinks;
 use crate::listing::{Pages, Selected, respond};
@@ -75,11 +75,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Refusal> {
     let text = body::json(request).await?;
     let mut form = Form::read(&text)?;
-    let job = form.field("job", |value, _| match jobs::number(&app, &value) {
-        Some(job) => Ok(Some(job)),
-        None if value.is_null() => Err(NULL.to_owned()),
-        None => Err(format!("Invalid pk {value} - object does not exist.")),
-    });
+    let job = jobs::field(&app, &mut form, "job");
     let job = job.required("job", &mut form.errors);
     let status = form.choice("status", &STATUSES).flatten();
     let data = form.free("data").flatten();

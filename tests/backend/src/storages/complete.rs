@@ -39,9 +39,11 @@ fn read(form: &mut Form<'_>) -> Option<Confirmed> {
             return Ok(None);
         }
         let fits = |text: &Value| text.as_str().is_some_and(|text| (1..=255).contains(&text.chars().count()));
-        let part = |part: &Value| part["part_number"].as_u64().is_some_and(|n| n > 0) && fits(&part["etag"]);
+        let part = |part: &Value| part["part_number"].as_i64().is_some_and(|n| n > 0) && fits(&part["etag"]);
         let parts = value["parts"].as_array();
-        match fits(&value["upload_id"]) && parts.is_some_and(|parts| parts.iter().all(part)) {
+        match fits(&value["upload_id"])
+            && parts.is_some_and(|parts| !parts.is_empty() && parts.iter().all(part))
+        {
             true => Ok(Some(value)),
             false => Err("Needs an upload_id, and parts with part_number and etag.".to_owned()),
         }

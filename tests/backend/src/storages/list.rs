@@ -92,7 +92,7 @@ pub(crate) async fn create(
     let name = form.string("name", true, 255).required("name", &mut form.errors);
     let provider = form.choice("provider", &PROVIDERS).required("provider", &mut form.errors);
     let category = form.choice("category", &CATEGORIES).required("category", &mut form.errors);
-    let configuration = form.object("configuration").required("configuration", &mut form.errors);
+    let configuration = form.object("configuration").flatten().unwrap_or_default();
     form.errors.into_result()?;
     let storage = app.storages.all.add(|id| {
         json!({

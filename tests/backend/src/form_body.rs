@@ -16,21 +16,21 @@ use crate::payloads::hex;
 use crate::uploads::Refused;
 
 #[derive(Debug, Default)]
-pub(crate) struct Received {
+pub(crate) struct FormBody {
     /// The text parts in order of arrival.
     pub(crate) texts: Vec<(String, String)>,
-    pub(crate) file: Option<ReceivedFile>,
+    pub(crate) file: Option<FormFile>,
 }
 
 #[derive(Debug)]
-pub(crate) struct ReceivedFile {
+pub(crate) struct FormFile {
     pub(crate) path: PathBuf,
     pub(crate) filename: String,
     pub(crate) size: u64,
     pub(crate) md5: String,
 }
 
-impl Received {
+impl FormBody {
     /// Reads the body. The file is the part named `file` that has a file name.
     pub(crate) async fn read(app: &App, request: Request<Body>) -> Result<Self, Refused> {
         let limit = app.settings.max_upload_bytes.unwrap_or(u64::MAX);
@@ -41,11 +41,11 @@ impl Received {
         }
         let full = body::media_type(request.headers()).1.to_owned();
         let mut parts = body::multipart(&full, request.into_body())?;
-        let mut received = Self::default();
+        let mut form = Self::default();
         while let Some(mut part) = parts.next_field().await.map_err(|e| bad_multipart(&e))? {
             let name = part.name().unwrap_or_default().to_owned();
             match part.file_name().map(str::to_owned) {
-                Some(filename) if name == "file" && received.file.is_none() => {
+                Some(filename) if name == "file" && form.file.is_none() => {
                     let path = app.uploads.new_file();
                     let mut file = File::create(&path).map_err(|e| Refusal::internal(&e))?;
                     let (mut size, mut md5) = (0, Md5::new());
@@ -58,16 +58,16 @@ impl Received {
                         file.write_all(&bytes).map_err(|e| Refusal::internal(&e))?;
                     }
                     let md5 = hex(&md5.finalize());
-                    received.file = Some(ReceivedFile { path, filename, size, md5 });
+                    form.file = Some(FormFile { path, filename, size, md5 });
                 }
                 Some(_) => while part.chunk().await.map_err(|e| bad_multipart(&e))?.is_some() {},
                 None => {
                     let text = part.text().await.map_err(|e| bad_multipart(&e))?;
-                    received.texts.push((name, text));
+                    form.texts.push((name, text));
                 }
             }
         }
-        Ok(received)
+        Ok(form)
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<&str> {

@@ -1,13 +1,14 @@
-//! A client for the Synapse backend: it reads ground truth and uploads trained models.
+//! A client for the Synapse backend: it reads ground truth, uploads trained models and data, annotates tasks, and runs
+//! plugins and jobs.
 //!
 //! The build script generates builders and types ([`raw`], [`types`]) from the API's OpenAPI document
-//! (`openapi/synapse-v1.yaml`). A thin handwritten layer adds what a generator can't: [lists that follow
+//! (the files in `openapi/`). A thin handwritten layer adds what a generator can't: [lists that follow
 //! every page](ListAll), [uploads in chunks](BackendClient::create_chunked_upload), [URL
 //! conversion](Call::url_conversion), [downloads](BackendClient::download) and [errors](Error) that say what
 //! to do.
 //!
 //! Guides: [lists](guide::lists), [uploads](guide::uploads), [URL conversion, downloads and the file
-//! cache](guide::files), [errors and retries](guide::errors).
+//! cache](guide::files), [errors and retries](guide::errors), [tasks, data units, plugins and jobs](guide::platform).
 //!
 #![cfg_attr(any(doc, doctest), doc = include_str!("../docs/api.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -157,7 +158,7 @@ pub mod __private {
     pub use crate::values::json::Draft;
 }
 
-/// Guides to lists, uploads, files and errors.
+/// Guides to lists, uploads, files, errors, and the platform's tasks, data units, plugins and jobs.
 #[cfg(any(doc, doctest))]
 pub mod guide {
     #[doc = include_str!("../docs/guide/errors.md")]
@@ -166,6 +167,8 @@ pub mod guide {
     pub mod files {}
     #[doc = include_str!("../docs/guide/lists.md")]
     pub mod lists {}
+    #[doc = include_str!("../docs/guide/platform.md")]
+    pub mod platform {}
     #[doc = include_str!("../docs/guide/uploads.md")]
     pub mod uploads {}
 }

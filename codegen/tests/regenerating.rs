@@ -162,15 +162,15 @@ fn added_fields_compile_removed_are_named() {
     copy.edit(|document| document.replacen("operationId: create_model\n", "operationId: add_model\n", 1));
     let output = copy.cargo(&["build", "-q", FEATURE, "--lib"]);
     let err = String::from_utf8_lossy(&output.stderr);
-    let line = "openapi/synapse-v1.yaml: the document no longer has what `models` in src/ needs: the operation `create_model`";
+    let line =
+        "openapi: the document no longer has what `models` in src/ needs: the operation `create_model`";
     assert!(!output.status.success() && err.contains(line), "{err}");
 
-    // An invalid document fails the build with one line: file, operation, reason.
+    // An invalid document fails the build with one line: its folder, operation, reason.
     copy.edit(|document| document.replacen("schemas/Model' }", "schemas/Modell' }", 1));
     let output = copy.cargo(&["build", "-q", FEATURE, "--lib"]);
     let err = String::from_utf8_lossy(&output.stderr);
-    let line =
-        "openapi/synapse-v1.yaml: POST /models/ (add_model): `#/components/schemas/Modell` leads nowhere";
+    let line = "openapi: POST /models/ (add_model): `#/components/schemas/Modell` leads nowhere";
     assert!(!output.status.success() && err.contains(line), "{err}");
     assert!(!err.contains("panicked"), "{err}");
 }

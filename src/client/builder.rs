@@ -131,7 +131,7 @@ impl BackendClientBuilder {
     /// default.
     ///
     /// It bounds the memory of a response. The items of a page usually take about as much memory as its text,
-    /// in addition to the text. In the worst case, a page of the smallest items, decoding allocates up to 80
+    /// in addition to the text. In the worst case, a page of the smallest items, decoding allocates up to 160
     /// times the body's length, and URL conversion up to 60 times more. Your own types may take more.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;

@@ -18,6 +18,11 @@ pub(crate) use settings::{READ_TIMEOUT, Settings};
 ///
 #[doc = include_str!(concat!(env!("OUT_DIR"), "/methods.md"))]
 ///
+/// Handwritten methods send several requests, or what a generator can't: `create_model`, `create_data_file`,
+/// `upload_data_file`, `create_chunked_upload`, `upload_all`, `annotate_task_data_batch`, `create_logs`,
+/// `list_job_console_logs`, `get_default_storage`, [`exists`](BackendClient::exists), [`list`](BackendClient::list),
+/// [`download`](BackendClient::download).
+///
 /// Any other operation is called by [`call`](BackendClient::call), any other request is sent by
 /// [`request`](BackendClient::request).
 ///

@@ -5,6 +5,7 @@ use std::fmt;
 use super::argument::{In, Parameter, ParameterText, Problems};
 use super::description::{OperationInfo, ParameterInfo, Place};
 use super::operation::Described;
+use crate::error::redact::marked::hide_in_debug;
 use crate::error::redact::redact;
 use crate::error::redact::secrets::is_secret;
 
@@ -102,9 +103,11 @@ pub(crate) fn names_secret(name: &str) -> bool {
     words.contains("password") || words.contains("passwd") || words.parse().is_ok_and(|name| is_secret(&name))
 }
 
-/// Shows values without the queries of URLs. A header or a cookie may hold a secret: only its name is shown.
+/// Shows values without the queries of URLs. A header, a cookie, and what the API's document marks may hold a secret: only
+/// its name is shown.
 impl<B: fmt::Debug> fmt::Debug for Parameters<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_alternate = f.alternate();
         let mut shown = f.debug_struct(self.info.id);
         for (parameter, value) in self
             .info
@@ -122,7 +125,12 @@ impl<B: fmt::Debug> fmt::Debug for Parameters<B> {
                 Err(problems) => shown.field(parameter.name, problems),
             };
         }
-        shown.field("body", &self.body).finish()
+        let secret = self.info.rules.secret_fields;
+        if secret.is_empty() {
+            return shown.field("body", &self.body).finish();
+        }
+        let body = if is_alternate { format!("{:#?}", self.body) } else { format!("{:?}", self.body) };
+        shown.field("body", &format_args!("{}", hide_in_debug(&body, secret))).finish()
     }
 }
 

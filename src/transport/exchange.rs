@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::poll_immediate;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue, LOCATION, RANGE};
-use reqwest::{Body, Method, Request, StatusCode};
+use reqwest::{Body, Request, StatusCode};
 
 use super::content_decoder::ContentDecoder;
 use super::failure::{Failure, Reason, not_connected_in_time, not_sent_in_time, of_reqwest, timed_out};
@@ -197,11 +197,6 @@ impl Transport {
                 (Some(StreamedBody { body: opened.body, activity: None }), Some(opened.failure))
             }
         };
-        // Without it, some servers and proxies wait for a body, or respond with 411.
-        let may_have_body = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
-        if may_have_body && streamed.is_none() && request.body().is_none() {
-            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
         let size_hint =
             request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let in_memory = request.body_mut().take().map(|body| StreamedBody { body, activity: None });

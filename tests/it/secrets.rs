@@ -6,7 +6,7 @@ use crate::support::marker::{self, Failure, MARKER, TOKEN, assert_debug_hidden, 
 use crate::support::server::{self, assert_nothing_sent, header, json, line, lines, only, requests};
 use crate::support::tcp_server::{Act, Server, refusing};
 use synapse_backend_client::bytes::Bytes;
-use synapse_backend_client::types::{GroundTruthEvent, GroundTruthEventPage, Model, ModelPage};
+use synapse_backend_client::types::{self, GroundTruthEvent, GroundTruthEventPage, Model, ModelPage};
 use synapse_backend_client::{
     BackendClient, BackendClientBuilder, ConversionFuture, Credentials, CredentialsFuture,
     CredentialsProvider, CredentialsReason, Error, ErrorKind, FileUrl, Json, ModelFile, RetryPolicy,
@@ -650,6 +650,39 @@ fn model_and_page_debug_is_redacted() {
     assert_debug_hidden("a page", &page);
     let page: GroundTruthEventPage = serde_json::from_str(&format!(r#"{{"results": [{event}]}}"#)).unwrap();
     assert_debug_hidden("a page", &page);
+}
+
+/// What the API's document marks as secret, in each type that has it.
+#[test]
+fn marked_fields_debug_is_redacted() {
+    fn of<T: serde::de::DeserializeOwned + std::fmt::Debug>(text: &str) {
+        let text = text.replace("SECRET", &secret("marked"));
+        let value: T = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_debug_hidden(&text, &value);
+    }
+    of::<types::Agent>(
+        r#"{"id": 1, "token": "SECRET", "node_install_script": "curl /agents/SECRET/node_install_script"}"#,
+    );
+    of::<types::Agent>(r#"{"id": 1, "token": {"value": "SECRET"}, "node_install_script": ["SECRET"]}"#);
+    of::<types::AgentPage>(r#"{"results": [{"id": 1, "token": "SECRET"}]}"#);
+    of::<types::Storage>(r#"{"id": 1, "configuration": {"secret_key": "SECRET", "nested": ["SECRET"]}}"#);
+    of::<types::StoragePage>(r#"[{"id": 1, "configuration": "SECRET"}]"#);
+    of::<types::Job>(r#"{"id": 1, "params": {"api": "SECRET"}}"#);
+    let url = "https://files/1.json?sig=SECRET";
+    of::<types::Task>(&format!(r#"{{"id": 1, "data": {{"mode": "presigned", "presigned_url": "{url}"}}}}"#));
+    of::<types::AssignmentPage>(&format!(
+        r#"{{"results": [{{"id": 1, "data": {{"presigned_url": "{url}"}}}}]}}"#
+    ));
+    of::<types::GroundTruthEvent>(&format!(r#"{{"id": 1, "data": {{"presigned_url": "{url}"}}}}"#));
+    of::<types::PresignedUpload>(&format!(
+        r#"{{"files": [{{"filename": "a", "file_key": "k", "presigned_url": "{url}"}}]}}"#
+    ));
+    let run = types::PluginRun::builder().action("train").params(json_value!({"key": secret("marked")}));
+    assert_debug_hidden("a builder", &run);
+    assert_debug_hidden("a body", &types::PluginRun::try_from(run).unwrap());
+    let storage =
+        types::StorageCreate::builder().name("a").configuration(json_value!({"key": secret("marked")}));
+    assert_debug_hidden("a builder", &storage);
 }
 
 #[tokio::test]

@@ -246,6 +246,10 @@ async fn token_in_path_is_never_shown() {
 async fn secret_values_of_body_are_never_shown() {
     for value in [secret("key-1234567890"), format!("first\n{}", secret("line")), secret("x").repeat(2_000)] {
         let params = json_value!({"key": &value, "nested": [{"key": 1, "other": [&value]}]});
+        let client = BackendClient::builder("http://localhost").build().unwrap();
+        let call = client.run_plugin(7, |b| b.action("train").params(params.clone()));
+        assert_debug_hidden("the call", &call);
+        assert!(format!("{call:?}").contains(r#"action: "train", "#), "{call:?}");
         // What is repeated is one line.
         let echo = value.lines().last().unwrap().to_owned();
         assert_never_shown(&echo, async |client| {

@@ -22,13 +22,7 @@ pub fn check_sending(document: &mut Value) -> Outcome {
     {
         return Err("`x-max-query` is no number of bytes".to_owned());
     }
-    for (name, schema) in schemas(document) {
-        check_secrets(schema).map_err(|problem| format!("components.schemas.{name}: {problem}"))?;
-    }
     for_operations(document, |_, _, place, operation| {
-        for part in ["requestBody", "responses"].iter().filter_map(|part| operation.get(*part)) {
-            check_secrets(part).map_err(|problem| format!("{place}: {problem}"))?;
-        }
         for (key, is_valid, expected) in KEYWORDS {
             if operation.get(key).is_some_and(|value| !is_valid(value)) {
                 return Err(format!("{place}: `{key}` is {expected}"));
@@ -36,7 +30,9 @@ pub fn check_sending(document: &mut Value) -> Outcome {
         }
         for parameter in operation.list("parameters") {
             let name = parameter.string("name");
-            check_secret(&name, parameter).map_err(|problem| format!("{place}: {problem}"))?;
+            if parameter.get("x-secret").is_some_and(|value| !value.is_boolean()) {
+                return Err(format!("{place}: `{name}`: `x-secret` is {BOOLEAN}"));
+            }
             let Some(value) = parameter.get("x-always-sent") else { continue };
             if !(value.is_string() || value.is_number() || value.is_boolean()) {
                 return Err(format!("{place}: `{name}`: `x-always-sent` is no text, number or boolean"));
@@ -267,20 +263,6 @@ fn secrets_in(value: &Value) -> BTreeSet<String> {
         secrets.extend(aliases.map(str::to_owned));
     }
     secrets
-}
-
-/// Returns an error if a property's `x-secret` isn't a boolean: it would be shown.
-fn check_secrets(value: &Value) -> Outcome {
-    properties_in(value).try_for_each(|(name, property)| check_secret(name, property))
-}
-
-fn check_secret(name: &str, holder: &Value) -> Outcome {
-    match holder.get("x-secret") {
-        Some(value) if !value.is_boolean() => {
-            Err(format!("`{name}`: `x-secret` is neither `true` nor `false`"))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Returns the properties of all schemas in a value.

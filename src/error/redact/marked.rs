@@ -73,6 +73,30 @@ impl MarkedSecrets {
     }
 }
 
+/// Returns the `Debug` text of a body without the values of secret fields, which stand in it as fields of structs or as
+/// JSON.
+pub(crate) fn hide_in_debug(text: &str, fields: &[&str]) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let (mut copied, mut in_word) = (0, false);
+    for (at, letter) in text.char_indices() {
+        let begins = !std::mem::replace(&mut in_word, letter.is_alphanumeric() || letter == '_');
+        if at < copied || !begins {
+            continue;
+        }
+        let value = fields.iter().find_map(|field| {
+            // Quotes of JSON may be escaped.
+            let after = text[at..].strip_prefix(field)?.trim_start_matches('\\');
+            let after = after.strip_prefix('"').unwrap_or(after);
+            Some(after.trim_start().strip_prefix(':')?.trim_start())
+        });
+        if let Some(value) = value {
+            shown.extend([&text[copied..text.len() - value.len()], "…"]);
+            copied = text.len() - value.len() + value_length(value);
+        }
+    }
+    shown + &text[copied..]
+}
+
 impl std::fmt::Debug for MarkedSecrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("MarkedSecrets")
@@ -158,6 +182,23 @@ mod tests {
         }
         let nested = r#"{"detail": "{\"token\": \"abc\"}"}"#;
         assert!(!marked().hide_fields(nested).contains("abc"), "{}", marked().hide_fields(nested));
+    }
+
+    #[test]
+    fn secret_fields_are_hidden_in_debug() {
+        for (text, hidden) in [
+            (r#"Run { action: "a", params: {"x":[1,"}"]} }"#, r#"Run { action: "a", params: … }"#),
+            (r#"Run { params: Some("a\"b"), x: 1 }"#, "Run { params: …), x: 1 }"),
+            ("Run {\n    params: Some(\n        [1],\n    ),\n}", "Run {\n    params: …,\n    ),\n}"),
+            (r#"Json({"token": "abc", "tokens": "abc"})"#, r#"Json({"token": …, "tokens": "abc"})"#),
+            (r#""{\"token\": 7, \"x\": 1}""#, r#""{\"token\": …, \"x\": 1}""#),
+            ("Run { my_token: 1, token : None, 한token: 2 }", "Run { my_token: 1, token : …, 한token: 2 }"),
+            ("token: \"cut", "token: …"),
+            ("a token: 1", "a token: …"),
+            ("", ""),
+        ] {
+            assert_eq!(hide_in_debug(text, &["token", "params"]), hidden);
+        }
     }
 
     #[test]

@@ -19,6 +19,23 @@ async fn get_current_user_reads_every_shape() {
     );
 }
 
+const UPLOAD: Shapes<'_> = Shapes {
+    full: r#"{"id": "0b9a9a1e-7c1d-4c0e-9b57-2b1f0a6f3c11", "url": "https://h/chunked_upload/1/", "offset": 52428800,
+        "filename": "a.pt", "file": "https://h/a.pt", "completed_at": "2025-01-31T09:00:00Z", "checksum": "aa", "size": 7}"#,
+    ..Shapes::NONE
+};
+
+#[tokio::test]
+async fn get_chunked_upload_reads_every_shape() {
+    let backend = Backend::of(r#"{"id": 5}"#).await;
+    backend.get(backend.client.get_chunked_upload(5), "/chunked_upload/5/").await;
+    let upload = assert_shapes(&backend, || backend.client.get_chunked_upload("a-b"), UPLOAD).await;
+    assert_eq!(
+        (upload.offset, upload.filename.as_deref(), upload.size),
+        (Some(52_428_800), Some("a.pt"), Some(7))
+    );
+}
+
 #[tokio::test]
 async fn all_credentials_are_sent_to_each_domain() {
     let backend = Backend::of(r#"{"id": 1, "results": []}"#).await;

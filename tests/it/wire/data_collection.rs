@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use synapse_backend_client::types::{
-    DataCategory, DataUnitCreate, DataUnitFile, FileFunction, FileType, TaskCreate,
+    DataCategory, DataUnitCreate, DataUnitFile, FileFunction, FileType, ProcessingStatus, TaskCreate,
 };
 use synapse_backend_client::{RetryPolicy, json};
 
@@ -247,6 +247,42 @@ async fn create_tasks_from_units_sends_filters() {
     let call = client.create_tasks_from_data_units(|b| b.project(1).extra([("workshop", json!(4))]));
     backend.send(call, at, r#"{"project":1,"workshop":4}"#).await;
     assert_free_form(&backend, || client.create_tasks_from_data_units(|b| b.project(1))).await;
+}
+
+// ---- data files
+
+const FILE: Shapes<'_> = Shapes {
+    full: r#"{
+        "id": 4001, "checksum": "9e107d9d372bb6826bd81d3542a419d6", "file": "https://files/a.png?sig=1", "size": 52428800000,
+        "file_size": 52428800000, "meta": {"filename": "a.png", "at": 1.50}, "storage": 9, "processing_status": "completed",
+        "created": "2025-01-31T09:00:00Z", "created_at": "2025-01-31T09:00:00Z", "modified": "2025-01-31T09:00:00Z",
+        "updated_at": "2025-01-31T09:00:00Z"
+    }"#,
+    least: r#"{"id": 4001, "checksum": "an opaque text"}"#,
+    related: &["storage"],
+    open: &["processing_status"],
+    files: &[],
+    urls: &["file"],
+};
+
+#[tokio::test]
+async fn data_file_reads_every_shape() {
+    let backend = Backend::start().await;
+    let call = || backend.client.call(|raw| raw.create_data_file(|b| b.chunked_upload(7_i64)));
+    let file = assert_shapes(&backend, call, FILE).await;
+    assert_eq!((file.id, file.checksum.as_str(), file.size), (4001, MD5, Some(52_428_800_000)));
+    assert_eq!((file.storage.id(), file.processing_status), (Some(9), Some(ProcessingStatus::Completed)));
+    // Data units name a file by its checksum: without one it is of no use.
+    backend.answer(201, r#"{"id": 4001}"#);
+    assert!(call().await.failure().is_decode());
+    backend.taken();
+    backend.answer(201, FILE.least);
+    backend.send(call(), "POST /data_files/", r#"{"chunked_upload":7}"#).await;
+    let call = backend.client.call(|raw| {
+        raw.create_data_file(|b| b.chunked_upload("0b9a9a1e").meta(json!({"filename": "a.png"})))
+    });
+    let body = r#"{"chunked_upload":"0b9a9a1e","meta":{"filename":"a.png"}}"#;
+    backend.send(call, "POST /data_files/", body).await;
 }
 
 // ---- checksums of data files

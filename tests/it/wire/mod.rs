@@ -186,9 +186,9 @@ macro_rules! has_extra {
 }
 
 has_extra! {
-    Agent, Assignment, AssignmentData, AssignmentFiles, ConfirmUpload, DataCollection, DataUnit, GroundTruthEvent, Job,
+    Agent, DataFile, Assignment, AssignmentData, AssignmentFiles, ConfirmUpload, DataCollection, DataUnit, GroundTruthEvent, Job,
     Plugin, PluginRelease, PresignedUpload, Project, ServeApplication, Storage, StorageSession, Task, TaskData, TaskFiles,
-    TaskTag, User, VerifiedChecksums,
+    TaskTag, ChunkedUpload, User, VerifiedChecksums,
 }
 
 /// The responses that an operation may give.

@@ -141,13 +141,13 @@ pub mod __generated {
     pub use crate::generated::pagination::Pagination;
     pub use crate::generated::parameters::Parameters;
     pub use crate::generated::raw_body::RawBody;
-    pub use crate::generated::secrets::{HIDDEN, Masked, hide_problem, show_fields};
+    pub use crate::generated::secrets::{Masked, hide_problem, show_fields};
     pub use crate::generated::sending_rules::{ArrayLimit, SendingRules};
     #[cfg(feature = "schemars")]
     pub use crate::generated::support::open_enum_schema;
     pub use crate::generated::support::{
-        Field, Key, Lengths, Shown, length_problem, missing, open_enum, problems, required, set, set_other,
-        show,
+        Field, HIDDEN, Key, Lengths, Shown, length_problem, missing, open_enum, problems, required, set,
+        set_other, show,
     };
     pub use crate::transport::ByteStream;
 }

@@ -208,7 +208,7 @@ impl<B: Operation> Call<B> {
         let built = checked(self.operation, &self.options, self.client.base());
         let BuiltRequest { mut request, multipart, secrets } =
             built.map_err(|problems| invalid(id, problems))?;
-        let marked = MarkedSecrets::of(secrets, Some(in_memory(&request)), rules.secret_fields);
+        let marked = MarkedSecrets::of(secrets, in_memory(&request), rules.sent_secrets, rules.secret_fields);
         let settings = self.client.settings();
         let options = self.options;
         let timeouts = options.timeouts(settings, rules.read_timeout, list);

@@ -1,9 +1,10 @@
 //! Formats an [`Error`]: in one bounded line, without secrets, and each source once.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
-use super::{Error, MAX_STEP};
+use super::{Error, ErrorKind, MAX_STEP, shown_status};
 use crate::error::redact::bounded::bounded;
 use crate::error::redact::secrets::Secrets;
 use crate::error::redact::{excerpt, excerpt_without};
@@ -29,6 +30,7 @@ impl Error {
     fn line(&self) -> String {
         let (inner, secrets) = (&*self.0, self.secrets());
         let shown = |text: &str, limit: usize| excerpt_without(text, limit, secrets, "; ");
+        let of_request = |text: &str, limit: usize| excerpt(&secrets.hide_in_url(text), limit);
         let mut line = String::new();
         for step in &inner.during {
             let room = MAX_STEPS.saturating_sub(line.len()).min(MAX_STEP);
@@ -39,9 +41,14 @@ impl Error {
         }
         if let Some(request) = &inner.request {
             if !request.operation.is_empty() {
-                line.extend([&*shown(request.operation, MAX_URL), ": "]);
+                line.extend([&*of_request(request.operation, MAX_URL), ": "]);
             }
-            line.extend([&*shown(request.method.as_str(), 64), " ", &*shown(&request.url, MAX_URL), ": "]);
+            line.extend([
+                &*of_request(request.method.as_str(), 64),
+                " ",
+                &*of_request(&request.url, MAX_URL),
+                ": ",
+            ]);
         }
         let mut end =
             if inner.attempts > 1 { format!(" (after {} attempts)", inner.attempts) } else { String::new() };
@@ -49,7 +56,17 @@ impl Error {
             end.extend([" (request id ", id, ")"]);
         }
         let room = MAX_DISPLAY.saturating_sub(line.len() + end.len() + "…".len());
-        line + &shown(&inner.message, room) + &end
+        line + &shown(&self.shown_message(), room) + &end
+    }
+
+    /// Returns the message. If the request has more secrets than can be searched, it has nothing that the server said.
+    fn shown_message(&self) -> Cow<'_, str> {
+        let hides_all = self.secrets().hides_all();
+        match &self.0.response {
+            Some(response) if hides_all => shown_status(response.status()).into(),
+            None if hides_all && self.0.kind == ErrorKind::Decode => "the response can't be decoded".into(),
+            _ => Cow::Borrowed(&self.0.message),
+        }
     }
 }
 

@@ -251,7 +251,7 @@ impl Error {
     }
 
     pub(crate) fn of(mut self, mut request: RequestInfo) -> Self {
-        if let std::borrow::Cow::Owned(hidden) = request.secrets.hide(&request.url) {
+        if let std::borrow::Cow::Owned(hidden) = request.secrets.hide_in_url(&request.url) {
             request.url = hidden.into();
         }
         self.0.request = Some(request);

@@ -69,6 +69,9 @@ impl ErrorResponse {
     }
 
     fn shown(&self, text: &str, limit: usize) -> String {
+        if self.0.secrets.hides_all() {
+            return "<secret>".to_owned();
+        }
         excerpt_without(text, limit, &self.0.secrets, "; ")
     }
 
@@ -163,8 +166,20 @@ impl ErrorResponse {
 
     /// Returns the server's message in one redacted line.
     pub(crate) fn said(&self) -> Option<String> {
+        if self.0.secrets.hides_all() {
+            return None;
+        }
         let said = self.shown(&self.message()?, MAX_SERVER_MESSAGE);
         (!said.is_empty()).then_some(said)
+    }
+
+    /// Returns whether a field's message isn't one, but the value of a secret field. The messages of a field are a list.
+    fn hides(&self, field: &str) -> bool {
+        let Some(marked) = self.0.secrets.marked().filter(|marked| marked.is_within(field)) else {
+            return false;
+        };
+        let is_message = |body: &Value| body.get(field).is_some_and(Value::is_array);
+        !(marked.has(field) && self.json().is_some_and(is_message))
     }
 
     fn message(&self) -> Option<String> {
@@ -174,6 +189,7 @@ impl ErrorResponse {
         }
         let fields = self.messages(LINE).into_iter().map(|(field, messages)| match field.as_str() {
             "" => messages.join(" "),
+            field if self.hides(field) => format!("{field}: <secret>"),
             field => format!("{field}: {}", messages.join(" ")),
         });
         let messages: Vec<String> = self

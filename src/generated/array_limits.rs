@@ -29,9 +29,9 @@ impl<T> Joined for Option<Vec<T>> {
     }
 }
 
-/// Returns what is wrong with the lengths of a body's arrays. With `whole`, a body that could be split is wrong, too.
-pub(crate) fn problems(body: &[u8], limits: &[ArrayLimit], whole: bool) -> Vec<String> {
-    let checked = limits.iter().filter(|limit| whole || !limit.split);
+/// Returns what is wrong with the lengths of a body's arrays: of those that can be `split`, or of the others.
+pub(crate) fn problems(body: &[u8], limits: &[ArrayLimit], split: bool) -> Vec<String> {
+    let checked = limits.iter().filter(|limit| limit.split == split);
     let excess = checked.filter_map(|limit| {
         let items = count(body, limit.field)?;
         let field = if limit.field.is_empty() { "body" } else { limit.field };
@@ -77,8 +77,13 @@ pub(crate) fn split(body: &[u8], limits: &[ArrayLimit]) -> Option<Vec<Bytes>> {
     Some(items.chunks(limit.most.max(1)).map(body_with).collect())
 }
 
-/// Returns the number of items of the array in a field; `None` if there is none. The field `""` is the text itself.
+/// Returns the number of items of the array in a field; `None` if there is none, or if the text is no JSON. The field `""` is the text itself.
 fn count(body: &[u8], field: &str) -> Option<usize> {
+    // An object has no items, however long it is.
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first != Some(if field.is_empty() { &b'[' } else { &b'{' }) {
+        return None;
+    }
     let mut text = serde_json::Deserializer::from_slice(body);
     Count(field).deserialize(&mut text).ok().flatten()
 }
@@ -171,10 +176,12 @@ mod tests {
 
     #[test]
     fn long_array_is_refused() {
-        let found = |body: &str, whole: bool| problems(body.as_bytes(), LIMITS, whole);
+        let found = |body: &str, split: bool| problems(body.as_bytes(), LIMITS, split);
         assert!(found(r#"{"ids":[1,2,3],"tags":[1,2]}"#, true).is_empty());
         assert!(found(r#"{"ids":[1,2,3,4],"tags":[1,2]}"#, false).is_empty());
-        assert_eq!(found(r#"{"ids":[1,2,3,4],"tags":[1,2,3]}"#, true).len(), 2);
+        for split in [true, false] {
+            assert_eq!(found(r#"{"ids":[1,2,3,4],"tags":[1,2,3]}"#, split).len(), 1);
+        }
         let expected = "`tags` has 3 items, and a request has at most 2: send several requests";
         assert_eq!(found(r#"{"tags":[1,[2],3]}"#, false), [expected]);
         for other in ["[1,2,3,4]", r#"{"tags":7}"#, r#"{"tags":null}"#, "7", "{"] {

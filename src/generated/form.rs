@@ -12,8 +12,8 @@ use super::body::Content;
 use super::form_file::{FormFile, FormValue};
 use super::form_info::{FieldStyle, FormField, FormInfo};
 use super::raw_body::RawBody;
-use super::secrets::{HIDDEN, Masked, hidden_problem};
-use super::support::{Shown, missing, other_value, show, writable_value};
+use super::secrets::{Masked, hidden_problem};
+use super::support::{HIDDEN, Shown, missing, other_value, show, writable_value};
 use crate::transport::multipart::{MultipartBody, MultipartPart};
 
 /// The fields of a form, in the order in which they were set first.

@@ -1,12 +1,9 @@
 //! What is shown of types with secret fields: only generated code calls this module.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use super::support::{Field, Shown};
-
-/// What is shown in place of a secret.
-pub const HIDDEN: &str = "…";
+use super::support::{Field, HIDDEN, Shown};
+use crate::error::redact::marked::hide_fields;
 
 impl Shown for &'static str {
     fn shown(&self) -> Result<serde_json::Value, &str> {
@@ -25,16 +22,11 @@ impl<T: Shown + ?Sized> Shown for Masked<'_, T> {
     }
 }
 
-/// Shows the unknown fields of a type, where values of another shape are kept.
-impl<V: fmt::Debug> fmt::Debug for Masked<'_, BTreeMap<String, V>> {
+/// Shows a value that is JSON, or the unknown fields of a type, where values of another shape are kept.
+impl<T: fmt::Debug> fmt::Debug for Masked<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.iter().map(|(name, value)| -> (&String, &dyn fmt::Debug) {
-            match self.1.contains(&name.as_str()) {
-                true => (name, &HIDDEN),
-                false => (name, value),
-            }
-        });
-        f.debug_map().entries(shown).finish()
+        let text = if f.alternate() { format!("{:#?}", self.0) } else { format!("{:?}", self.0) };
+        f.write_str(&hide_fields(&text, self.1))
     }
 }
 

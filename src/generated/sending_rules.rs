@@ -9,7 +9,9 @@ pub struct SendingRules {
     pub read_timeout: Option<u32>,
     /// Fields of error responses with a value after which the request isn't retried (`x-final-errors`).
     pub final_errors: &'static [(&'static str, &'static str)],
-    /// The fields of bodies that are never shown (`x-secret`).
+    /// The fields of the request's body that are never shown (`x-secret`).
+    pub sent_secrets: &'static [&'static str],
+    /// These, and those of the responses.
     pub secret_fields: &'static [&'static str],
     /// The limits of the arrays in the JSON body (`maxItems`).
     pub array_limits: &'static [ArrayLimit],
@@ -34,6 +36,7 @@ impl SendingRules {
         idempotent: false,
         read_timeout: None,
         final_errors: &[],
+        sent_secrets: &[],
         secret_fields: &[],
         array_limits: &[],
         max_query: None,

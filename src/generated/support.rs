@@ -112,7 +112,8 @@ pub fn show(f: &mut fmt::Formatter<'_>, builder: &str, fields: &[(&str, &dyn Sho
     shown.finish()
 }
 
-const HIDDEN: &str = "…";
+/// What is shown in place of a secret.
+pub const HIDDEN: &str = "…";
 
 fn hide(value: &mut serde_json::Value) {
     match value {
@@ -135,7 +136,7 @@ fn hide(value: &mut serde_json::Value) {
 }
 
 /// The length limits of a body's strings in the document. The server checks them. This crate only checks them
-/// where a file would otherwise be uploaded in vain.
+/// where files would otherwise be sent in vain.
 pub trait Lengths {
     /// Returns what is wrong with the lengths of the fields.
     fn length_problems(&self) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! [`TransportRequest`]: a request on its way, with the rules of sending it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Instant;
@@ -94,8 +95,18 @@ impl TransportRequest {
 
     /// Returns what errors of the request say about it. `known` are the client's credentials.
     pub(super) fn info(&self, request: &Request, known: Secrets) -> RequestInfo {
-        let info = RequestInfo::new(self.operation, request.method(), request.url());
-        RequestInfo { final_errors: self.final_errors, ..info.hiding(known.and_marked(self.marked.as_ref())) }
+        let mut info = RequestInfo::new(self.operation, request.method(), request.url())
+            .hiding(known.and_marked(self.marked.as_ref()));
+        info.final_errors = self.final_errors;
+        // A URL from a redirect may repeat what the body has.
+        if request.url() != self.request.url() {
+            match info.secrets.hide(&info.url) {
+                _ if info.secrets.hides_all() => info.url = "<secret>".into(),
+                Cow::Owned(hidden) => info.url = hidden.into(),
+                Cow::Borrowed(_) => {}
+            }
+        }
+        info
     }
 
     /// Returns the same request with another body.

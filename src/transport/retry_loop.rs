@@ -39,7 +39,7 @@ impl Transport {
             method = outgoing.request.method().as_str(),
             path = &*Secrets::from(self.credentials.known())
                 .and_marked(outgoing.marked.as_ref())
-                .hide(&redact(outgoing.request.url().path()))
+                .hide_in_url(&redact(outgoing.request.url().path()))
         );
         // Not every caller is a `ResponseFuture`, which checks the runtime itself.
         runtime::within(self.attempts(outgoing, read).instrument(span))

@@ -12,7 +12,7 @@ use crate::support::tcp_server::{self, Act, Server, refusing, response};
 use serde_json::Value;
 use synapse_backend_client::reqwest::Method;
 use synapse_backend_client::types::{self, DataUnitCreate};
-use synapse_backend_client::{BackendClient, Error, ErrorKind, RetryPolicy, json as json_value};
+use synapse_backend_client::{BackendClient, Error, ErrorKind, Json, RetryPolicy, json as json_value};
 use wiremock::matchers::{any, method, path};
 use wiremock::{Mock, Request, ResponseTemplate};
 
@@ -274,6 +274,57 @@ async fn secret_fields_of_response_are_hidden() {
     assert!(error.is_decode());
     assert_error_hidden(&error);
     assert_debug_hidden("the response", &error.response());
+}
+
+#[tokio::test]
+async fn secret_value_is_no_message() {
+    let token = secret("token");
+    for (status, body) in [
+        (409, format!(r#"{{"id": 3, "token": "{token}"}}"#)),
+        (503, format!(r#"{{"configuration": {{"secret_key": "{token}"}}, "token": {{"a": ["{token}"]}}}}"#)),
+        (400, format!(r#"{{"results": [{{"token": "{token}"}}], "x": ["bad"]}}"#)),
+    ] {
+        let (_server, client) = serving("GET", "/agents/3/", json(status, body)).await;
+        let error = client.get_agent(3).max_retries(0).await.failure();
+        assert_debug_hidden("the response", &error.response());
+    }
+    // The messages of a secret field are shown.
+    let body = r#"{"configuration": ["This field is required."]}"#;
+    let (_server, client) = serving("POST", "/storages/", json(400, body)).await;
+    let call = client.create_storage(|b| b.name("a").provider("gcp").category("internal"));
+    assert!(call.await.failure().to_string().contains("configuration: This field is required."));
+}
+
+#[tokio::test]
+async fn odd_and_many_secrets_are_never_shown() {
+    let odd: Json =
+        format!(r#"{{"limit": 1e999, "half": "\ud83d", "password": "{}"}}"#, secret("odd")).parse().unwrap();
+    let many: Vec<String> = (0..4_000).map(|index| format!("file-{index}.png")).collect();
+    let many = json_value!({"files": many, "password": secret("many")});
+    for (params, secret) in [(odd, secret("odd")), (many, secret("many"))] {
+        let echo = format!("Invalid params {{'password': '{secret}'}}, {secret}");
+        assert_never_shown(&echo, async |client| {
+            client.run_plugin(7, |b| b.action("train").params(params.clone())).await
+        })
+        .await;
+    }
+    // A common word among the values stays in the URL.
+    let (_server, client) = serving("POST", "/plugins/7/run/", json(400, r#"{"detail": "no"}"#)).await;
+    let call = client.run_plugin(7, |b| b.params(json_value!({"category": "plugins", "task": "run_plugin"})));
+    let error = call.await.failure().to_string();
+    assert!(error.contains("run_plugin: POST ") && error.contains("/plugins/7/run/"), "{error}");
+}
+
+#[tokio::test]
+async fn expanded_object_hides_its_secrets() {
+    let agent =
+        format!(r#"{{"id": 3, "token": "{0}", "more": [{{"params": {{"key": "{0}"}}}}]}}"#, secret("agent"));
+    let job = format!(r#"{{"id": 1, "agent": {agent}, "unknown": {agent}}}"#);
+    let (_server, client) = serving("GET", "/jobs/1/", json(200, job)).await;
+    assert_debug_hidden("a job", &client.get_job(1).await.unwrap());
+    let unusable = format!(r#"{{"agent": {agent}}}"#);
+    let (_server, client) = serving("GET", "/jobs/1/", json(200, unusable)).await;
+    assert_debug_hidden("the response", &client.get_job(1).await.failure().response());
 }
 
 // ---- requests and responses without a body

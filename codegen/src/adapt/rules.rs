@@ -16,7 +16,9 @@ pub(super) struct Rules {
     pub(super) read_timeout: Option<u64>,
     /// Fields of error responses, with values after which the request isn't retried.
     final_errors: Vec<(String, String)>,
-    /// The fields that are never shown.
+    /// The fields of the request's body that are never shown.
+    sent_secrets: Vec<String>,
+    /// These, and those of the responses.
     secret_fields: Vec<String>,
     /// The limits of the body's arrays.
     pub(super) array_limits: Vec<ArrayLimit>,
@@ -38,6 +40,9 @@ impl Rules {
         let texts = |value: &Value| -> Vec<String> {
             value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
         };
+        let secrets = |key: &str| {
+            operation.get(SECRET_FIELDS).and_then(|fields| fields.get(key)).map(texts).unwrap_or_default()
+        };
         let final_errors = operation.object("x-final-errors").into_iter().flatten();
         Rules {
             idempotent: operation.says("x-idempotent"),
@@ -45,7 +50,8 @@ impl Rules {
             final_errors: final_errors
                 .flat_map(|(field, values)| texts(values).into_iter().map(|value| (field.clone(), value)))
                 .collect(),
-            secret_fields: operation.get(SECRET_FIELDS).map(texts).unwrap_or_default(),
+            sent_secrets: secrets("sent"),
+            secret_fields: secrets("all"),
             array_limits: operation
                 .list(ARRAY_LIMITS)
                 .iter()
@@ -61,7 +67,15 @@ impl Rules {
 
     /// The rules, if there are any.
     pub(super) fn emit(&self) -> Option<TokenStream> {
-        let Rules { idempotent, read_timeout, final_errors, secret_fields, array_limits, max_query } = self;
+        let Rules {
+            idempotent,
+            read_timeout,
+            final_errors,
+            sent_secrets,
+            secret_fields,
+            array_limits,
+            max_query,
+        } = self;
         let number = |number: &u64| proc_macro2::Literal::u64_unsuffixed(*number);
         let mut fields = Vec::new();
         if *idempotent {
@@ -73,6 +87,9 @@ impl Rules {
         if !final_errors.is_empty() {
             let pairs = final_errors.iter().map(|(field, value)| quote! { (#field, #value) });
             fields.push(quote! { final_errors: &[#(#pairs),*] });
+        }
+        if !sent_secrets.is_empty() {
+            fields.push(quote! { sent_secrets: &[#(#sent_secrets),*] });
         }
         if !secret_fields.is_empty() {
             fields.push(quote! { secret_fields: &[#(#secret_fields),*] });

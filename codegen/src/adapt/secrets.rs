@@ -102,6 +102,27 @@ impl Secrets {
         found
     }
 
+    /// Returns whether a value of this type may be any object of the document, as far as an `Expandable` is one.
+    fn is_expandable(&self, ty: &impl ToTokens) -> bool {
+        !self.names.is_empty() && ty.to_token_stream().to_string().contains("Expandable")
+    }
+
+    /// Returns the names on the wire of all secret fields.
+    fn all(&self) -> BTreeSet<&str> {
+        self.names.values().flatten().map(String::as_str).collect()
+    }
+
+    /// Returns the names on the wire of all secret fields, as a constant of the types' module.
+    pub(super) fn constant(&self) -> Option<Item> {
+        let all = self.all();
+        (!all.is_empty()).then(|| {
+            parse_quote! {
+                #[allow(dead_code)]
+                const SECRET_FIELDS: &[&str] = &[#(#all),*];
+            }
+        })
+    }
+
     /// Returns `Debug` of a type that holds a secret, in place of the derived one. A value of another shape is kept
     /// among the unknown fields, so it is hidden there, too.
     pub(super) fn debug(&self, structure: &mut ItemStruct, notes: &Notes) -> Option<Item> {
@@ -119,7 +140,9 @@ impl Secrets {
             hidden.extend(wire_name(field));
             hidden.extend(aliases.into_iter().flatten().filter_map(of_field).flatten());
         }
-        if hidden.is_empty() {
+        let all = self.all();
+        let expandable = structure.fields.iter().any(|field| self.is_expandable(&field.ty));
+        if hidden.is_empty() && !expandable {
             return None;
         }
         let shown = structure.fields.iter().filter_map(|field| {
@@ -128,7 +151,16 @@ impl Secrets {
             Some(if self.has(&owner, name) {
                 quote! { (#text, &rt::HIDDEN) }
             } else if serde_says(&field.attrs, "flatten") {
-                quote! { (#text, &rt::Masked(&self.#name, &[#(#hidden),*])) }
+                match hidden.iter().all(|name| all.contains(name.as_str())) {
+                    true => quote! { (#text, &rt::Masked(&self.#name, SECRET_FIELDS)) },
+                    false => {
+                        let names: BTreeSet<&str> =
+                            hidden.iter().map(String::as_str).chain(all.iter().copied()).collect();
+                        quote! { (#text, &rt::Masked(&self.#name, &[#(#names),*])) }
+                    }
+                }
+            } else if self.is_expandable(&field.ty) {
+                quote! { (#text, &rt::Masked(&self.#name, SECRET_FIELDS)) }
             } else {
                 quote! { (#text, &self.#name) }
             })

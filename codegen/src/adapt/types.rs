@@ -33,7 +33,7 @@ pub(super) fn adapt_types(items: &mut Vec<Item>, context: &Context<'_>) -> Resul
     let mut built = Vec::new();
     let clearable = Clearable::among(items, context.notes);
     let secrets = Secrets::among(items, context.notes);
-    let mut adapted = Vec::new();
+    let mut adapted: Vec<Item> = secrets.constant().into_iter().collect();
     let mut open = BTreeSet::new();
     let mut keys = Keys::default();
     for item in items.iter_mut() {

@@ -230,25 +230,36 @@ fn responses_have(document: &Value, operation: &impl Keywords, field: &str) -> b
 
 /// Saves the names of the secret fields that an operation's body and its responses may have, at any depth.
 ///
-/// `Agent: {properties: {token: {x-secret: true, …}}}` -> `get: {…, x-secret-fields: [token]}`
+/// `Agent: {properties: {token: {x-secret: true, …}}}` -> `get: {…, x-secret-fields: {sent: [], all: [token]}}`
 pub fn save_secret_fields(document: &mut Value) {
     let of_components: BTreeMap<String, BTreeSet<String>> = schemas(document)
         .map(|(name, schema)| (name.clone(), secrets_in(schema)))
         .filter(|(_, secrets)| !secrets.is_empty())
         .collect();
     let whole = document.clone();
-    let _ = for_operations(document, |_, _, _, operation| {
-        let parts = ["requestBody", "responses"].iter().filter_map(|part| operation.get(*part));
-        let parts: Vec<&Value> = parts.collect();
-        let mut secrets: BTreeSet<String> = parts.iter().flat_map(|part| secrets_in(part)).collect();
+    let secrets_of = |part: Option<&Value>| {
+        let Some(part) = part else { return BTreeSet::new() };
+        let mut secrets = secrets_in(part);
         if !of_components.is_empty() {
-            let roots = parts.iter().flat_map(|part| references(part));
+            let roots = references(part).into_iter();
             let names = reach(&whole, roots.map(|name| name.trim_start_matches(SCHEMAS).to_owned()));
-            secrets.extend(names.iter().filter_map(|name| of_components.get(name)).flatten().cloned());
+            let of_component = |name: &String| match name == "Expandable" {
+                // The object may be any of the document.
+                true => of_components.values().flatten().cloned().collect(),
+                false => of_components.get(name).cloned().unwrap_or_default(),
+            };
+            secrets.extend(names.iter().flat_map(of_component));
         }
+        secrets
+    };
+    let _ = for_operations(document, |_, _, _, operation| {
+        let sent = secrets_of(operation.get("requestBody"));
+        let mut all = secrets_of(operation.get("responses"));
+        all.extend(sent.iter().cloned());
+        // Only this rule writes these.
         operation.drop_keywords(&[SECRET_FIELDS]);
-        if !secrets.is_empty() {
-            operation.put(SECRET_FIELDS, json!(secrets));
+        if !all.is_empty() {
+            operation.put(SECRET_FIELDS, json!({"sent": sent, "all": all}));
         }
         Ok(())
     });

@@ -1,100 +1,124 @@
 //! [`MarkedSecrets`]: what the API's document marks as secret in a request and its responses.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
-use serde_json::Value;
+use super::secrets::forms;
 
 /// The values of a request that are never shown, and the names of such fields in its responses.
 #[derive(Default)]
 pub(crate) struct MarkedSecrets {
     /// The names of fields.
     fields: &'static [&'static str],
-    /// The values that are sent.
-    values: Vec<String>,
+    /// The values in the URL.
+    in_url: Vec<String>,
+    /// The texts and numbers within the secret fields of the body.
+    in_body: Vec<String>,
+    /// The body has more secrets than can be searched.
+    too_many: bool,
+    /// Each form of the values of the body.
+    forms: OnceLock<Vec<String>>,
 }
 
-/// The maximum number of values, and of bytes of a value, that are searched in texts.
-const MAX_VALUES: usize = 256;
+/// The maximum length of the values that are searched in texts, in bytes: of all together, and of one.
+const MAX_VALUES: usize = 16 << 10;
 const MAX_VALUE: usize = 4 << 10;
 
+/// Shorter values may be common words or numbers.
+const SHORTEST_VALUE: usize = 6;
+
 impl MarkedSecrets {
-    /// Collects the secrets of a request: values of its URL, and the fields of its JSON body. `None` if there are none.
+    /// Collects the secrets of a request: values of its URL, and those of the fields `sent` of its JSON body. `fields` are
+    /// the secret fields of its responses, too. `None` if there are none.
     pub(crate) fn of(
         in_url: Vec<String>,
-        body: Option<&[u8]>,
+        body: &[u8],
+        sent: &'static [&'static str],
         fields: &'static [&'static str],
     ) -> Option<Self> {
-        let mut values = in_url;
-        if !fields.is_empty()
-            && let Some(body) = body.and_then(|body| serde_json::from_slice::<Value>(body).ok())
-        {
-            collect(&body, fields, false, &mut values);
+        if in_url.is_empty() && fields.is_empty() {
+            return None;
         }
-        (!values.is_empty() || !fields.is_empty()).then_some(MarkedSecrets { fields, values })
+        let mut marked = MarkedSecrets { fields, in_url, ..MarkedSecrets::default() };
+        let body = if sent.is_empty() { Cow::Borrowed("") } else { String::from_utf8_lossy(body) };
+        let mut rest = &*body;
+        while let Some((before, length)) = next_field(rest, sent) {
+            let end = before + length;
+            marked.collect(&rest[before..end]);
+            rest = &rest[end..];
+        }
+        Some(marked)
     }
 
-    pub(super) fn values(&self) -> &[String] {
-        &self.values
+    /// Collects the texts and numbers of a JSON value, but not the names of its fields.
+    fn collect(&mut self, value: &str) {
+        let mut rest = value;
+        while let Some(start) =
+            rest.find(|letter: char| letter == '"' || letter == '-' || letter.is_ascii_digit())
+        {
+            let literal = &rest[start..];
+            if !literal.starts_with('"') {
+                let end =
+                    literal.find(|letter: char| !(letter.is_ascii_alphanumeric() || "+-.".contains(letter)));
+                let (number, after) = literal.split_at(end.unwrap_or(literal.len()));
+                self.add(number);
+                rest = after;
+                continue;
+            }
+            let (text, after) = literal.split_at(value_length(literal));
+            rest = after;
+            if !after.trim_start().starts_with(':') {
+                // A text that the parser rejects is repeated as it was sent, if at all.
+                let raw = || text.trim_matches('"').to_owned();
+                let text = serde_json::from_str::<String>(text).unwrap_or_else(|_| raw());
+                // Texts of several lines, such as keys, are repeated line by line.
+                text.lines().flat_map(|line| parts_of(line.trim())).for_each(|part| self.add(part));
+            }
+        }
+    }
+
+    fn add(&mut self, value: &str) {
+        if value.len() < SHORTEST_VALUE || self.too_many {
+            return;
+        }
+        let before: usize = self.in_body.iter().map(String::len).sum();
+        match before + value.len() <= MAX_VALUES {
+            true => self.in_body.push(value.to_owned()),
+            false => self.too_many = true,
+        }
+    }
+
+    /// Returns whether no text of the server can be shown, since it may repeat a secret that isn't searched.
+    pub(super) fn hides_all(&self) -> bool {
+        self.too_many
+    }
+
+    /// Returns each form of the values in the URL.
+    pub(super) fn forms_in_url(&self) -> impl Iterator<Item = String> {
+        self.in_url.iter().flat_map(|value| forms(value.as_bytes(), false))
+    }
+
+    /// Returns each form of the values in the body.
+    pub(super) fn forms_in_body(&self) -> &[String] {
+        let all = || self.in_body.iter().flat_map(|value| forms(value.as_bytes(), false)).collect();
+        self.forms.get_or_init(all)
+    }
+
+    /// Returns whether a path of fields, such as `configuration.key`, leads through a secret field.
+    pub(crate) fn is_within(&self, path: &str) -> bool {
+        let mut steps = path.split(['.', '[', ']']);
+        steps.any(|step| self.fields.contains(&step))
+    }
+
+    /// Returns whether a field is secret.
+    pub(crate) fn has(&self, field: &str) -> bool {
+        self.fields.contains(&field)
     }
 
     /// Returns `text` without the values of the secret fields of JSON objects in it.
     pub(super) fn hide_fields<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut hidden = String::new();
-        let mut rest = text;
-        while let Some((before, value)) = self.next_field(rest) {
-            hidden.push_str(&rest[..before]);
-            hidden.push_str("\"<secret>\"");
-            rest = &rest[before + value..];
-        }
-        match hidden.is_empty() {
-            true => Cow::Borrowed(text),
-            false => Cow::Owned(hidden + rest),
-        }
+        hide_fields(text, self.fields)
     }
-
-    /// Returns where the value of the first secret field begins, and its length.
-    fn next_field(&self, text: &str) -> Option<(usize, usize)> {
-        let mut from = 0;
-        while let Some(quote) = text[from..].find('"').map(|at| from + at) {
-            let name = &text[quote + 1..];
-            // Quotes of a JSON text within a text are escaped.
-            let after = self.fields.iter().find_map(|field| {
-                name.strip_prefix(field)
-                    .map(|rest| rest.trim_start_matches('\\'))
-                    .and_then(|rest| rest.strip_prefix('"'))
-            });
-            let value = after.and_then(|after| after.trim_start().strip_prefix(':')).map(str::trim_start);
-            if let Some(value) = value {
-                return Some((text.len() - value.len(), value_length(value)));
-            }
-            from = quote + 1;
-        }
-        None
-    }
-}
-
-/// Returns the `Debug` text of a body without the values of secret fields, which stand in it as fields of structs or as
-/// JSON.
-pub(crate) fn hide_in_debug(text: &str, fields: &[&str]) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let (mut copied, mut in_word) = (0, false);
-    for (at, letter) in text.char_indices() {
-        let begins = !std::mem::replace(&mut in_word, letter.is_alphanumeric() || letter == '_');
-        if at < copied || !begins {
-            continue;
-        }
-        let value = fields.iter().find_map(|field| {
-            // Quotes of JSON may be escaped.
-            let after = text[at..].strip_prefix(field)?.trim_start_matches('\\');
-            let after = after.strip_prefix('"').unwrap_or(after);
-            Some(after.trim_start().strip_prefix(':')?.trim_start())
-        });
-        if let Some(value) = value {
-            shown.extend([&text[copied..text.len() - value.len()], "…"]);
-            copied = text.len() - value.len() + value_length(value);
-        }
-    }
-    shown + &text[copied..]
 }
 
 impl std::fmt::Debug for MarkedSecrets {
@@ -103,20 +127,39 @@ impl std::fmt::Debug for MarkedSecrets {
     }
 }
 
-/// Collects the texts of secret fields. With `within`, `value` is part of one. The parser limits the depth.
-fn collect(value: &Value, fields: &[&str], within: bool, values: &mut Vec<String>) {
-    match value {
-        Value::String(text) if within && values.len() < MAX_VALUES => {
-            // Texts of several lines, such as keys, are repeated line by line.
-            let parts = text.lines().flat_map(|line| parts_of(line.trim())).map(str::to_owned);
-            values.extend(parts.take(MAX_VALUES - values.len()));
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, fields, within, values)),
-        Value::Object(members) => members.iter().for_each(|(name, value)| {
-            collect(value, fields, within || fields.contains(&name.as_str()), values)
-        }),
-        _ => {}
+/// Returns `text` without the values of fields of these names in the JSON objects in it.
+pub(crate) fn hide_fields<'t>(text: &'t str, fields: &[&str]) -> Cow<'t, str> {
+    let mut hidden = String::new();
+    let mut rest = text;
+    while let Some((before, length)) = next_field(rest, fields) {
+        hidden.push_str(&rest[..before]);
+        hidden.push_str("\"<secret>\"");
+        rest = &rest[before + length..];
     }
+    match hidden.is_empty() {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(hidden + rest),
+    }
+}
+
+/// Returns where the value of the first of some fields begins in JSON text, and its length. Names in single quotes, as
+/// Python writes them, count, too.
+fn next_field(text: &str, fields: &[&str]) -> Option<(usize, usize)> {
+    let mut from = 0;
+    while let Some(at) = text[from..].find(['"', '\'']).map(|at| from + at) {
+        let (quote, name) = text[at..].split_at(1);
+        // Quotes of a JSON text within a text are escaped.
+        let after = fields.iter().find_map(|field| {
+            let rest = name.strip_prefix(field)?.trim_start_matches('\\');
+            rest.strip_prefix(quote)
+        });
+        let value = after.and_then(|after| after.trim_start().strip_prefix(':')).map(str::trim_start);
+        if let Some(value) = value {
+            return Some((text.len() - value.len(), value_length(value)));
+        }
+        from = at + 1;
+    }
+    None
 }
 
 /// Returns a line in parts that are short enough to be searched.
@@ -131,23 +174,24 @@ fn parts_of(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns the length of the JSON value at the beginning of a text, which may be truncated.
+/// Returns the length of the JSON value at the beginning of a text, which may be truncated. Texts may be in single quotes.
 fn value_length(text: &str) -> usize {
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    let (mut depth, mut quote, mut escaped) = (0_usize, None, false);
     for (at, byte) in text.bytes().enumerate() {
-        match byte {
+        match (byte, quote) {
             _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => {
-                quoted = !quoted;
-                if !quoted && depth == 0 {
+            (b'\\', Some(_)) => escaped = true,
+            (byte, Some(open)) if byte == open => {
+                quote = None;
+                if depth == 0 {
                     return at + 1;
                 }
             }
-            _ if quoted => {}
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' | b',' if depth == 0 => return at,
-            b']' | b'}' => {
+            (_, Some(_)) => {}
+            (b'"' | b'\'', None) => quote = Some(byte),
+            (b'[' | b'{', None) => depth += 1,
+            (b']' | b'}' | b',', None) if depth == 0 => return at,
+            (b']' | b'}', None) => {
                 depth -= 1;
                 if depth == 0 {
                     return at + 1;
@@ -163,8 +207,14 @@ fn value_length(text: &str) -> usize {
 mod tests {
     use super::*;
 
+    const FIELDS: &[&str] = &["token", "params"];
+
     fn marked() -> MarkedSecrets {
-        MarkedSecrets { fields: &["token", "params"], values: Vec::new() }
+        MarkedSecrets { fields: FIELDS, ..MarkedSecrets::default() }
+    }
+
+    fn sent(body: &str) -> MarkedSecrets {
+        MarkedSecrets::of(Vec::new(), body.as_bytes(), FIELDS, FIELDS).unwrap()
     }
 
     #[test]
@@ -176,6 +226,7 @@ mod tests {
             (r#"{"token": "cut"#, r#"{"token": "<secret>""#),
             (r#"{"params": {"a": ["#, r#"{"params": "<secret>""#),
             (r#"{"tokens": "abc", "token"#, r#"{"tokens": "abc", "token"#),
+            (r"no {'token': 'abc', 'x': 1}", r#"no {'token': "<secret>", 'x': 1}"#),
             ("", ""),
         ] {
             assert_eq!(marked().hide_fields(text), hidden);
@@ -185,33 +236,34 @@ mod tests {
     }
 
     #[test]
-    fn secret_fields_are_hidden_in_debug() {
-        for (text, hidden) in [
-            (r#"Run { action: "a", params: {"x":[1,"}"]} }"#, r#"Run { action: "a", params: … }"#),
-            (r#"Run { params: Some("a\"b"), x: 1 }"#, "Run { params: …), x: 1 }"),
-            ("Run {\n    params: Some(\n        [1],\n    ),\n}", "Run {\n    params: …,\n    ),\n}"),
-            (r#"Json({"token": "abc", "tokens": "abc"})"#, r#"Json({"token": …, "tokens": "abc"})"#),
-            (r#""{\"token\": 7, \"x\": 1}""#, r#""{\"token\": …, \"x\": 1}""#),
-            ("Run { my_token: 1, token : None, 한token: 2 }", "Run { my_token: 1, token : …, 한token: 2 }"),
-            ("token: \"cut", "token: …"),
-            ("a token: 1", "a token: …"),
-            ("", ""),
-        ] {
-            assert_eq!(hide_in_debug(text, &["token", "params"]), hidden);
-        }
+    fn sent_secrets_are_collected() {
+        let body = r#"{"params": {"long_name": "line one\nline two", "n": 1, "pin": 12345678, "deep": ["x-y-z\u00e9"]}, "action": "run-it"}"#;
+        assert_eq!(sent(body).in_body, ["line one", "line two", "12345678", "x-y-z\u{e9}"]);
+        assert!(MarkedSecrets::of(Vec::new(), body.as_bytes(), &[], &[]).is_none());
+        // What no parser accepts is collected, too.
+        let odd = format!(
+            r#"{{"params": {{"limit": 1e9999, "half": "\ud83d-secret", "deep": {}"hunter2"{}}}}}"#,
+            "[".repeat(500),
+            "]".repeat(500)
+        );
+        assert_eq!(sent(&odd).in_body, ["1e9999", "\\ud83d-secret", "hunter2"]);
     }
 
     #[test]
-    fn sent_secrets_are_collected() {
+    fn too_many_secrets_hide_all() {
         let body =
-            br#"{"params": {"key": "line one\nline two", "n": 1, "deep": ["x-y-z"]}, "action": "run"}"#;
-        let marked = MarkedSecrets::of(vec!["in-url".to_owned()], Some(body), &["params"]).unwrap();
-        assert_eq!(marked.values(), ["in-url", "x-y-z", "line one", "line two"]);
-        assert!(MarkedSecrets::of(Vec::new(), Some(body), &[]).is_none());
-        let long = format!("{}한{}", "a".repeat(MAX_VALUE - 1), "b".repeat(MAX_VALUE));
-        let body = serde_json::json!({"params": [long, "", " \n"]}).to_string();
-        let marked = MarkedSecrets::of(Vec::new(), Some(body.as_bytes()), &["params"]).unwrap();
-        assert_eq!(marked.values().concat(), long);
-        assert_eq!(marked.values().iter().map(String::len).max(), Some(MAX_VALUE));
+            |values: usize| format!(r#"{{"params": [{}]}}"#, vec![r#""0123456789abcdef""#; values].join(","));
+        assert!(!sent(&body(1_024)).hides_all());
+        assert!(sent(&body(1_025)).hides_all());
+        let long = format!(r#"{{"params": "{}"}}"#, "a".repeat(10_000));
+        assert_eq!(sent(&long).in_body.iter().map(String::len).collect::<Vec<_>>(), [4_096, 4_096, 1_808]);
+    }
+
+    #[test]
+    fn path_through_secret_field() {
+        for path in ["params", "params.key", "run[0].params", "a.token[1]"] {
+            assert!(marked().is_within(path), "{path}");
+        }
+        assert!(!marked().is_within("param.tokens"));
     }
 }

@@ -76,21 +76,43 @@ impl Secrets {
             Some(marked) => marked.hide_fields(text),
             None => Cow::Borrowed(text),
         };
-        match hide(&of_fields, &self.tokens()) {
+        let in_body = self.marked.as_deref().map_or(&[][..], MarkedSecrets::forms_in_body);
+        match hide(&of_fields, &self.tokens(in_body)) {
             Cow::Borrowed(_) => of_fields,
             Cow::Owned(hidden) => Cow::Owned(hidden),
         }
     }
 
-    /// Returns each form of each token, the longest first, since one may be part of another.
-    fn tokens(&self) -> Vec<String> {
+    /// Returns a URL or a path without the tokens. A value of the body may be a common word, which is part of many paths.
+    pub(crate) fn hide_in_url<'t>(&self, url: &'t str) -> Cow<'t, str> {
+        match self.is_empty() || url.len() < SHORTEST_TOKEN {
+            true => Cow::Borrowed(url),
+            false => hide(url, &self.tokens(&[])),
+        }
+    }
+
+    /// Returns whether no text of the server can be shown, since it may repeat a secret that isn't searched.
+    pub(crate) fn hides_all(&self) -> bool {
+        self.marked.as_ref().is_some_and(|marked| marked.hides_all())
+    }
+
+    /// Returns what the API's document marks in a request.
+    pub(crate) fn marked(&self) -> Option<&MarkedSecrets> {
+        self.marked.as_deref()
+    }
+
+    /// Returns each form of each token, the longest first, since one may be part of another. `more` are the forms of
+    /// others.
+    fn tokens<'m>(&self, more: &'m [String]) -> Vec<Cow<'m, str>> {
         let headers = self.headers.as_deref().into_iter().flatten();
         let secret = headers.filter(|(name, _)| *name != "synapse-tenant");
-        let marked = self.marked.as_deref().map_or(&[][..], MarkedSecrets::values);
-        let mut tokens: Vec<String> = secret
-            .flat_map(|(name, value)| values(name, value))
-            .chain(marked.iter().map(String::as_bytes))
-            .flat_map(forms)
+        let in_headers =
+            secret.flat_map(|(name, value)| values(name, value)).flat_map(|value| forms(value, true));
+        let in_url = self.marked.as_deref().into_iter().flat_map(MarkedSecrets::forms_in_url);
+        let mut tokens: Vec<Cow<'m, str>> = in_headers
+            .chain(in_url)
+            .map(Cow::Owned)
+            .chain(more.iter().map(|form| Cow::Borrowed(form.as_str())))
             .filter(|form| form.len() >= SHORTEST_TOKEN)
             .collect();
         tokens.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
@@ -126,14 +148,14 @@ fn values<'h>(name: &HeaderName, value: &'h HeaderValue) -> impl Iterator<Item =
 /// The maximum number of encodings on top of each other.
 const ENCODINGS: usize = 4;
 
-fn hide<'t>(text: &'t str, tokens: &[String]) -> Cow<'t, str> {
+fn hide<'t>(text: &'t str, tokens: &[Cow<'_, str>]) -> Cow<'t, str> {
     let mut hidden = cut::hide(whole(Cow::Borrowed(text), tokens), tokens);
     let mut plain = Cow::Owned::<str>(hidden.clone().into_owned());
     'encodings: for _ in 0..ENCODINGS {
         let Some(decoded) = decoded(&plain) else { break };
         // In form encoding a space is `+`.
         for decoded in [decoded.replace('+', " "), decoded.clone()] {
-            if tokens.iter().any(|token| decoded.contains(token)) {
+            if tokens.iter().any(|token| decoded.contains(&**token)) {
                 // Other tokens may be encoded more often.
                 hidden = Cow::Owned(whole(Cow::Owned(decoded), tokens).into_owned());
                 plain = hidden.clone();
@@ -145,10 +167,10 @@ fn hide<'t>(text: &'t str, tokens: &[String]) -> Cow<'t, str> {
     hidden
 }
 
-fn whole<'t>(mut text: Cow<'t, str>, tokens: &[String]) -> Cow<'t, str> {
+fn whole<'t>(mut text: Cow<'t, str>, tokens: &[Cow<'_, str>]) -> Cow<'t, str> {
     for token in tokens {
-        if text.contains(token) {
-            text = Cow::Owned(text.replace(token, REPLACEMENT));
+        if text.contains(&**token) {
+            text = Cow::Owned(text.replace(&**token, REPLACEMENT));
         }
     }
     text
@@ -199,7 +221,7 @@ mod cut {
     const MARK: char = '…';
 
     /// Hides the beginnings of tokens before a cut, and the ends of tokens after one.
-    pub(super) fn hide<'t>(text: Cow<'t, str>, tokens: &[String]) -> Cow<'t, str> {
+    pub(super) fn hide<'t>(text: Cow<'t, str>, tokens: &[Cow<'_, str>]) -> Cow<'t, str> {
         if !text.contains(MARK) {
             return text;
         }
@@ -244,15 +266,15 @@ mod cut {
     }
 }
 
-/// Returns the forms of the token in a header's value, with and without its scheme. A server may repeat it
-/// unchanged or, if it reads headers as Latin-1, as that reads; each also with the escapes of JSON strings,
-/// Rust strings and HTML.
-fn forms(mut value: &[u8]) -> Vec<String> {
-    while let Some(token) = value.strip_prefix(b"Token ") {
+/// Returns the forms of a secret value; `has_scheme` if it is that of a header: then its token without the scheme is
+/// another form. A server may repeat it unchanged or, if it reads headers as Latin-1, as that reads; each also with the
+/// escapes of JSON strings, Rust strings and HTML.
+pub(super) fn forms(mut value: &[u8], has_scheme: bool) -> Vec<String> {
+    while let Some(token) = value.strip_prefix(b"Token ").filter(|_| has_scheme) {
         value = token;
     }
-    let after_scheme =
-        value.split(|byte| *byte == b' ').next().and_then(|scheme| value.get(scheme.len() + 1..));
+    let scheme = value.split(|byte| *byte == b' ').next().filter(|_| has_scheme);
+    let after_scheme = scheme.and_then(|scheme| value.get(scheme.len() + 1..));
     let mut forms = Vec::new();
     for bytes in [value].into_iter().chain(after_scheme) {
         for token in

@@ -72,12 +72,33 @@ fn files_of_document_are_joined() {
         assert_eq!(document["info"]["title"], "t");
     }
     let folder = tempfile::tempdir().unwrap();
-    for (name, text) in
-        [("m.yaml", main.as_str()), ("overlay.yaml", "overlay: 1.1.0"), ("p.yml", PART), ("README.md", "#")]
-    {
+    for (name, text) in [
+        ("m.yaml", main.as_str()),
+        ("overlay.yaml", "overlay: 1.1.0"),
+        ("p.yml", PART),
+        ("README.md", "#"),
+        (".old.yaml", PART),
+    ] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
     assert_eq!(read(folder.path()).unwrap()["paths"].as_object().unwrap().len(), 2);
+}
+
+#[test]
+fn empty_sections_are_as_if_absent() {
+    let main = format!("{HEAD}paths:\n  /a/: {{}}\ncomponents:\n  schemas:\ntags:\n");
+    let empty = "paths:\ncomponents:\n  schemas:\n  responses: {No: {}}\ntags:\n";
+    let parts = [("a.yaml", main.as_str()), ("b.yaml", PART), ("c.yaml", empty)];
+    let document =
+        joined(&[&parts[..], &[("d.yaml", ""), ("e.yaml", "# nothing\n"), ("f.json", " \n")]].concat());
+    let document = document.unwrap();
+    assert_eq!(document["paths"], json!({"/a/": {}, "/b/": {"get": {"operationId": "b"}}}));
+    let components = json!({"schemas": {"B": {"type": "string"}}, "responses": {"No": {}}});
+    assert_eq!((&document["components"], &document["tags"]), (&components, &json!([{"name": "b"}])));
+    let error = joined(&[("a.yaml", ""), ("b.yaml", "{}")]).unwrap_err();
+    assert_eq!(error, "no file is an OpenAPI document: `openapi: 3.0.x` is missing at the top");
+    let bare = joined(&[("a.yaml", &format!("{HEAD}paths:\ncomponents:\n")), ("b.yaml", "tags:\n")]).unwrap();
+    assert!(bare.get("components").is_none() && bare.get("tags").is_none(), "{bare}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use support::crate_copy::root;
 use synapse_codegen::document::read;
-use synapse_codegen::domains::{DOMAINS, missing};
+use synapse_codegen::domains::{DOMAINS, FEATURES, leave_out_disabled, missing};
 use synapse_codegen::generate::can_have_method;
 use synapse_codegen::prepare::operations;
 
@@ -49,6 +49,47 @@ fn domain_lists_match_their_code() {
         }
         assert_eq!(types, domain.types.iter().copied().collect(), "{}", domain.name);
     }
+}
+
+/// Returns the ids of a document's operations.
+fn ids(document: &serde_json::Value) -> BTreeSet<String> {
+    operations(document)
+        .map(|(_, _, operation)| operation["operationId"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn disabled_features_leave_their_operations_out() {
+    let document = read(&root().join("openapi")).unwrap();
+    let all = ids(&document);
+    let tagged = |wanted: &dyn Fn(&str) -> bool| -> BTreeSet<String> {
+        let of = operations(&document).filter(|(_, _, operation)| {
+            let tags = operation["tags"].as_array();
+            tags.is_some_and(|tags| tags.iter().filter_map(|tag| tag.as_str()).any(wanted))
+        });
+        of.map(|(_, _, operation)| operation["operationId"].as_str().unwrap().to_owned()).collect()
+    };
+    let of_features = tagged(&|tag| FEATURES.contains(&tag));
+    for kept in FEATURES.iter().map(|feature| vec![*feature]).chain([vec![], vec!["hitl", "models"]]) {
+        let off: Vec<&str> = FEATURES.into_iter().filter(|feature| !kept.contains(feature)).collect();
+        let mut rest = document.clone();
+        let left_out = leave_out_disabled(&mut rest, &off).unwrap();
+        let parts = DOMAINS.iter().filter(|part| part.feature.is_none_or(|feature| kept.contains(&feature)));
+        let called = parts.flat_map(|part| part.operations.iter().chain(part.calls));
+        let called: BTreeSet<String> = called.map(|id| (*id).to_owned()).collect();
+        let own = tagged(&|tag| kept.contains(&tag));
+        assert!(kept.is_empty() || !own.is_empty(), "{kept:?}");
+        let expected: BTreeSet<String> = all
+            .iter()
+            .filter(|id| !of_features.contains(*id) || own.contains(*id) || called.contains(*id))
+            .cloned()
+            .collect();
+        assert_eq!(ids(&rest), expected, "{kept:?}");
+        assert_eq!(left_out.len(), all.len() - expected.len(), "{kept:?}");
+    }
+    let mut whole = document.clone();
+    assert!(leave_out_disabled(&mut whole, &[]).unwrap().is_empty());
+    assert_eq!(whole, document);
 }
 
 #[test]

@@ -264,3 +264,25 @@ fn taken_name_leaves_the_setter() {
         ],
     );
 }
+
+#[test]
+fn stated_name_reaches_the_form() {
+    let properties = json!({
+        "class": {"type": "string", "x-name": "kind", "x-optional": false},
+        "file": {"type": "string", "format": "binary"},
+    });
+    for media_type in [MULTIPART, URL_ENCODED] {
+        let (code, _) = code(offering(&[media_type], properties.clone()));
+        assert_contains(&code, &["pub fn kind(", "rt::FormField::new(\"kind\").named(\"class\")"]);
+        assert!(!code.contains("pub fn class("), "{code}");
+    }
+    // The choices of a form may name one property differently: its own name is neither.
+    let choice =
+        |name: &str| json!({"type": "object", "properties": {"class": {"type": "string", "x-name": name}}});
+    let of = |names: [&str; 2]| {
+        let schema = json!({"oneOf": names.map(choice)});
+        code(document(json!({MULTIPART: {"schema": schema}}), json!({}))).0
+    };
+    assert_contains(&of(["kind", "kind"]), &["pub fn kind("]);
+    assert_contains(&of(["kind", "sort"]), &["pub fn kind("]);
+}

@@ -134,6 +134,73 @@ fn limits_of_arrays_are_emitted() {
 }
 
 #[test]
+fn unlimited_choice_lifts_the_limit() {
+    let array = |most: Option<u64>| {
+        let mut array = json!({"type": "array", "items": {"type": "integer"}});
+        most.into_iter().for_each(|most| array["maxItems"] = most.into());
+        array
+    };
+    let ids = |ids: Value| with(thing(), "properties", json!({"ids": ids}));
+    let body = |schemas: &[Value]| {
+        let types = ["application/json", "application/vnd.api+json"].iter().zip(schemas);
+        let content: serde_json::Map<String, Value> =
+            types.map(|(name, schema)| ((*name).to_owned(), json!({"schema": schema}))).collect();
+        let operation = with(operation(), "requestBody", json!({"required": true, "content": content}));
+        rules(document(operation, thing()))
+    };
+    let (short, long, endless) = (array(Some(5)), array(Some(9)), array(None));
+    let no_array = json!({"type": "object", "properties": {"name": {"type": "string"}}});
+    let of = |field: &str, most: u64| {
+        format!(
+            r#"idempotent:true,array_limits:&[rt::ArrayLimit{{field:"{field}",most:{most},split:false}}]"#
+        )
+    };
+    let none = || "idempotent:true".to_owned();
+    for (key, with_short) in [("allOf", 5), ("oneOf", 9), ("anyOf", 9)] {
+        let choice = |choices: [Value; 2]| json!({key: choices});
+        assert_eq!(body(&[choice([short.clone(), long.clone()])]), of("", with_short), "{key}");
+        assert_eq!(body(&[ids(choice([short.clone(), long.clone()]))]), of("ids", with_short), "{key}");
+        let bodies = choice([ids(short.clone()), ids(long.clone())]);
+        assert_eq!(body(&[bodies]), of("ids", with_short), "{key}");
+        assert_eq!(body(&[choice([ids(long.clone()), no_array.clone()])]), of("ids", 9), "{key}");
+    }
+    for key in ["oneOf", "anyOf"] {
+        let choice = |choices: [Value; 2]| json!({key: choices});
+        assert_eq!(body(&[choice([short.clone(), endless.clone()])]), none(), "{key}");
+        assert_eq!(body(&[ids(choice([endless.clone(), short.clone()]))]), none(), "{key}");
+        assert_eq!(body(&[choice([ids(short.clone()), ids(endless.clone())])]), none(), "{key}");
+        assert_eq!(body(&[choice([ids(short.clone()), json!({"type": "object"})])]), none(), "{key}");
+        assert_eq!(body(&[choice([no_array.clone(), short.clone()])]), of("", 5), "{key}");
+    }
+    let both = json!({"allOf": [short.clone(), endless.clone()]});
+    assert_eq!(body(&[both]), of("", 5));
+    assert_eq!(body(&[ids(short.clone()), ids(long.clone())]), of("ids", 9));
+    assert_eq!(body(&[ids(short), ids(endless)]), none());
+}
+
+#[test]
+fn split_array_is_described_truly() {
+    let ids = json!({"type": "array", "maxItems": 9, "items": {"type": "integer"}, "x-split": "ids"});
+    let given = document(operation(), with(thing(), "properties", json!({"ids": ids})));
+    let methods = generate(given).unwrap().methods;
+    let expected = "`ids` has at most 9 items in a request: more are sent in several requests, one after another. \
+                    [`send_as`](Call::send_as) and [`request`](Call::request) don't split them: more are an error there.";
+    assert!(methods.contains(expected), "{methods}");
+}
+
+#[test]
+fn documented_path_ends_before_its_mark() {
+    let mut given = document(Value::Null, thing());
+    given["paths"] = json!({"/things/#by_name": {"post": operation()}});
+    let generated = generate(given).unwrap();
+    assert!(generated.methods.contains("`POST /things/`."), "{}", generated.methods);
+    assert!(generated.code.contains("`POST /things/`"), "{}", generated.code);
+    assert!(!generated.methods.contains("#by_name"), "{}", generated.methods);
+    let elsewhere: Vec<&str> = generated.code.lines().filter(|line| line.contains("#by_name")).collect();
+    assert!(elsewhere.iter().all(|line| !line.trim_start().starts_with("//")), "{elsewhere:?}");
+}
+
+#[test]
 fn secret_fields_at_any_depth_are_emitted() {
     let secret = json!({"type": "string", "x-secret": true});
     let inner = json!({"type": "object", "properties": {"key": secret, "name": {"type": "string"}}});

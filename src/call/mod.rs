@@ -129,7 +129,8 @@ impl<B: Operation> Call<B> {
         self
     }
 
-    /// Sends the request and decodes the response. Awaiting the call does the same.
+    /// Sends the request and decodes the response. Awaiting the call does the same. If the documentation of the
+    /// operation's method says so, an array that is too long for one request is sent in several ones.
     ///
     /// # Errors
     /// Returns an error if parameters are invalid (all of them are listed, and nothing is sent), if the
@@ -144,17 +145,21 @@ impl<B: Operation> Call<B> {
     /// Sends the request and decodes the response into your own type: a struct with fewer fields,
     /// [`Json`](crate::Json), or `Box<serde_json::value::RawValue>` for the unchanged text.
     ///
+    /// It sends one request. An array that [`send`](Call::send) sends in several ones is an error if it is too long for
+    /// one: responses of your own type can't be joined.
+    ///
     /// # Errors
-    /// Returns an error in the same cases as [`send`](Call::send).
+    /// Returns an error in the same cases as [`send`](Call::send), and if the request's array is too long for one request.
     pub fn send_as<T: DeserializeOwned + Send + 'static>(self) -> ResponseFuture<T> {
         self.fetch(IncomingResponse::json)
     }
 
     /// Returns the request that would be sent, without credentials. The files of a form are opened, which
-    /// blocks.
+    /// blocks. It is one request: an array that [`send`](Call::send) sends in several ones is an error if it is too long
+    /// for one.
     ///
     /// # Errors
-    /// Returns an error if a parameter is invalid, or if a file can't be opened.
+    /// Returns an error if a parameter is invalid, if an array is too long for one request, or if a file can't be opened.
     pub fn request(self) -> Result<Request> {
         let TransportRequest { mut request, streamed, multipart, .. } = self.prepare()?;
         if let Some(streamed) = streamed {

@@ -3,6 +3,7 @@
 use crate::call::custom_request::NullableDecoder;
 use crate::generated::argument::ParameterText;
 use crate::generated::body::NoBody;
+use crate::generated::description::ParameterInfo;
 use crate::generated::list_operation::ListOperation;
 use crate::generated::operation::{Operation, Sealed};
 use crate::generated::pagination::Pagination;
@@ -60,6 +61,10 @@ impl Operation for RunTimeList {
 
     fn rules(&self) -> SendingRules {
         self.parameters.info.rules
+    }
+
+    fn described_parameters(&self) -> &'static [ParameterInfo] {
+        self.parameters.info.parameters
     }
 
     fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid> {

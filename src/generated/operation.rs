@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use serde::de::DeserializeOwned;
 
 use super::body::Body;
-use super::description::OperationInfo;
+use super::description::{OperationInfo, ParameterInfo};
 use super::pagination::Pagination;
 use super::parameters::Parameters;
 use super::request::{Base, BuiltRequest, Invalid};
@@ -49,6 +49,11 @@ pub trait Operation: Sealed + Sized + Send {
     fn rules(&self) -> SendingRules {
         SendingRules::NONE
     }
+    /// Returns the parameters that the document names; none of a request that isn't in a document.
+    #[doc(hidden)]
+    fn described_parameters(&self) -> &'static [ParameterInfo] {
+        &[]
+    }
     /// Builds the request, without credentials, or returns all invalid parameters.
     #[doc(hidden)]
     fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid>;
@@ -84,6 +89,10 @@ impl<D: Described> Operation for D {
 
     fn rules(&self) -> SendingRules {
         D::INFO.rules
+    }
+
+    fn described_parameters(&self) -> &'static [ParameterInfo] {
+        D::INFO.parameters
     }
 
     fn into_request(self, base: &Base) -> Result<BuiltRequest, Invalid> {

@@ -16,7 +16,7 @@ use super::page::{DecodedPage, Decoding, Marks};
 use super::page_cursor::{PageItems, Source};
 use super::page_headers::envelope_in;
 use super::page_text::Envelope;
-use super::throttle::Throttle;
+use super::throttle::{Throttle, Turn};
 use crate::error::{Error, Result};
 use crate::runtime::blocking::task_outcome;
 use crate::transport::{IncomingResponse, Transport, TransportRequest, WholeResponse};
@@ -36,7 +36,7 @@ pub(super) struct ArrivedPage<T> {
 pub(super) struct Prefetch<T> {
     tasks: VecDeque<Task<T>>,
     window: Window,
-    throttle: Arc<Throttle>,
+    throttle: Throttle,
 }
 
 struct Task<T> {
@@ -45,6 +45,12 @@ struct Task<T> {
     url: reqwest::Url,
     /// Closed once its body has arrived and is being decoded; `None` if another page waits for that.
     read: Option<oneshot::Receiver<()>>,
+}
+
+/// Where a page comes from.
+enum Wanted {
+    Fetched(Box<WholeResponse>),
+    Request(Turn),
 }
 
 /// Dropping it cancels the task.
@@ -63,11 +69,7 @@ pub(super) struct Arrival<T> {
 
 impl<T: Send + 'static> Prefetch<T> {
     pub(super) fn new(concurrency: usize, pause: Duration) -> Self {
-        Prefetch {
-            tasks: VecDeque::new(),
-            window: Window::new(concurrency),
-            throttle: Arc::new(Throttle::new(pause)),
-        }
+        Prefetch { tasks: VecDeque::new(), window: Window::new(concurrency), throttle: Throttle::new(pause) }
     }
 
     /// Returns whether another page may be requested. One more page than may be received at a time waits for its
@@ -103,7 +105,11 @@ impl<T: Send + 'static> Prefetch<T> {
             .checked_sub(self.window.size())
             .and_then(|earlier| self.tasks[earlier].read.take());
         let (reading, read) = oneshot::channel();
-        let throttle = self.throttle.clone();
+        // A page that was fetched before takes no turn.
+        let wanted = match fetched {
+            Some(whole) => Wanted::Fetched(Box::new(whole)),
+            None => Wanted::Request(self.throttle.turn()),
+        };
         let handle = tokio::spawn(async move {
             if let Some(turn) = turn {
                 // It doesn't matter whether that page was read or cancelled.
@@ -138,13 +144,13 @@ impl<T: Send + 'static> Prefetch<T> {
                 let items = PageItems::new(items, failed, source, undelivered);
                 Ok(ArrivedPage { items, length, marks, envelope, unconverted })
             };
-            let page = match fetched {
-                Some(mut whole) => {
+            let page = match wanted {
+                Wanted::Fetched(mut whole) => {
                     whole.limit(request.timeouts.start());
-                    decode(whole).await
+                    decode(*whole).await
                 }
-                None => {
-                    throttle.wait(&*transport.clock, request.timeouts.deadline).await;
+                Wanted::Request(turn) => {
+                    turn.wait(&*transport.clock, request.timeouts.deadline).await;
                     let read = async |response: Box<IncomingResponse>| decode(response.whole().await?).await;
                     transport.fetch(request, read).await
                 }

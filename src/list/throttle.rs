@@ -1,48 +1,73 @@
 //! [`Throttle`]: the least time between the requests of a list's pages.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
 
 use crate::runtime::clock::Clock;
 use crate::runtime::lock::lock;
 use crate::transport::timeouts::saturating_deadline;
 
-/// The least time between the requests of a list's pages.
+/// The least time between the requests of a list's pages, which take their turns in order.
 pub(super) struct Throttle {
     pause: Duration,
-    /// The earliest time of the next request.
-    next: Mutex<Option<Instant>>,
+    /// When a page was last requested.
+    last: Arc<Mutex<Option<Instant>>>,
+    /// Closed once the newest turn is over.
+    newest: Option<oneshot::Receiver<()>>,
+}
+
+/// The turn of a page. Dropping it ends it; the time of a turn that isn't used isn't reserved.
+pub(super) struct Turn {
+    pause: Duration,
+    last: Arc<Mutex<Option<Instant>>>,
+    /// Closed once the turn before is over.
+    earlier: Option<oneshot::Receiver<()>>,
+    /// Closes the next turn's `earlier` when it is dropped.
+    _over: oneshot::Sender<()>,
 }
 
 impl Throttle {
     pub(super) fn new(pause: Duration) -> Self {
-        Throttle { pause, next: Mutex::new(None) }
+        Throttle { pause, last: Arc::default(), newest: None }
     }
 
-    /// Waits until a page may be requested, at most until `deadline`.
-    pub(super) async fn wait(&self, clock: &dyn Clock, deadline: Option<Instant>) {
+    /// Returns the turn after all others.
+    pub(super) fn turn(&mut self) -> Turn {
+        let (over, newest) = oneshot::channel();
+        let earlier = self.newest.replace(newest);
+        Turn { pause: self.pause, last: self.last.clone(), earlier, _over: over }
+    }
+}
+
+impl Turn {
+    /// Waits until the page may be requested, at most until `deadline`.
+    pub(super) async fn wait(self, clock: &dyn Clock, deadline: Option<Instant>) {
         if self.pause.is_zero() {
             return;
         }
+        if let Some(earlier) = self.earlier {
+            // It doesn't matter whether that page is requested or cancelled.
+            let _ = earlier.await;
+        }
         let now = clock.now();
-        let at = self.take(now);
+        let at = lock(&self.last).map_or(now, |last| saturating_deadline(last, self.pause));
         let wait = deadline.map_or(at, |deadline| at.min(deadline)).saturating_duration_since(now);
         if !wait.is_zero() {
             clock.sleep(wait).await;
         }
-    }
-
-    /// Returns when the next page may be requested, and reserves that time.
-    fn take(&self, now: Instant) -> Instant {
-        let mut next = lock(&self.next);
-        let at = next.map_or(now, |next| next.max(now));
-        *next = Some(saturating_deadline(at, self.pause));
-        at
+        *lock(&self.last) = Some(clock.now());
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::{Pin, pin};
+    use std::time::SystemTime;
+
+    use futures_util::FutureExt as _;
+
     use super::*;
     use crate::runtime::clock::TestClock;
     use crate::support::tcp_server::{self as server, Act, Server};
@@ -54,40 +79,83 @@ mod tests {
     #[tokio::test]
     async fn pages_keep_their_distance() {
         let clock = TestClock::new();
-        let throttle = Throttle::new(SECOND);
-        throttle.wait(&*clock, None).await;
+        let mut throttle = Throttle::new(SECOND);
+        throttle.turn().wait(&*clock, None).await;
         assert!(clock.waits().is_empty());
-        throttle.wait(&*clock, None).await;
+        throttle.turn().wait(&*clock, None).await;
         clock.advance(Duration::from_millis(300));
-        throttle.wait(&*clock, None).await;
+        throttle.turn().wait(&*clock, None).await;
         assert_eq!(clock.waits(), [1_000, 700]);
         // Time without a request isn't saved up.
         clock.advance(SECOND * 60);
-        throttle.wait(&*clock, None).await;
-        throttle.wait(&*clock, None).await;
+        throttle.turn().wait(&*clock, None).await;
+        throttle.turn().wait(&*clock, None).await;
         assert_eq!(clock.waits(), [1_000, 700, 1_000]);
     }
 
-    #[test]
-    fn concurrent_pages_take_turns() {
-        let now = Instant::now();
-        let throttle = Throttle::new(SECOND);
-        let taken = [throttle.take(now), throttle.take(now), throttle.take(now)];
-        assert_eq!(taken, [now, now + SECOND, now + SECOND * 2]);
+    #[tokio::test]
+    async fn concurrent_pages_take_turns() {
+        let clock = TestClock::new();
+        let mut throttle = Throttle::new(SECOND);
+        let [first, second, third] = [throttle.turn(), throttle.turn(), throttle.turn()];
+        let (mut second, mut third) = (pin!(second.wait(&*clock, None)), pin!(third.wait(&*clock, None)));
+        assert!(third.as_mut().now_or_never().is_none());
+        assert!(second.as_mut().now_or_never().is_none());
+        first.wait(&*clock, None).await;
+        assert!(third.as_mut().now_or_never().is_none());
+        second.await;
+        assert_eq!(clock.waits(), [1_000]);
+        third.await;
+        assert_eq!(clock.waits(), [1_000, 1_000]);
+    }
+
+    /// A clock on which no wait ends.
+    struct Stopped(Arc<TestClock>);
+
+    impl Clock for Stopped {
+        fn now(&self) -> Instant {
+            self.0.now()
+        }
+
+        fn date(&self) -> SystemTime {
+            self.0.date()
+        }
+
+        fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn random(&self) -> f64 {
+            self.0.random()
+        }
+    }
+
+    #[tokio::test]
+    async fn discarded_pages_reserve_no_time() {
+        let clock = TestClock::new();
+        let stopped = Stopped(clock.clone());
+        let mut throttle = Throttle::new(SECOND * 60);
+        throttle.turn().wait(&*clock, None).await;
+        let unused: Vec<Turn> = (0..3).map(|_| throttle.turn()).collect();
+        for turn in unused {
+            assert!(turn.wait(&stopped, None).now_or_never().is_none());
+        }
+        throttle.turn().wait(&*clock, None).await;
+        assert_eq!(clock.waits(), [60_000]);
     }
 
     #[tokio::test]
     async fn throttle_is_limited_by_deadline() {
         let clock = TestClock::new();
-        let longest = Throttle::new(Duration::MAX);
+        let mut longest = Throttle::new(Duration::MAX);
         let deadline = Some(clock.now() + SECOND);
-        longest.wait(&*clock, deadline).await;
-        longest.wait(&*clock, deadline).await;
-        longest.wait(&*clock, deadline).await;
+        longest.turn().wait(&*clock, deadline).await;
+        longest.turn().wait(&*clock, deadline).await;
+        longest.turn().wait(&*clock, deadline).await;
         assert_eq!(clock.waits(), [1_000]);
-        let none = Throttle::new(Duration::ZERO);
-        none.wait(&*clock, None).await;
-        none.wait(&*clock, None).await;
+        let mut none = Throttle::new(Duration::ZERO);
+        none.turn().wait(&*clock, None).await;
+        none.turn().wait(&*clock, None).await;
         assert_eq!(clock.waits(), [1_000]);
     }
 

@@ -15,7 +15,7 @@ use super::{Result, lists};
 pub(super) fn emit_client(title: &str, operations: &[Operation]) -> TokenStream {
     let methods = operations.iter().map(|operation| {
         let Operation { name, builder, .. } = operation;
-        let docs = format!("{}\n\n`{} {}`", operation.heading(), operation.method, operation.path);
+        let docs = format!("{}\n\n`{} {}`", operation.heading(), operation.method, operation.shown_path());
         let (declared, passed) = arguments(operation);
         let values =
             operation.path_parameters().zip(&passed).enumerate().map(|(index, (parameter, value))| {
@@ -57,7 +57,8 @@ pub(super) fn emit_builders(operations: &[Operation]) -> Result<TokenStream> {
 
 fn emit_builder(operation: &Operation) -> Result<TokenStream> {
     let Operation { document_id, name, builder, method, path, .. } = operation;
-    let docs = format!("Parameters of [`Client::{name}`](super::Client::{name}), `{method} {path}`.");
+    let shown = operation.shown_path();
+    let docs = format!("Parameters of [`Client::{name}`](super::Client::{name}), `{method} {shown}`.");
     let derive = match operation.is_clone() {
         true => quote! { #[derive(Clone, Debug)] },
         // A stream or a form can be sent once.

@@ -214,7 +214,8 @@ fn docs(operation: &Operation, notes: &Notes, with_form: Option<&Ident>) -> Stri
     if !operation.summary.is_empty() && !operation.description.is_empty() {
         let _ = write!(docs, "\n\n{}", operation.description);
     }
-    let Operation { document_id, method, path, .. } = operation;
+    let Operation { document_id, method, .. } = operation;
+    let path = operation.shown_path();
     let _ = write!(docs, "\n\nOperation `{document_id}` of the API's document: `{method} {path}`.");
     if operation.rules.idempotent {
         docs.push_str("\n\nThe request is idempotent: it is sent again if its outcome is unknown.");
@@ -231,7 +232,10 @@ fn docs(operation: &Operation, notes: &Notes, with_form: Option<&Ident>) -> Stri
             field => format!("`{field}`"),
         };
         let more = match limit.joined {
-            Some(_) => "more are sent in several requests, one after another",
+            Some(_) => {
+                "more are sent in several requests, one after another. [`send_as`](Call::send_as) and \
+                 [`request`](Call::request) don't split them: more are an error there"
+            }
             None => "more are an error, and nothing is sent",
         };
         let _ = write!(docs, "\n\n{what} has at most {} items in a request: {more}.", limit.most);

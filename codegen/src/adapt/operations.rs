@@ -76,6 +76,11 @@ impl Operation {
         self.body.as_ref().is_none_or(|body| body.form.is_none() && !matches!(body.kind, BodyKind::Raw))
     }
 
+    /// Returns the path's template for documentation, without what tells it from an equal one: `/things/{id}/#by_name`.
+    pub(super) fn shown_path(&self) -> &str {
+        self.path.split('#').next().unwrap_or_default()
+    }
+
     /// The first line of the documentation.
     pub(super) fn heading(&self) -> String {
         match (self.summary.as_str(), self.description.as_str()) {

@@ -40,14 +40,15 @@ fn is_overlay(path: &Path) -> bool {
     path.file_stem().is_some_and(|stem| stem == OVERLAY)
 }
 
-/// Returns the wanted YAML and JSON files in a folder, in order of their names.
+/// Returns the wanted YAML and JSON files in a folder, in order of their names. Editors and systems keep hidden files.
 fn files(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, String> {
     let at = |error: std::io::Error| format!("{}: {error}", folder.display());
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(at)? {
         let path = entry.map_err(at)?.path();
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        if matches!(extension, "yaml" | "yml" | "json") && wanted(&path) {
+        let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if matches!(extension, "yaml" | "yml" | "json") && !is_hidden && wanted(&path) {
             found.push(path);
         }
     }
@@ -76,7 +77,7 @@ pub fn read(path: &Path) -> Result<Value, String> {
 
 /// Joins the files of a document, each given as name and text: one has the document's own keywords, such as `openapi`
 /// and `info`. Each other one has only `paths`, `components` and `tags`. References may lead from any file to any other,
-/// as if they were one: `#/components/schemas/Thing`.
+/// as if they were one: `#/components/schemas/Thing`. An empty file or an empty section (`components:`) counts as missing.
 ///
 /// # Errors
 ///
@@ -86,7 +87,11 @@ pub fn join(parts: impl IntoIterator<Item = (String, String)>) -> Result<Value, 
     let mut main: Option<(String, Value)> = None;
     let mut others = Vec::new();
     for (name, text) in parts {
-        let value = parse_value(&text).map_err(|reason| format!("{name}: {reason}"))?;
+        if is_empty(&text) {
+            continue;
+        }
+        let mut value = parse_value(&text).map_err(|reason| format!("{name}: {reason}"))?;
+        drop_empty_sections(&mut value);
         match (&main, value.has_any(&["openapi", "swagger"])) {
             (Some((first, _)), true) => {
                 return Err(format!("several documents are there ({first}, {name}): leave one"));
@@ -104,6 +109,25 @@ pub fn join(parts: impl IntoIterator<Item = (String, String)>) -> Result<Value, 
     }
     Ok(document)
 }
+
+/// Returns whether a text has nothing but white space and comments.
+fn is_empty(text: &str) -> bool {
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    lines.filter(|line| !line.starts_with('#')).all(|line| line.is_empty() || line == "---")
+}
+
+/// Removes sections without a value, and the kinds of components without one.
+fn drop_empty_sections(document: &mut Value) {
+    if let Some(sections) = document.as_object_mut() {
+        sections.retain(|key, section| !(SECTIONS.contains(&key.as_str()) && section.is_null()));
+    }
+    if let Some(components) = document.object_mut("components") {
+        components.retain(|_, section| !section.is_null());
+    }
+}
+
+/// The sections that any file may have.
+const SECTIONS: [&str; 3] = ["paths", "components", "tags"];
 
 /// Adds the paths, components and tags of another file.
 fn add(document: &mut Value, part: Value) -> Result<(), String> {

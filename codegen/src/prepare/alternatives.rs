@@ -1,5 +1,7 @@
 //! `x-alternatives`: other shapes in which a response may have an object.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::keywords::Keywords;
@@ -67,11 +69,9 @@ pub fn record_alternatives(document: &mut Value, report: &mut Report) -> Outcome
         report.notes.alternatives.insert(component.clone(), found);
     }
     let mut misplaced = None;
-    let components: Vec<String> = schemas(document).map(|(name, _)| name.clone()).collect();
+    let components: BTreeSet<String> = schemas(document).map(|(name, _)| name.clone()).collect();
     each_schema(document, |place, schema| {
-        if schema.remove(ALTERNATIVES).is_some()
-            && components.binary_search_by(|name| (**name).cmp(place)).is_err()
-        {
+        if schema.remove(ALTERNATIVES).is_some() && !components.contains(place) {
             misplaced.get_or_insert_with(|| place.to_owned());
         }
     });

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::corrections::NAMES;
 use super::field_marks::{MARKS, add_marks};
 use super::keywords::Keywords;
 use super::naming::{Names, type_name};
@@ -46,10 +47,11 @@ pub(super) struct Offered<'t> {
     encoding: Option<&'t Map<String, Value>>,
 }
 
-/// The properties of an object, what extensions say of them, and those that are required.
+/// The properties of an object, their names in Rust, what extensions say of them, and those that are required.
 #[derive(Default)]
 struct Fields {
     properties: Map<String, Value>,
+    names: Map<String, Value>,
     marks: Map<String, Value>,
     required: BTreeSet<String>,
 }
@@ -115,7 +117,7 @@ impl<'d> Forms<'d> {
         if !self.copies.spend(copied) {
             return Err("the forms of this document are too large together".to_owned());
         }
-        let Fields { mut properties, marks, required } = self.fields_of(form.schema);
+        let Fields { mut properties, names, marks, required } = self.fields_of(form.schema);
         let name = only_refers(form.schema).map_or_else(|| type_name(id), type_name);
         let component = self.taken.free(&format!("{}Form", name.trim_end_matches("Request")));
         let mut changes = Vec::new();
@@ -150,8 +152,10 @@ impl<'d> Forms<'d> {
         self.changes.extend(changes);
         let required = Vec::from_iter(required);
         let mut object = json!({"type": "object", "properties": properties, "required": required});
-        if !marks.is_empty() {
-            object.put(MARKS, marks);
+        for (key, said) in [(NAMES, names), (MARKS, marks)] {
+            if !said.is_empty() {
+                object.put(key, said);
+            }
         }
         self.made.insert(component.clone(), object);
         Ok(Known { component, fields: Arc::new(notes) })
@@ -241,6 +245,8 @@ impl Fields {
                 }
             }
         }
+        // Of two names of one property, the first counts.
+        self.names.fill(&other.names);
         add_marks(&mut self.marks, Some(&other.marks));
         self.required.retain(|name| other.required.contains(name));
         self
@@ -251,8 +257,8 @@ fn fields(schema: &Value) -> Fields {
     let properties = schema.object("properties").cloned().unwrap_or_default();
     let required =
         required(schema).filter(|name| properties.contains_key(*name)).map(str::to_owned).collect();
-    let marks = schema.object(MARKS).cloned().unwrap_or_default();
-    Fields { properties, marks, required }
+    let [names, marks] = [NAMES, MARKS].map(|key| schema.object(key).cloned().unwrap_or_default());
+    Fields { properties, names, marks, required }
 }
 
 /// Returns a media type without its parameters.

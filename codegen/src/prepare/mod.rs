@@ -3,6 +3,7 @@
 
 mod all_of;
 mod alternatives;
+mod array_limits;
 mod choices;
 mod components;
 mod corrections;
@@ -38,6 +39,7 @@ use serde_json::Value;
 #[cfg(feature = "overlay")]
 pub(crate) use walk::Copies;
 pub(crate) use {
+    array_limits::ARRAY_LIMITS,
     components::drop_unused_schemas,
     forms::FORM,
     keywords::Keywords,
@@ -45,7 +47,7 @@ pub(crate) use {
     openapi_3_2::new_operations,
     operations::WHOLE_PATH,
     report::{ROUTINE, wire_names},
-    sending::{ARRAY_LIMITS, SECRET_FIELDS},
+    sending::SECRET_FIELDS,
     version::HEADERS,
     walk::{leave_out, only_refers, place_of, reach, references, required, schemas},
 };
@@ -106,7 +108,7 @@ fn run(document: &mut Value, strict: bool) -> Result<Report, String> {
     openapi_3_2::drop_untyped_parts(document, report_to);
     sending::check_sending(document)?;
     report_to.notes.max_query = document.get("x-max-query").and_then(Value::as_u64);
-    sending::save_array_limits(document)?;
+    array_limits::save_array_limits(document)?;
     sending::save_secret_fields(document);
     let type_names = corrections::take_type_names(document)?;
     corrections::correct_properties(document, report_to)?;

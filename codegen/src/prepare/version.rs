@@ -3,11 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::Report;
+use super::array_limits::ARRAY_LIMITS;
 use super::corrections::NAMES;
 use super::field_marks::MARKS;
 use super::keywords::Keywords;
 use super::operations::WHOLE_PATH;
-use super::sending::{ARRAY_LIMITS, SECRET_FIELDS};
+use super::sending::SECRET_FIELDS;
 use super::walk::{each_operation, for_all_children, for_roots, responses};
 
 /// Keywords of 3.1 (JSON Schema 2020-12) that 3.0 doesn't have, and that have no effect on types.

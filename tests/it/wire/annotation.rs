@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use synapse_backend_client::types::{
-    self, AccessLevel, AnnotationSchema, Caution, ProjectCategory, ProjectTasks, TagCategory, TaskCreate,
-    TaskDataUnit, TasksCreate,
+    self, AccessLevel, AnnotationAction, AnnotationSchema, Caution, ProjectCategory, ProjectTasks,
+    TagCategory, TaskCreate, TaskDataUnit, TasksCreate,
 };
 use synapse_backend_client::{ErrorKind, Expandable, json};
 
@@ -227,6 +227,10 @@ async fn annotate_task_data_sends_envelope() {
         client.annotate_task_data(1, |b| b.data(json!(null)).action("submit")).params(|p| p.schema("any"));
     let line = "PUT /tasks/1/annotate_task_data/?schema=any";
     backend.send(call, line, r#"{"action":"submit","data":null}"#).await;
+    let call = client.annotate_task_data(1, |b| b.data(json!(1)).action(AnnotationAction::Save));
+    backend.send(call, "PUT /tasks/1/annotate_task_data/", r#"{"action":"save","data":1}"#).await;
+    let call = client.annotate_task_data(1, |b| b.data(json!(1)).action("review"));
+    backend.send(call, "PUT /tasks/1/annotate_task_data/", r#"{"action":"review","data":1}"#).await;
     // Other fields pass, as long as `data` is there.
     let call = client.annotate_task_data(1, |b| b.data(json!([])).extra([("note", json!("x"))]));
     backend.send(call, "PUT /tasks/1/annotate_task_data/", r#"{"data":[],"note":"x"}"#).await;

@@ -175,6 +175,12 @@ async fn create_data_units_sends_one_object() {
         r#"{{"data_collection":12,"files":{{"image_1":{{"checksum":"{MD5}","path":"cat.jpg"}}}},"meta":{{}}}}"#
     );
     backend.send(backend.client.create_data_units(one), "POST /data_units/", &body).await;
+    // A file needs no path.
+    let file = DataUnitFile::builder().checksum(MD5);
+    let call = DataUnitCreate::builder().data_collection(12).files([("image_1", file)]);
+    let one: DataUnitCreate = call.try_into().unwrap();
+    let body = format!(r#"{{"data_collection":12,"files":{{"image_1":{{"checksum":"{MD5}"}}}}}}"#);
+    backend.send(backend.client.create_data_units(one), "POST /data_units/", &body).await;
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ pub(crate) fn received(
 impl IncomingResponse {
     /// Converts the URLs of the body, which is a page if `list` is set.
     pub(crate) fn converting(mut self: Box<Self>, conversions: Conversions, list: bool) -> Box<Self> {
-        self.conversions = Some((Arc::new(conversions), list.then_some("results")));
+        self.conversions = Some((Arc::new(conversions), list.then(|| "results".into())));
         self
     }
 

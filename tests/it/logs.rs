@@ -9,8 +9,19 @@ use crate::support::tcp_server::{self, Act, Server, response};
 use serde_json::Value;
 use synapse_backend_client::types::{self, LogEntryCreate};
 use synapse_backend_client::{
-    BackendClient, CallOptions, ConsoleLine, LogEntry, RetryPolicy, json as json_value,
+    BackendClient, CallOptions, ConsoleLine, ConversionFuture, LogEntry, RetryPolicy, UrlConverter,
+    json as json_value,
 };
+use wiremock::ResponseTemplate;
+
+/// Converts no URL.
+struct Refusing;
+
+impl UrlConverter for Refusing {
+    fn convert<'u>(&'u self, _: &'u str) -> ConversionFuture<'u> {
+        Box::pin(async { Err("refused".into()) })
+    }
+}
 
 fn client(server: &Server) -> BackendClient {
     let quick = RetryPolicy::new().initial_backoff(Duration::ZERO).max_backoff(Duration::ZERO);
@@ -170,6 +181,41 @@ async fn failure_tells_what_is_stored() {
     client(&server).create_logs(entries(500)).await.unwrap();
     let sent: Vec<_> = bodies(&server).iter().map(|body| numbers(body)[0]).collect();
     assert_eq!(sent, [0, 200, 200, 400]);
+}
+
+#[tokio::test]
+async fn unreadable_success_is_stored() {
+    let convert = || CallOptions::new().url_conversion_with("file", Refusing);
+    let cases = [
+        (tcp_server::json(201, "not JSON"), CallOptions::new(), "can't be used"),
+        (tcp_server::json(201, "x".repeat(2_000)), CallOptions::new(), "larger than 1000 bytes"),
+        (tcp_server::json(201, r#"[{"file": "/media/1.png"}]"#), convert(), "refused"),
+        (response(200, "", "not JSON"), CallOptions::new(), "can't be used"),
+    ];
+    for (answer, options, part) in cases {
+        let server = Server::of([stored(), Act::Keep(answer), stored()]).await;
+        let client = BackendClient::builder(&server.url).max_body_size(1_000).build().unwrap();
+        let error = client.create_logs(entries(500)).with_options(options).await.failure();
+        let text = error.to_string();
+        let expected = "log entries 200 to 399 of 500, counted from 0: 400 are stored, these included: ";
+        assert!(text.starts_with(expected) && text.contains(part), "{text}");
+        assert_eq!((error.stored_log_entries(), server.count()), (Some(400), 2), "{part}");
+    }
+    // The page of a proxy doesn't show that the backend has stored them.
+    let page = response(200, "Content-Type: text/html\r\n", "<html></html>");
+    let server = Server::of([stored(), Act::Keep(page)]).await;
+    let error = client(&server).create_logs(entries(500)).await.failure();
+    assert_eq!((error.stored_log_entries(), error.is_unknown_outcome()), (Some(200), true), "{error}");
+}
+
+#[tokio::test]
+async fn timeout_covers_all_entries() {
+    let server = Server::of([stored(), Act::Hold(Vec::new())]).await;
+    let call = client(&server).create_logs(entries(500)).header("x-run", "9").timeout(Duration::from_secs(1));
+    let error = soon(call.send()).await.failure();
+    assert!(error.is_timeout() && error.is_unknown_outcome(), "{error}");
+    assert_eq!((error.stored_log_entries(), server.count()), (Some(200), 2));
+    assert!(server.seen().iter().all(|seen| seen.header("x-run") == Some("9")));
 }
 
 #[tokio::test]

@@ -267,9 +267,65 @@ async fn console_logs_in_every_shape() {
     let others = r#"[{"text":  "x"}, 7, null, ["y"], {"message": {"a": 1}}]"#;
     let texts: Vec<_> = lines_of(others).await.into_iter().map(|(text, _, _)| text).collect();
     assert_eq!(texts, [r#"{"text":  "x"}"#, "7", "null", r#"["y"]"#, r#"{"a": 1}"#]);
-    for none in ["[]", r#"{"results": []}"#, r#"{"logs": null}"#] {
+    for none in ["[]", r#"{"results": []}"#, r#"{"logs": null}"#, "null", "", r#"{"results": ""}"#] {
         assert_eq!(lines_of(none).await, [], "{none}");
     }
+}
+
+#[tokio::test]
+async fn text_of_console_logs_is_split() {
+    for body in [r#"{"results": "a\nb\r\n\n c\n"}"#, r#"{"logs": "a\nb\n\n c"}"#, r#""a\nb\n\n c""#] {
+        let texts: Vec<_> = lines_of(body).await.into_iter().map(|(text, _, _)| text).collect();
+        assert_eq!(texts, ["a", "b", "", " c"], "{body}");
+    }
+    let raw = r#"{"results": "a\nb"}"#;
+    let (_server, client) = serving("GET", "/jobs/7/console_logs/", json(200, raw)).await;
+    assert_eq!(client.list_job_console_logs(7).await.unwrap()[1].raw.text(), r#""b""#);
+    let (_server, client) = serving("GET", "/jobs/7/console_logs/", ResponseTemplate::new(204)).await;
+    assert_eq!(client.list_job_console_logs(7).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn console_logs_are_not_doubled() {
+    for body in [
+        r#"{"results": ["a"], "logs": ["a"]}"#,
+        r#"{"logs": ["a"], "results": ["a"]}"#,
+        r#"{"results": null, "logs": ["a"]}"#,
+        r#"{"logs": "a", "results": null}"#,
+    ] {
+        assert_eq!(lines_of(body).await.len(), 1, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_console_logs_are_followed() {
+    for items in ["results", "logs"] {
+        let server = Server::with(move |which| {
+            let (line, next) = match which.line {
+                "GET /jobs/a%20b/console_logs/?tail=9" => (r#""a""#, r#""?tail=9&page=2""#),
+                "GET /jobs/a%20b/console_logs/?tail=9&page=2" => (r#"{"log": "b"}"#, "null"),
+                other => panic!("{other}"),
+            };
+            Act::Keep(tcp_server::json(200, format!(r#"{{"{items}": [{line}], "next": {next}}}"#)))
+        })
+        .await;
+        let options = CallOptions::new().param("tail", 9).header("x-run", "9");
+        let call = client(&server).list_job_console_logs("a b").with_options(options);
+        let texts: Vec<_> = soon(call.send()).await.unwrap().into_iter().map(|line| line.text).collect();
+        assert_eq!(texts, ["a", "b"], "{items}");
+        assert!(server.seen().iter().all(|seen| seen.header("x-run") == Some("9")));
+    }
+    // The lines of a later page can't be read: those before aren't all.
+    let server = Server::with(|which| match which.number {
+        0 | 1 => Act::Keep(tcp_server::json(200, r#"{"results": ["a"], "next": "?page=2"}"#)),
+        _ => Act::Keep(tcp_server::json(404, r#"{"detail": "Invalid page."}"#)),
+    })
+    .await;
+    let error = soon(client(&server).list_job_console_logs(7).send()).await.failure();
+    assert!(error.is_not_found(), "{error}");
+    let text = r#"{"results": "a\nb", "next": "?page=2"}"#;
+    let (_server, client) = serving("GET", "/jobs/7/console_logs/", json(200, text)).await;
+    assert!(client.list_job_console_logs(7).await.failure().is_decode());
 }
 
 #[tokio::test]
@@ -287,7 +343,7 @@ async fn missing_console_logs_are_not_found() {
     let (_server, client) = serving("GET", "/jobs/7/console_logs/", not_found).await;
     let error = client.list_job_console_logs(7).await.failure();
     assert!(error.is_not_found() && error.operation() == Some("list_job_console_logs"), "{error:?}");
-    for other in ["{}", r#"{"results": "a"}"#, r#""a""#, "7"] {
+    for other in ["{}", r#"{"results": {}}"#, r#"{"results": 7, "logs": []}"#, "7"] {
         let (_server, client) = serving("GET", "/jobs/7/console_logs/", json(200, other)).await;
         assert!(client.list_job_console_logs(7).await.failure().is_decode(), "{other}");
     }

@@ -104,17 +104,43 @@ async fn file_becomes_a_data_uri() {
     let uri = "data:image/webp;base64,AAEC/w==";
     let all = [
         LogEntry::from(entry(0)).file(&path),
-        LogEntry::from(entry(1)).file_bytes(Vec::new(), "image/jpeg"),
+        LogEntry::from(entry(1)).file_bytes("x", "image/jpeg"),
         entry(2).file(uri).into(),
     ];
-    assert_eq!(format!("{:?}", all[1]).matches("0 bytes of image/jpeg").count(), 1);
+    assert_eq!(format!("{:?}", all[1]).matches("1 bytes of image/jpeg").count(), 1);
     client(&server).create_logs(all.clone()).max_file_size(4).await.unwrap();
     let files: Vec<_> = bodies(&server).iter().map(|body| body["file"].clone()).collect();
-    assert_eq!(files, ["data:image/png;base64,AAEC/w==", "data:image/jpeg;base64,", uri]);
+    assert_eq!(files, ["data:image/png;base64,AAEC/w==", "data:image/jpeg;base64,eA==", uri]);
     let error = client(&server).create_logs(all).max_file_size(3).await.failure();
     let text = error.to_string();
     assert!(text.contains("entry 0: `file`: ") && text.contains("has 4 bytes, more than 3"), "{text}");
     assert_eq!(server.count(), 3);
+}
+
+#[tokio::test]
+async fn empty_file_of_entry_sends_nothing() {
+    let server = Server::of([stored()]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("empty.png");
+    std::fs::write(&path, "").unwrap();
+    let all = [
+        LogEntry::from(entry(0)).file(&path),
+        LogEntry::from(entry(1)).file_bytes(Vec::new(), "image/png"),
+        entry(2).file("data:image/png;base64,").into(),
+        entry(3).file("data:image/png;base64,AA EC").into(),
+        entry(4).file("data:image/png;base64,AAEC#x").into(),
+    ];
+    let text = client(&server).create_logs(all).await.failure().to_string();
+    for part in [
+        "empty.png is empty",
+        "entry 1: `file`: the file in memory is empty",
+        "entry 2: `file`: the `data:` URI is empty",
+        "entry 3: `file`: its content is not valid base64",
+        "entry 4: `file`: its content is not valid base64",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(server.count(), 0);
 }
 
 #[tokio::test]

@@ -69,6 +69,8 @@ pub use api::data_files::{CreateDataFile, UploadDataFile};
 pub use api::logs::{CreateLogs, LogEntry};
 #[cfg(api = "models")]
 pub use api::models::{CreateModel, ModelFile};
+#[cfg(api = "storages")]
+pub use api::storages::GetDefaultStorage;
 pub use call::batch_stream::BatchStream;
 pub use call::custom_request::CustomRequest;
 pub use call::{Call, CallOptions, ResponseFuture};

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use super::item_problems::ItemProblems;
 use crate::call::batch_stream::BatchStream;
+use crate::call::option_setters::option_setters;
+use crate::call::options::HasOptions;
 use crate::call::{Call, CallOptions, ResponseFuture};
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
@@ -90,6 +92,8 @@ impl BackendClient {
 }
 
 impl AnnotateTaskDataBatch {
+    option_setters!();
+
     /// Sets the schema that the annotations are validated against: `dm_schema_v1`, or `any` for no validation. By
     /// default, it is each task's own.
     pub fn schema(mut self, schema: impl Into<String>) -> Self {
@@ -103,7 +107,7 @@ impl AnnotateTaskDataBatch {
         self
     }
 
-    /// Sets the options of each request: a `timeout` is that of one request with its retries.
+    /// Replaces all options by `options`, such as those of another call.
     pub fn with_options(mut self, options: CallOptions) -> Self {
         self.options = options;
         self
@@ -164,8 +168,12 @@ impl AnnotateTaskDataBatch {
         let AnnotateTaskDataBatch { client, items, schema, concurrency, options, on_progress } = self;
         let progress = AnnotationProgress { tasks: items.len(), ..AnnotationProgress::default() };
         let reporter = on_progress.map(|callback| Arc::new((Mutex::new(progress), callback)));
+        // The time-out of the whole batch begins with its first request.
+        let mut deadline = None;
         let set_up = move |(task, annotation)| {
-            let call = call(&client, task, annotation, schema.clone()).with_options(options.clone());
+            let mut options = options.clone();
+            options.end_by(*deadline.get_or_insert_with(|| options.deadline()));
+            let call = call(&client, task, annotation, schema.clone()).with_options(options);
             let reporter = reporter.clone();
             ResponseFuture::new(async move {
                 let annotated = call.send().await;
@@ -187,9 +195,7 @@ impl AnnotateTaskDataBatch {
     fn problems(&self) -> Option<String> {
         let mut problems = ItemProblems::default();
         problems.extend(self.options.problems());
-        if self.concurrency == 0 {
-            problems.push("concurrency: it is zero: give 1 to 64".to_owned());
-        }
+        problems.check_concurrency(self.concurrency);
         let mut first: HashMap<i64, usize> = HashMap::with_capacity(self.items.len());
         for (index, (task, annotation)) in self.items.iter().enumerate() {
             if let Some(earlier) = first.insert(*task, index) {
@@ -224,6 +230,12 @@ impl IntoFuture for AnnotateTaskDataBatch {
 
     fn into_future(self) -> Self::IntoFuture {
         self.send()
+    }
+}
+
+impl HasOptions for AnnotateTaskDataBatch {
+    fn options_mut(&mut self) -> &mut CallOptions {
+        &mut self.options
     }
 }
 

@@ -5,13 +5,14 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::time::Instant;
 
+use super::item_problems::ItemProblems;
 use crate::call::batch_stream::BatchStream;
 use crate::call::option_setters::option_setters;
 use crate::call::options::HasOptions;
 use crate::call::{CallOptions, ResponseFuture};
 use crate::client::BackendClient;
 use crate::error::redact::excerpt;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::generated::raw::types;
 use crate::generated::support::Lengths as _;
 use crate::transport::IncomingResponse;
@@ -31,7 +32,7 @@ impl BackendClient {
     /// [`upload_data_file`](BackendClient::upload_data_file) creates all files of a data unit.
     ///
     /// The server may take minutes for a large file: without a [`read_timeout`](CreateDataFile::read_timeout) of
-    /// the call or the client, it is 5 minutes. The request isn't retried if the server may have acted on it. The
+    /// the call or the client, or a [`completion_timeout`](CreateDataFile::completion_timeout), it is 5 minutes. The request isn't retried if the server may have acted on it. The
     /// server stores files once per checksum, so [`idempotent(true)`](CreateDataFile::idempotent) does no harm.
     ///
     /// Operation `create_data_file` of the API's document, which describes the fields.
@@ -70,11 +71,13 @@ impl BackendClient {
     /// id. Each file is created as by [`create_data_file`](BackendClient::create_data_file), several of them
     /// concurrently. The data unit itself isn't created: add `meta` or `groups` if it has any, and pass it to
     /// `create_data_units`. Its `files` have the checksum of each file, and its path as it was given; for a source
-    /// that isn't a path, they have the file name.
+    /// that isn't a path, they have the file name. An [`UploadFile::uploaded`] has none: set it by
+    /// [`each`](UploadDataFile::each).
     ///
     /// # Errors
-    /// Returns an error if a name occurs twice, or if a path is longer than the API allows (nothing is sent then).
-    /// If a file fails, the others are uploaded nevertheless. The error is that of the first file that failed, in
+    /// Returns an error if there are no files, a name occurs twice, a completed upload has no file name, or a path isn't
+    /// UTF-8 or is longer than the API allows (nothing is sent then). If a file fails, or the server's checksum of it can't
+    /// be used, the others are uploaded nevertheless. The error is that of the first file that failed, in
     /// the order of `files`, and names all files that failed. [`incomplete_data_unit`](Error::incomplete_data_unit)
     /// has the others.
     ///
@@ -120,6 +123,10 @@ impl CreateDataFile {
     /// Sets the size in bytes above which the file is uploaded in chunks: 50 MiB by default, 0 for every file.
     /// An upload in chunks can be resumed, and only a failed chunk is sent again. A file that isn't larger is sent
     /// in one request, unless a [`session_file`](CreateDataFile::session_file) has an upload of it to resume.
+    ///
+    /// For a file that is sent in one request, [`chunk_size`](CreateDataFile::chunk_size),
+    /// [`chunk_timeout`](CreateDataFile::chunk_timeout) and [`on_session`](CreateDataFile::on_session) have no effect. Its
+    /// read time-out is that of the call, or else the [`completion_timeout`](CreateDataFile::completion_timeout).
     ///
     /// A [`StreamSource`](crate::StreamSource) can't be read again: one request with it is never retried.
     #[doc(alias = "use_chunked_upload")]
@@ -174,7 +181,6 @@ impl CreateDataFile {
         let id = match check("create_data_file", file, problems, &settings, deadline).await? {
             CheckedFile::Uploaded(id) => id,
             CheckedFile::Upload(file) if !has_metadata && !file.resumes() && file.size() <= chunked_above => {
-                options.end_by(deadline);
                 return create_with_form(&client, file, &settings, options, deadline).await;
             }
             CheckedFile::Upload(file) => {
@@ -188,11 +194,21 @@ impl CreateDataFile {
     }
 
     /// Returns the path that a data unit has for the file: as the caller gave it, or the file name.
-    fn path_in_unit(&self) -> String {
-        let source = self.file.source();
-        let path = source.and_then(|source| source.given_path());
-        let own = || self.upload.file_name.clone().or_else(|| source?.file_name());
-        path.or_else(own).unwrap_or_else(|| "file".to_owned())
+    ///
+    /// # Errors
+    /// Returns what is wrong with the path.
+    fn path_in_unit(&self) -> Result<String, &'static str> {
+        let named = self.upload.file_name.clone();
+        let Some(source) = self.file.source() else {
+            return named.ok_or("a completed upload has no path: set its `file_name` by `each`");
+        };
+        match source.given_path() {
+            Some(path) => path
+                .to_str()
+                .map(str::to_owned)
+                .ok_or("its path is not UTF-8, as a data unit requires: rename it"),
+            None => Ok(named.or_else(|| source.file_name()).unwrap_or_else(|| "file".to_owned())),
+        }
     }
 }
 
@@ -204,9 +220,13 @@ async fn create_with_form(
     client: &BackendClient,
     file: Preflight,
     settings: &UploadOptions,
-    options: CallOptions,
+    mut options: CallOptions,
     deadline: Option<Instant>,
 ) -> Result<types::DataFile> {
+    options.end_by(deadline);
+    if let Some(timeout) = settings.completion_timeout {
+        options.default_read_timeout(timeout);
+    }
     let size = file.size();
     let (file, progress) = file.into_form_file(settings);
     let call = client.call(|raw| raw.create_data_file(|body| body).form(|form| form.file(file)));
@@ -286,33 +306,40 @@ impl UploadDataFile {
 
     async fn upload(self) -> Result<types::DataUnitCreate> {
         let UploadDataFile { client, files, data_collection, concurrency, each } = self;
-        let (mut entries, mut calls, mut problems) = (Vec::new(), Vec::new(), Vec::new());
-        if concurrency == 0 {
-            problems.push("concurrency: it is zero: give 1 to 64".to_owned());
+        let (mut entries, mut calls, mut problems) = (Vec::new(), Vec::new(), ItemProblems::default());
+        problems.check_concurrency(concurrency);
+        if files.is_empty() {
+            problems.push("a data unit needs a file".to_owned());
         }
         let mut names = BTreeSet::new();
         for (name, file) in files {
             let call = client.create_data_file(file);
             let call = if let Some(each) = &each { each(&name, call) } else { call };
-            // A placeholder is used as the checksum while the path is checked.
-            let entry = types::DataUnitFile::builder().checksum("-").path(call.path_in_unit());
-            let found = entry.length_problems().into_iter();
-            problems.extend(found.map(|problem| format!("{}: {problem}", excerpt(&name, 100))));
+            let mut entry = types::DataUnitFile::builder();
+            let found = match call.path_in_unit() {
+                Ok(path) => {
+                    // A placeholder is used as the checksum while the path is checked.
+                    entry = entry.checksum("-").path(path);
+                    entry.length_problems()
+                }
+                Err(problem) => vec![problem.to_owned()],
+            };
+            problems.extend(found.into_iter().map(|problem| format!("{}: {problem}", excerpt(&name, 100))));
             if !names.insert(name.clone()) {
                 problems.push(format!("the name {:?} occurs twice", excerpt(&name, 100)));
             }
             entries.push((name, entry));
             calls.push(call);
         }
-        if !problems.is_empty() {
-            return Err(Error::invalid_input(format!("upload_data_file: {}", problems.join("; "))));
+        if let Some(problems) = problems.into_text("upload_data_file") {
+            return Err(Error::invalid_input(problems));
         }
         let results =
             BatchStream::new(calls.into_iter().map(CreateDataFile::send), concurrency).in_order().await;
         let (mut files, mut failed) = (BTreeMap::<String, types::DataUnitFile>::new(), Vec::new());
         for ((name, entry), result) in entries.into_iter().zip(results) {
-            match result {
-                Ok(file) => drop(files.insert(name, built(entry.checksum(file.checksum))?)),
+            match result.and_then(|file| with_checksum(entry, file.checksum)) {
+                Ok(file) => drop(files.insert(name, file)),
                 Err(error) => failed.push((name, error)),
             }
         }
@@ -328,6 +355,21 @@ impl UploadDataFile {
             }
         }
     }
+}
+
+/// Returns the entry of a data file that was created.
+///
+/// # Errors
+/// Returns an error if no data unit can have the server's checksum.
+fn with_checksum(entry: types::builder::DataUnitFile, checksum: String) -> Result<types::DataUnitFile> {
+    let entry = entry.checksum(checksum);
+    let problems = entry.length_problems();
+    if problems.is_empty() {
+        return built(entry);
+    }
+    let message =
+        format!("the data file is created, but a data unit can't refer to it: {}", problems.join("; "));
+    Err(Error::new(ErrorKind::Decode, message))
 }
 
 /// Returns a value from its builder.

@@ -1,5 +1,7 @@
 //! [`ItemProblems`]: what is wrong with the items of a batch, in one error.
 
+use crate::call::batch_stream::NO_CONCURRENCY;
+
 /// Collects what is wrong with the items and the settings of a batch.
 #[derive(Default)]
 pub(super) struct ItemProblems {
@@ -27,6 +29,13 @@ impl ItemProblems {
 
     pub(super) fn extend(&mut self, problems: impl IntoIterator<Item = String>) {
         problems.into_iter().for_each(|problem| self.push(problem));
+    }
+
+    /// Checks how many requests are sent concurrently.
+    pub(super) fn check_concurrency(&mut self, concurrency: usize) {
+        if concurrency == 0 {
+            self.push(NO_CONCURRENCY.to_owned());
+        }
     }
 
     /// Returns all problems as one text; `None` if there are none.

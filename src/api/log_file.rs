@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use data_url::DataUrl;
 
 use crate::error::{Error, Result, shown_path};
 use crate::values::source_opening::open_file;
@@ -35,10 +34,19 @@ impl LogFile {
             }
             LogFile::Bytes(content, _) => content.len() as u64,
         };
-        self.media_type().err().or_else(|| (size > most).then(|| too_large(&self.shown(), size, most)))
+        self.media_type().err().or_else(|| self.size_problem(size, most))
     }
 
-    /// Returns what is wrong with a `data:` URI.
+    /// Returns what is wrong with the file's size.
+    fn size_problem(&self, size: u64, most: u64) -> Option<String> {
+        match size {
+            0 => Some(empty(&self.shown())),
+            _ => (size > most).then(|| too_large(&self.shown(), size, most)),
+        }
+    }
+
+    /// Returns what is wrong with a `data:` URI. Its content must be base64 as RFC 4648, section 4, has it: no other
+    /// alphabet, whitespace, percent-encoding or fragment.
     pub(super) fn uri_problem(uri: &str, most: u64) -> Option<String> {
         const EXPECTED: &str = "it is no `data:<media type>;base64,…` URI: give a path by `LogEntry::file`";
         let (head, content) = match uri.split_once(',') {
@@ -46,22 +54,26 @@ impl LogFile {
             _ => return Some(EXPECTED.to_owned()),
         };
         let media_type = head["data:".len()..head.len() - ";base64".len()].split(';').next();
-        if !media_type.is_some_and(is_media_type) {
+        let is_plain = head.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        if !is_plain || !media_type.is_some_and(is_media_type) {
             return Some(EXPECTED.to_owned());
         }
-        let size = content.len() as u64 / 4 * 3;
-        if size > most.saturating_add(3) {
-            return Some(too_large("the `data:` URI", size, most));
+        let shown = "the `data:` URI";
+        if content.is_empty() {
+            return Some(empty(shown));
         }
-        let is_base64 = DataUrl::process(uri)
-            .is_ok_and(|uri| uri.decode::<_, std::convert::Infallible>(|_| Ok(())).is_ok());
-        (!is_base64).then(|| "its content is not valid base64".to_owned())
+        let padding = content.bytes().rev().take(2).take_while(|byte| *byte == b'=').count();
+        let size = (content.len() / 4 * 3).saturating_sub(padding) as u64;
+        if size > most {
+            return Some(too_large(shown, size, most));
+        }
+        (!is_base64(content)).then(|| "its content is not valid base64".to_owned())
     }
 
     /// Reads the file, and returns it as a `data:` URI. Blocks.
     ///
     /// # Errors
-    /// Returns an error if the file can't be read, or is larger now than `most` bytes.
+    /// Returns an error if the file can't be read, or is empty or larger than `most` bytes now.
     pub(super) fn into_uri(self, most: u64) -> Result<String> {
         let media_type = self.media_type().map_err(Error::invalid_input)?;
         let content = match &self {
@@ -74,8 +86,8 @@ impl LogFile {
             }
         };
         let size = content.len() as u64;
-        if size > most {
-            return Err(Error::invalid_input(too_large(&self.shown(), size, most)));
+        if let Some(problem) = self.size_problem(size, most) {
+            return Err(Error::invalid_input(problem));
         }
         let mut uri = format!("data:{media_type};base64,");
         STANDARD.encode_string(&content, &mut uri);
@@ -129,6 +141,21 @@ fn is_media_type(text: &str) -> bool {
     text.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
 }
 
+/// Returns whether a text is base64 with padding. The text is decoded in parts, and what they decode to isn't kept.
+fn is_base64(text: &str) -> bool {
+    const PART: usize = 4 << 10;
+    let mut decoded = [0; PART / 4 * 3];
+    let last = text.len().saturating_sub(1) / PART;
+    text.as_bytes().chunks(PART).enumerate().all(|(index, part)| {
+        // Only the text's end is padded.
+        (index == last || !part.contains(&b'=')) && STANDARD.decode_slice(part, &mut decoded).is_ok()
+    })
+}
+
+fn empty(what: &str) -> String {
+    format!("{what} is empty: a file has at least one byte")
+}
+
 fn too_large(what: &str, size: u64, most: u64) -> String {
     format!("{what} has {size} bytes, more than {most}, the limit `max_file_size`: raise the limit")
 }
@@ -151,7 +178,7 @@ mod tests {
         let problem = |uri: &str| LogFile::uri_problem(uri, 4);
         for uri in [
             "data:image/png;base64,AAEC/w==",
-            "DATA:text/csv;charset=utf-8;BASE64,",
+            "DATA:text/csv;charset=utf-8;BASE64,AAEC",
             "data:a/b+c;base64,AAEC",
         ] {
             assert_eq!(problem(uri), None, "{uri}");
@@ -166,10 +193,39 @@ mod tests {
             ("data:;base64", "it is no"),
             ("data:한;base64,AAEC", "it is no"),
             ("한국어;base64,AAEC", "it is no"),
+            ("data:image/png;base64,", "is empty"),
+            ("data:image/png;x=#;base64,AAEC", "it is no"),
+            ("data:image/png;x= ;base64,AAEC", "it is no"),
             ("data:image/png;base64,A", "not valid base64"),
+            ("data:image/png;base64,AAE", "not valid base64"),
+            ("data:image/png;base64,A===", "not valid base64"),
+            ("data:image/png;base64,AB==", "not valid base64"),
+            ("data:image/png;base64,AA=A", "not valid base64"),
+            ("data:image/png;base64,AAE-", "not valid base64"),
+            ("data:image/png;base64,AA%45C", "not valid base64"),
+            ("data:image/png;base64,AAEC\n", "not valid base64"),
+            ("data:image/png;base64,AAEC#x", "not valid base64"),
             ("data:image/png;base64,AAECAAECAAECAAEC", "has 12 bytes, more than 4"),
         ] {
             assert!(problem(uri).is_some_and(|problem| problem.contains(part)), "{uri}: {:?}", problem(uri));
+        }
+    }
+
+    #[test]
+    fn long_data_uri_is_checked_to_its_end() {
+        for length in [3_069, 3_070, 3_071, 3_072, 3_073, 6_144, 100_000] {
+            let uri = format!("data:image/png;base64,{}", STANDARD.encode(vec![7; length]));
+            assert_eq!(LogFile::uri_problem(&uri, length as u64), None, "{length}");
+            assert!(LogFile::uri_problem(&uri, length as u64 - 1).is_some(), "{length}");
+            let comma = uri.len() - STANDARD.encode(vec![7; length]).len();
+            for at in [comma, comma + 4_092, uri.len() - 1] {
+                let (before, after) = uri.split_at(at.min(uri.len() - 1));
+                for wrong in ["=", " "] {
+                    let text = format!("{before}{wrong}{}", &after[1..]);
+                    let padded = text == uri || STANDARD.decode(&text[comma..]).is_ok();
+                    assert_eq!(LogFile::uri_problem(&text, u64::MAX).is_none(), padded, "{length} {at}");
+                }
+            }
         }
     }
 

@@ -3,9 +3,14 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::IntoFuture;
+use std::time::Instant;
+
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 
 use super::item_problems::ItemProblems;
 use super::log_file::LogFile;
+use crate::call::option_setters::option_setters;
+use crate::call::options::HasOptions;
 use crate::call::{CallOptions, ResponseFuture};
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
@@ -13,6 +18,8 @@ use crate::generated::raw::types;
 use crate::generated::request::json_body;
 use crate::generated::support::Lengths as _;
 use crate::runtime::blocking::blocking;
+use crate::runtime::deadline::within;
+use crate::transport::{Failure, IncomingResponse};
 use crate::values::json::Json;
 
 /// The number of entries without a file in a request.
@@ -29,13 +36,19 @@ impl Error {
     /// Returns how many entries of [`create_logs`](crate::BackendClient::create_logs) are certainly stored: those before
     /// this index. `None` for the errors of other calls.
     ///
-    /// The entries from this index on aren't stored, and can be sent again. If
-    /// [`is_unknown_outcome`](Error::is_unknown_outcome) is true, some of them may be stored: look at the job's logs
-    /// before.
+    /// Entries count as stored once the backend responds with a success, also if the rest of its response can't be used.
+    ///
+    /// After an error on this machine or a status from 400 to 499, the entries from this index on aren't stored: continue
+    /// with them. After a status from 500 on, or if [`is_unknown_outcome`](Error::is_unknown_outcome) is true, those of the
+    /// failed request may be stored: look at the job's logs before.
     pub fn stored_log_entries(&self) -> Option<usize> {
         self.detail().map(|StoredEntries(entries)| *entries)
     }
 }
+
+/// A detail of an error: the backend has stored the entries of the failed request.
+#[derive(Clone)]
+struct Acted;
 
 impl BackendClient {
     /// Creates log entries of jobs, in their order. Entries are made of a `types::LogEntryCreate` or its builder;
@@ -48,8 +61,8 @@ impl BackendClient {
     ///
     /// # Errors
     /// Returns an error that lists the problems of all entries, if a required field is missing, a text is too long, or a
-    /// file can't be read, is too large or has no known type: nothing is sent then. If a request fails,
-    /// [`stored_log_entries`](Error::stored_log_entries) is the index of the entry to continue from.
+    /// file can't be read, is empty, is too large or has no known type: nothing is sent then. If a request fails, or the
+    /// response to it can't be used, [`stored_log_entries`](Error::stored_log_entries) tells which entries are stored.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -152,6 +165,8 @@ pub struct CreateLogs {
 }
 
 impl CreateLogs {
+    option_setters!();
+
     /// Sets the maximum size of a file in bytes: 16 MiB by default. While a file is sent, about three times its size is in
     /// memory.
     pub fn max_file_size(mut self, bytes: u64) -> Self {
@@ -159,7 +174,7 @@ impl CreateLogs {
         self
     }
 
-    /// Sets the options of each request.
+    /// Replaces all options by `options`, such as those of another call.
     pub fn with_options(mut self, options: CallOptions) -> Self {
         self.options = options;
         self
@@ -177,9 +192,11 @@ impl CreateLogs {
     async fn create(self) -> Result<Vec<Option<Json>>> {
         let CreateLogs { client, entries, max_file_size, options } = self;
         let of_options = options.problems();
-        let mut entries = blocking(move || checked(entries, of_options, max_file_size))
+        let deadline = options.deadline();
+        let check = blocking(move || checked(entries, of_options, max_file_size));
+        let mut entries = within(deadline, "checking the entries", check)
             .await
-            .and_then(|entries| entries)
+            .and_then(|entries| entries?)
             .map_err(|error| error.with_detail(StoredEntries(0)))?;
         let total = entries.len();
         let mut responses = Vec::new();
@@ -187,11 +204,16 @@ impl CreateLogs {
             let first = total - entries.len();
             let batch = next_batch(&mut entries);
             let last = first + batch.len() - 1;
-            let response = create_batch(&client, batch, max_file_size, options.clone()).await;
+            let response = create_batch(&client, batch, max_file_size, options.clone(), deadline).await;
             responses.push(response.map_err(|error| {
-                let what =
-                    format!("log entries {first} to {last} of {total}, counted from 0: {first} are stored");
-                error.during(what).with_detail(StoredEntries(first))
+                let (stored, included) = match error.detail() {
+                    Some(Acted) => (last + 1, ", these included"),
+                    None => (first, ""),
+                };
+                let what = format!(
+                    "log entries {first} to {last} of {total}, counted from 0: {stored} are stored{included}"
+                );
+                error.during(what).with_detail(StoredEntries(stored))
             })?);
         }
         Ok(responses)
@@ -240,17 +262,19 @@ fn next_batch(entries: &mut VecDeque<Checked>) -> Vec<Checked> {
     entries.drain(..without_file.max(1)).collect()
 }
 
-/// Creates the entries of one request.
+/// Creates the entries of one request, by `deadline`.
 async fn create_batch(
     client: &BackendClient,
     batch: Vec<Checked>,
     max_file_size: u64,
-    options: CallOptions,
+    mut options: CallOptions,
+    deadline: Option<Instant>,
 ) -> Result<Option<Json>> {
     let mut bodies = Vec::with_capacity(batch.len());
     for Checked { mut entry, file } in batch {
         if let Some(file) = file {
-            entry.file = Some(blocking(move || file.into_uri(max_file_size)).await??);
+            let read = blocking(move || file.into_uri(max_file_size));
+            entry.file = Some(within(deadline, "reading a file", read).await???);
         }
         bodies.push(entry);
     }
@@ -259,7 +283,24 @@ async fn create_batch(
         _ => None,
     };
     let body = body.unwrap_or(types::LogEntriesCreate::Array(bodies));
-    client.call(|raw| raw.create_logs(body)).with_options(options).send().await
+    options.end_by(deadline);
+    client.call(|raw| raw.create_logs(body)).with_options(options).fetch(read_response).await
+}
+
+/// Reads the response of a success status. An error has the detail [`Acted`] if the response is the backend's.
+async fn read_response(response: Box<IncomingResponse>) -> Result<Option<Json>, Failure> {
+    // A page of a proxy in front of the backend doesn't show that the backend has stored anything.
+    let is_backends = response.headers().get(CONTENT_TYPE).is_none_or(is_json);
+    let read = response.json_if_any().await;
+    read.map_err(|failure| match is_backends {
+        true => failure.map(|error| error.with_detail(Acted)),
+        false => failure,
+    })
+}
+
+fn is_json(content_type: &HeaderValue) -> bool {
+    let media = content_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    media.eq_ignore_ascii_case("application/json") || media.to_ascii_lowercase().ends_with("+json")
 }
 
 impl IntoFuture for CreateLogs {
@@ -268,6 +309,12 @@ impl IntoFuture for CreateLogs {
 
     fn into_future(self) -> Self::IntoFuture {
         self.send()
+    }
+}
+
+impl HasOptions for CreateLogs {
+    fn options_mut(&mut self) -> &mut CallOptions {
+        &mut self.options
     }
 }
 

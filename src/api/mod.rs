@@ -17,4 +17,4 @@ pub(crate) mod methods;
 #[cfg(api = "models")]
 pub(crate) mod models;
 #[cfg(api = "storages")]
-mod storages;
+pub(crate) mod storages;

@@ -1,8 +1,12 @@
 //! Storages: the one where files are stored by default.
 
-use crate::call::ResponseFuture;
+use std::future::IntoFuture;
+
+use crate::call::option_setters::option_setters;
+use crate::call::options::HasOptions;
+use crate::call::{CallOptions, ResponseFuture};
 use crate::client::BackendClient;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::generated::raw::types;
 
 impl BackendClient {
@@ -21,8 +25,35 @@ impl BackendClient {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn get_default_storage(&self) -> ResponseFuture<types::Storage> {
-        let list = self.call(|raw| raw.list_storages()).params(|p| p.category("internal")).list_all();
+    pub fn get_default_storage(&self) -> GetDefaultStorage {
+        GetDefaultStorage { client: self.clone(), options: CallOptions::default() }
+    }
+}
+
+/// Finds the default storage when it is awaited: see [`get_default_storage`](BackendClient::get_default_storage).
+#[must_use = "nothing is requested until it is awaited or sent"]
+#[derive(Debug, Clone)]
+pub struct GetDefaultStorage {
+    client: BackendClient,
+    options: CallOptions,
+}
+
+impl GetDefaultStorage {
+    option_setters!();
+
+    /// Replaces all options by `options`, such as those of another call.
+    pub fn with_options(mut self, options: CallOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Finds the storage. Awaiting does the same.
+    ///
+    /// # Errors
+    /// Returns an error as [`get_default_storage`](BackendClient::get_default_storage) does.
+    pub fn send(self) -> ResponseFuture<types::Storage> {
+        let list = self.client.call(|raw| raw.list_storages()).params(|p| p.category("internal"));
+        let list = list.with_options(self.options).list_all();
         ResponseFuture::new(async move {
             let mut storages = list.stream();
             let mut first = None;
@@ -43,5 +74,20 @@ impl BackendClient {
                 Error::new(ErrorKind::Decode, "get_default_storage: the server lists no internal storage")
             })
         })
+    }
+}
+
+impl HasOptions for GetDefaultStorage {
+    fn options_mut(&mut self) -> &mut CallOptions {
+        &mut self.options
+    }
+}
+
+impl IntoFuture for GetDefaultStorage {
+    type Output = Result<types::Storage>;
+    type IntoFuture = ResponseFuture<types::Storage>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.send()
     }
 }

@@ -15,6 +15,9 @@ use crate::runtime;
 /// Maximum number of files or requests of a batch that are sent concurrently.
 pub(crate) const MAX_CONCURRENCY: usize = 64;
 
+/// What is wrong with a batch whose concurrency is zero.
+pub(crate) const NO_CONCURRENCY: &str = "concurrency: it is zero: give 1 to 64";
+
 /// The results of many files, as a [`Stream`] in the order in which they finish: returned by
 /// [`UploadAll::stream`](crate::UploadAll::stream) and [`DownloadAll::stream`](crate::DownloadAll::stream). Batches of
 /// requests, such as [`AnnotateTaskDataBatch::stream`](crate::AnnotateTaskDataBatch::stream), return it for their items

@@ -100,6 +100,12 @@ impl CallOptions {
         self.read_timeout = Some(timeout);
     }
 
+    /// Sets the read time-out, unless the call has its own.
+    #[cfg(api = "data-files")]
+    pub(crate) fn default_read_timeout(&mut self, timeout: Duration) {
+        self.read_timeout.get_or_insert(timeout);
+    }
+
     pub(crate) fn set_retries(&mut self, retries: u32) {
         self.retries = Some(retries);
     }

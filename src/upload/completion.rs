@@ -68,7 +68,7 @@ impl UploadEngine<'_> {
             self.calls.client.call(|raw| raw.complete_chunked_upload(&remote.id, |body| body.md5(md5)));
         let mut call = call
             .with_options(self.calls.requests.clone())
-            .read_timeout(self.calls.options.completion_timeout);
+            .read_timeout(self.calls.options.completion_timeout());
         if let Some(timeout) = self.time_left(self.calls.client.settings().timeout) {
             call = call.timeout(timeout);
         }
@@ -112,7 +112,7 @@ impl UploadEngine<'_> {
             }
             let wait = self.retries.backoff(attempt).max(MIN_POLL_INTERVAL);
             let spent = transport.clock.now().duration_since(began);
-            if spent.saturating_add(wait) > self.calls.options.completion_timeout
+            if spent.saturating_add(wait) > self.calls.options.completion_timeout()
                 || self.time_left(None).is_some_and(|left| left <= wait)
             {
                 break;

@@ -5,7 +5,7 @@ use std::future::IntoFuture;
 
 use super::CreateChunkedUpload;
 use crate::call::ResponseFuture;
-use crate::call::batch_stream::BatchStream;
+use crate::call::batch_stream::{BatchStream, NO_CONCURRENCY};
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::generated::raw::types;
@@ -113,7 +113,7 @@ impl UploadAll {
 }
 
 fn no_concurrency() -> Error {
-    Error::invalid_input("upload_all: concurrency: it is zero: give 1 to 64")
+    Error::invalid_input(format!("upload_all: {NO_CONCURRENCY}"))
 }
 
 impl IntoFuture for UploadAll {

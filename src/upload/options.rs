@@ -15,32 +15,23 @@ const COMPLETION_TIMEOUT: Duration = Duration::from_secs(300);
 type OnSession = Arc<dyn Fn(&UploadSession) + Send + Sync>;
 
 /// The options of an upload.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct UploadOptions {
     pub(crate) chunk_size: Option<u64>,
     pub(crate) file_name: Option<String>,
     pub(crate) chunk_timeout: Option<Duration>,
-    pub(crate) completion_timeout: Duration,
+    pub(crate) completion_timeout: Option<Duration>,
     pub(crate) on_progress: Option<OnProgress>,
     pub(crate) on_session: Option<OnSession>,
     pub(crate) session_file: Option<PathBuf>,
 }
 
-impl Default for UploadOptions {
-    fn default() -> Self {
-        UploadOptions {
-            chunk_size: None,
-            file_name: None,
-            chunk_timeout: None,
-            completion_timeout: COMPLETION_TIMEOUT,
-            on_progress: None,
-            on_session: None,
-            session_file: None,
-        }
-    }
-}
-
 impl UploadOptions {
+    /// Returns how long the server may take to assemble the file.
+    pub(crate) fn completion_timeout(&self) -> Duration {
+        self.completion_timeout.unwrap_or(COMPLETION_TIMEOUT)
+    }
+
     /// Returns what is invalid.
     pub(crate) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -50,7 +41,7 @@ impl UploadOptions {
         if self.chunk_timeout.is_some_and(|timeout| timeout.is_zero()) {
             problems.push("chunk_timeout: it is zero".to_owned());
         }
-        if self.completion_timeout.is_zero() {
+        if self.completion_timeout().is_zero() {
             problems.push("completion_timeout: it is zero".to_owned());
         }
         if let Some(problem) = self.session_file.as_deref().and_then(path_problem) {
@@ -85,7 +76,7 @@ impl fmt::Debug for UploadOptions {
 macro_rules! upload_setters {
     () => {
         /// Sets the size of a chunk in bytes. The default is 50 MiB. For a one-shot source, whose chunk is
-        /// kept in memory, it is 8 MiB.
+        /// kept in memory, it is 8 MiB. It has no effect for a data file that is sent in one request.
         pub fn chunk_size(mut self, bytes: u64) -> Self {
             self.upload.chunk_size = Some(bytes);
             self
@@ -99,7 +90,7 @@ macro_rules! upload_setters {
 
         /// Sets how long one chunk may take, including its response; the default is the client's
         /// [`timeout`](crate::BackendClientBuilder::timeout). A chunk of which no byte is sent or received
-        /// ends by the read time-out.
+        /// ends by the read time-out. It has no effect for a data file that is sent in one request: set `timeout`.
         pub fn chunk_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.upload.chunk_timeout = Some(timeout);
             self
@@ -107,8 +98,11 @@ macro_rules! upload_setters {
 
         /// Sets how long the server may take to assemble the file; the default is 5 minutes. If the response
         /// is lost, the server is polled for as long again to find out whether the upload is complete.
+        ///
+        /// For a data file that is sent in one request, it is the read time-out of that request, unless the call has
+        /// its own.
         pub fn completion_timeout(mut self, timeout: std::time::Duration) -> Self {
-            self.upload.completion_timeout = timeout;
+            self.upload.completion_timeout = Some(timeout);
             self
         }
 
@@ -127,7 +121,7 @@ macro_rules! upload_setters {
 
         /// Sets a callback that receives the upload's session after each chunk. The session can be passed to
         /// [`resume_chunked_upload`](crate::BackendClient::resume_chunked_upload). A one-shot source has no
-        /// session.
+        /// session, and neither has a data file that is sent in one request.
         ///
         /// It is called from the task that sends the file: it must not block.
         pub fn on_session(

@@ -21,11 +21,9 @@ impl UploadSource {
 
     /// Returns the path as the caller gave it, if the source is one.
     #[cfg(api = "data-files")]
-    pub(crate) fn given_path(&self) -> Option<String> {
+    pub(crate) fn given_path(&self) -> Option<&std::path::Path> {
         match &self.0 {
-            SourceKind::Resumable(ResumableSource(Resumable::Path(path))) => {
-                Some(path.to_string_lossy().into_owned())
-            }
+            SourceKind::Resumable(ResumableSource(Resumable::Path(path))) => Some(path),
             SourceKind::Resumable(_) | SourceKind::OneShot(_) => None,
         }
     }

@@ -139,6 +139,21 @@ async fn options_and_values_reach_each_request() {
 }
 
 #[tokio::test]
+async fn timeout_covers_the_whole_batch() {
+    let server = Server::with(|which| match task_of(which.line) {
+        0 => Act::Keep(json(200, "{}")),
+        _ => Act::Hold(Vec::new()),
+    })
+    .await;
+    let batch = client(&server).annotate_task_data_batch(items(0..40)).concurrency(1).header("x-run", "9");
+    // Forty times as long as one request may take.
+    let results = soon(batch.timeout(Duration::from_secs(1)).send()).await.unwrap();
+    assert!(results[0].1.is_ok());
+    assert!(results.into_iter().skip(1).all(|(_, result)| result.failure().is_timeout()));
+    assert!(server.seen().iter().all(|seen| seen.header("x-run") == Some("9")));
+}
+
+#[tokio::test]
 async fn progress_counts_each_task_once() {
     let server = Server::with(|which| match task_of(which.line) {
         1 => Act::Keep(json(404, r#"{"detail":"Not found."}"#)),

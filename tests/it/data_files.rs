@@ -585,6 +585,23 @@ async fn read_timeout_of_call_is_used() {
     assert!(message.contains("50ms"), "{message}");
 }
 
+#[tokio::test]
+async fn completion_timeout_covers_one_request() {
+    let server = Server::of([Act::Hold(Vec::new())]).await;
+    let create =
+        || retrying(&server.url).create_data_file(CONTENT).completion_timeout(Duration::from_millis(50));
+    let error = soon(create().into_future()).await.failure();
+    assert!(error.is_timeout() && error.to_string().contains("50ms"), "{error}");
+    // The call's own read time-out comes first.
+    let call = create().completion_timeout(Duration::from_secs(600)).read_timeout(Duration::from_millis(40));
+    let error = soon(call.into_future()).await.failure();
+    assert!(error.is_timeout() && error.to_string().contains("40ms"), "{error}");
+    // It comes before the client's.
+    let client = BackendClient::builder(&server.url).read_timeout(Duration::from_secs(600)).build().unwrap();
+    let call = client.create_data_file(CONTENT).completion_timeout(Duration::from_millis(50));
+    assert!(soon(call.into_future()).await.failure().is_timeout());
+}
+
 /// Reads requests and discards their bodies.
 async fn discarding() -> (String, tokio::task::JoinSet<()>) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -686,11 +703,11 @@ async fn unit_has_each_file_and_its_path() {
 async fn unit_takes_uploads_and_plain_bytes() {
     let setup = Setup::created().await;
     let files = [("a", UploadFile::uploaded(7)), ("b", CONTENT.into())];
-    let unit = setup.client.upload_data_file(files, 12).concurrency(1).await.unwrap();
-    assert!(
-        unit.files.values().all(|file| file.path.as_deref() == Some("file") && file.checksum == CONTENT_MD5),
-        "{unit:?}"
-    );
+    let named = |name: &str, call: CreateDataFile| if name == "a" { call.file_name("a.jpg") } else { call };
+    let unit = setup.client.upload_data_file(files, 12).each(named).concurrency(1).await.unwrap();
+    let path = |name: &str| unit.files[name].path.as_deref().unwrap_or_default();
+    assert_eq!((path("a"), path("b")), ("a.jpg", "file"));
+    assert!(unit.files.values().all(|file| file.checksum == CONTENT_MD5), "{unit:?}");
     let all = requests(&setup.server).await;
     assert_json(&all[0], r#"{"chunked_upload":7}"#);
     assert_form(&all[1], "file", CONTENT);
@@ -750,6 +767,64 @@ async fn invalid_unit_sends_nothing() {
         assert!(message.contains(reason), "{reason}: {message}");
     }
     assert_nothing_sent(&setup.server).await;
+}
+
+#[tokio::test]
+async fn unit_without_files_sends_nothing() {
+    let setup = Setup::created().await;
+    let none: [(&str, &str); 0] = [];
+    let error = setup.client.upload_data_file(none, 12).await.failure();
+    assert!(error.is_invalid_input(), "{error}");
+    assert_eq!(error.to_string(), "upload_data_file: a data unit needs a file");
+    let files = ["a", "b"].map(|name| (name, UploadFile::uploaded(7)));
+    let message = setup.client.upload_data_file(files, 12).await.failure().to_string();
+    for name in ["a", "b"] {
+        assert!(
+            message.contains(&format!("{name}: a completed upload has no path: set its `file_name`")),
+            "{message}"
+        );
+    }
+    let many = (0..1_000).map(|number| (format!("image_{number}"), UploadFile::uploaded(number)));
+    let message = setup.client.upload_data_file(many, 12).await.failure().to_string();
+    let more = message.rsplit_once("; and ").and_then(|(_, more)| more.strip_suffix(" more")).unwrap();
+    let shown = message.matches("has no path").count();
+    assert!(shown > 20 && shown + more.parse::<usize>().unwrap() == 1_000, "{message}");
+    assert_nothing_sent(&setup.server).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn path_of_unit_must_be_utf_8() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let setup = Setup::created().await;
+    let path = setup.directory.path().join(std::ffi::OsStr::from_bytes(b"a\xff.jpg"));
+    std::fs::write(&path, CONTENT).unwrap();
+    let error = setup.client.upload_data_file([("a", &path)], 12).await.failure();
+    assert!(error.is_invalid_input() && error.to_string().contains("a: its path is not UTF-8"), "{error}");
+    assert_nothing_sent(&setup.server).await;
+}
+
+#[tokio::test]
+async fn unusable_checksum_of_unit_is_named() {
+    for checksum in [String::new(), "c".repeat(129)] {
+        let server = Server::with(move |_| {
+            let checksum = checksum.clone();
+            then("", move |seen| {
+                let bad = String::from_utf8_lossy(&seen.body).contains("filename=\"bad");
+                let created = tcp_server::json(201, format!(r#"{{"id": 1, "checksum": "{checksum}"}}"#));
+                async move { if bad { Act::Keep(created) } else { named_checksum(&seen) } }
+            })
+        });
+        let server = server.await;
+        let files = ["bad", "good"].map(|name| (name, UploadFile::from(CONTENT)));
+        let named = |name: &str, call: CreateDataFile| call.file_name(name);
+        let error = retrying(&server.url).upload_data_file(files, 12).each(named).await.failure();
+        let text = error.to_string();
+        assert!(error.is_decode() && text.starts_with("uploading the file `bad`: "), "{text}");
+        assert!(text.contains("`checksum`"), "{text}");
+        let unit = error.incomplete_data_unit().unwrap();
+        assert_eq!(unit.files.keys().collect::<Vec<_>>(), ["good"]);
+    }
 }
 
 #[tokio::test]

@@ -9,8 +9,19 @@ use crate::support::tcp_server::{self, Act, Server, response};
 use serde_json::Value;
 use synapse_backend_client::types::{self, LogEntryCreate};
 use synapse_backend_client::{
-    BackendClient, CallOptions, ConsoleLine, LogEntry, RetryPolicy, json as json_value,
+    BackendClient, CallOptions, ConsoleLine, ConversionFuture, LogEntry, RetryPolicy, UrlConverter,
+    json as json_value,
 };
+use wiremock::ResponseTemplate;
+
+/// Converts no URL.
+struct Refusing;
+
+impl UrlConverter for Refusing {
+    fn convert<'u>(&'u self, _: &'u str) -> ConversionFuture<'u> {
+        Box::pin(async { Err("refused".into()) })
+    }
+}
 
 fn client(server: &Server) -> BackendClient {
     let quick = RetryPolicy::new().initial_backoff(Duration::ZERO).max_backoff(Duration::ZERO);
@@ -93,17 +104,43 @@ async fn file_becomes_a_data_uri() {
     let uri = "data:image/webp;base64,AAEC/w==";
     let all = [
         LogEntry::from(entry(0)).file(&path),
-        LogEntry::from(entry(1)).file_bytes(Vec::new(), "image/jpeg"),
+        LogEntry::from(entry(1)).file_bytes("x", "image/jpeg"),
         entry(2).file(uri).into(),
     ];
-    assert_eq!(format!("{:?}", all[1]).matches("0 bytes of image/jpeg").count(), 1);
+    assert_eq!(format!("{:?}", all[1]).matches("1 bytes of image/jpeg").count(), 1);
     client(&server).create_logs(all.clone()).max_file_size(4).await.unwrap();
     let files: Vec<_> = bodies(&server).iter().map(|body| body["file"].clone()).collect();
-    assert_eq!(files, ["data:image/png;base64,AAEC/w==", "data:image/jpeg;base64,", uri]);
+    assert_eq!(files, ["data:image/png;base64,AAEC/w==", "data:image/jpeg;base64,eA==", uri]);
     let error = client(&server).create_logs(all).max_file_size(3).await.failure();
     let text = error.to_string();
     assert!(text.contains("entry 0: `file`: ") && text.contains("has 4 bytes, more than 3"), "{text}");
     assert_eq!(server.count(), 3);
+}
+
+#[tokio::test]
+async fn empty_file_of_entry_sends_nothing() {
+    let server = Server::of([stored()]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("empty.png");
+    std::fs::write(&path, "").unwrap();
+    let all = [
+        LogEntry::from(entry(0)).file(&path),
+        LogEntry::from(entry(1)).file_bytes(Vec::new(), "image/png"),
+        entry(2).file("data:image/png;base64,").into(),
+        entry(3).file("data:image/png;base64,AA EC").into(),
+        entry(4).file("data:image/png;base64,AAEC#x").into(),
+    ];
+    let text = client(&server).create_logs(all).await.failure().to_string();
+    for part in [
+        "empty.png is empty",
+        "entry 1: `file`: the file in memory is empty",
+        "entry 2: `file`: the `data:` URI is empty",
+        "entry 3: `file`: its content is not valid base64",
+        "entry 4: `file`: its content is not valid base64",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(server.count(), 0);
 }
 
 #[tokio::test]
@@ -173,6 +210,41 @@ async fn failure_tells_what_is_stored() {
 }
 
 #[tokio::test]
+async fn unreadable_success_is_stored() {
+    let convert = || CallOptions::new().url_conversion_with("file", Refusing);
+    let cases = [
+        (tcp_server::json(201, "not JSON"), CallOptions::new(), "can't be used"),
+        (tcp_server::json(201, "x".repeat(2_000)), CallOptions::new(), "larger than 1000 bytes"),
+        (tcp_server::json(201, r#"[{"file": "/media/1.png"}]"#), convert(), "refused"),
+        (response(200, "", "not JSON"), CallOptions::new(), "can't be used"),
+    ];
+    for (answer, options, part) in cases {
+        let server = Server::of([stored(), Act::Keep(answer), stored()]).await;
+        let client = BackendClient::builder(&server.url).max_body_size(1_000).build().unwrap();
+        let error = client.create_logs(entries(500)).with_options(options).await.failure();
+        let text = error.to_string();
+        let expected = "log entries 200 to 399 of 500, counted from 0: 400 are stored, these included: ";
+        assert!(text.starts_with(expected) && text.contains(part), "{text}");
+        assert_eq!((error.stored_log_entries(), server.count()), (Some(400), 2), "{part}");
+    }
+    // The page of a proxy doesn't show that the backend has stored them.
+    let page = response(200, "Content-Type: text/html\r\n", "<html></html>");
+    let server = Server::of([stored(), Act::Keep(page)]).await;
+    let error = client(&server).create_logs(entries(500)).await.failure();
+    assert_eq!((error.stored_log_entries(), error.is_unknown_outcome()), (Some(200), true), "{error}");
+}
+
+#[tokio::test]
+async fn timeout_covers_all_entries() {
+    let server = Server::of([stored(), Act::Hold(Vec::new())]).await;
+    let call = client(&server).create_logs(entries(500)).header("x-run", "9").timeout(Duration::from_secs(1));
+    let error = soon(call.send()).await.failure();
+    assert!(error.is_timeout() && error.is_unknown_outcome(), "{error}");
+    assert_eq!((error.stored_log_entries(), server.count()), (Some(200), 2));
+    assert!(server.seen().iter().all(|seen| seen.header("x-run") == Some("9")));
+}
+
+#[tokio::test]
 async fn file_removed_meanwhile_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("loss.png");
@@ -221,9 +293,65 @@ async fn console_logs_in_every_shape() {
     let others = r#"[{"text":  "x"}, 7, null, ["y"], {"message": {"a": 1}}]"#;
     let texts: Vec<_> = lines_of(others).await.into_iter().map(|(text, _, _)| text).collect();
     assert_eq!(texts, [r#"{"text":  "x"}"#, "7", "null", r#"["y"]"#, r#"{"a": 1}"#]);
-    for none in ["[]", r#"{"results": []}"#, r#"{"logs": null}"#] {
+    for none in ["[]", r#"{"results": []}"#, r#"{"logs": null}"#, "null", "", r#"{"results": ""}"#] {
         assert_eq!(lines_of(none).await, [], "{none}");
     }
+}
+
+#[tokio::test]
+async fn text_of_console_logs_is_split() {
+    for body in [r#"{"results": "a\nb\r\n\n c\n"}"#, r#"{"logs": "a\nb\n\n c"}"#, r#""a\nb\n\n c""#] {
+        let texts: Vec<_> = lines_of(body).await.into_iter().map(|(text, _, _)| text).collect();
+        assert_eq!(texts, ["a", "b", "", " c"], "{body}");
+    }
+    let raw = r#"{"results": "a\nb"}"#;
+    let (_server, client) = serving("GET", "/jobs/7/console_logs/", json(200, raw)).await;
+    assert_eq!(client.list_job_console_logs(7).await.unwrap()[1].raw.text(), r#""b""#);
+    let (_server, client) = serving("GET", "/jobs/7/console_logs/", ResponseTemplate::new(204)).await;
+    assert_eq!(client.list_job_console_logs(7).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn console_logs_are_not_doubled() {
+    for body in [
+        r#"{"results": ["a"], "logs": ["a"]}"#,
+        r#"{"logs": ["a"], "results": ["a"]}"#,
+        r#"{"results": null, "logs": ["a"]}"#,
+        r#"{"logs": "a", "results": null}"#,
+    ] {
+        assert_eq!(lines_of(body).await.len(), 1, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_console_logs_are_followed() {
+    for items in ["results", "logs"] {
+        let server = Server::with(move |which| {
+            let (line, next) = match which.line {
+                "GET /jobs/a%20b/console_logs/?tail=9" => (r#""a""#, r#""?tail=9&page=2""#),
+                "GET /jobs/a%20b/console_logs/?tail=9&page=2" => (r#"{"log": "b"}"#, "null"),
+                other => panic!("{other}"),
+            };
+            Act::Keep(tcp_server::json(200, format!(r#"{{"{items}": [{line}], "next": {next}}}"#)))
+        })
+        .await;
+        let options = CallOptions::new().param("tail", 9).header("x-run", "9");
+        let call = client(&server).list_job_console_logs("a b").with_options(options);
+        let texts: Vec<_> = soon(call.send()).await.unwrap().into_iter().map(|line| line.text).collect();
+        assert_eq!(texts, ["a", "b"], "{items}");
+        assert!(server.seen().iter().all(|seen| seen.header("x-run") == Some("9")));
+    }
+    // The lines of a later page can't be read: those before aren't all.
+    let server = Server::with(|which| match which.number {
+        0 | 1 => Act::Keep(tcp_server::json(200, r#"{"results": ["a"], "next": "?page=2"}"#)),
+        _ => Act::Keep(tcp_server::json(404, r#"{"detail": "Invalid page."}"#)),
+    })
+    .await;
+    let error = soon(client(&server).list_job_console_logs(7).send()).await.failure();
+    assert!(error.is_not_found(), "{error}");
+    let text = r#"{"results": "a\nb", "next": "?page=2"}"#;
+    let (_server, client) = serving("GET", "/jobs/7/console_logs/", json(200, text)).await;
+    assert!(client.list_job_console_logs(7).await.failure().is_decode());
 }
 
 #[tokio::test]
@@ -241,7 +369,7 @@ async fn missing_console_logs_are_not_found() {
     let (_server, client) = serving("GET", "/jobs/7/console_logs/", not_found).await;
     let error = client.list_job_console_logs(7).await.failure();
     assert!(error.is_not_found() && error.operation() == Some("list_job_console_logs"), "{error:?}");
-    for other in ["{}", r#"{"results": "a"}"#, r#""a""#, "7"] {
+    for other in ["{}", r#"{"results": {}}"#, r#"{"results": 7, "logs": []}"#, "7"] {
         let (_server, client) = serving("GET", "/jobs/7/console_logs/", json(200, other)).await;
         assert!(client.list_job_console_logs(7).await.failure().is_decode(), "{other}");
     }

@@ -1,8 +1,10 @@
 //! The default storage: which one it is, and how it is found.
 
+use std::time::Duration;
+
 use crate::support::marker::Failure as _;
 use crate::support::server::{self, client_of, json, lines, serving};
-use synapse_backend_client::BackendClient;
+use synapse_backend_client::{BackendClient, CallOptions};
 use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer};
 
@@ -32,6 +34,18 @@ async fn default_storage_is_on_any_page() {
     assert_eq!(lines(&server).await, requests);
     let (_server, client) = two_pages(DEFAULT, PLAIN).await;
     assert_eq!(client.get_default_storage().await.unwrap().id, 4);
+}
+
+#[tokio::test]
+async fn default_storage_takes_call_options() {
+    let (server, client) = two_pages(PLAIN, DEFAULT).await;
+    let options = CallOptions::new().header("x-run", "9");
+    let call = client.get_default_storage().with_options(options).param("ordering", "id");
+    assert_eq!(call.max_retries(0).send().await.unwrap().id, 4);
+    let sent = server::requests(&server).await;
+    assert!(sent.len() == 2 && sent.iter().all(|sent| server::header(sent, "x-run") == Some("9")));
+    assert_eq!(server::line(&sent[0]), "GET /storages/?category=internal&ordering=id");
+    assert!(client.get_default_storage().timeout(Duration::ZERO).await.failure().is_invalid_input());
 }
 
 #[tokio::test]

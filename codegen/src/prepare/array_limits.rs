@@ -113,7 +113,7 @@ fn limits_of<'d>(
         }
     };
     for shape in &all {
-        read("", *shape);
+        read("", shape);
         for (name, property) in shape.object("properties").into_iter().flatten() {
             read(name.as_str(), property);
             shapes(document, property).into_iter().for_each(|shape| read(name.as_str(), shape));

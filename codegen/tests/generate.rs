@@ -35,7 +35,9 @@ fn every_operation_is_generated_once() {
             let described = format!("OperationInfo::new( \"{id}\",");
             let described = code.replace("new(\"", "new( \"").matches(&described).count();
             assert_eq!(described, 1, "{id}");
-            assert!(code.contains(&format!("`{} {path}`", method.to_uppercase())), "{id}");
+            // What follows a `#` isn't sent.
+            let shown = path.split('#').next().unwrap();
+            assert!(code.contains(&format!("`{} {shown}`", method.to_uppercase())), "{id}");
             count += 1;
         }
     }

@@ -179,6 +179,27 @@ fn unlimited_choice_lifts_the_limit() {
 }
 
 #[test]
+fn limits_take_bounded_time() {
+    let array = json!({"type": "array", "maxItems": 2, "items": {"type": "integer"}});
+    let fields: serde_json::Map<String, Value> =
+        (0..1_500).map(|number| (format!("a{number}"), array.clone())).collect();
+    let wide = json!({"type": "object", "properties": fields});
+    let mut parts = vec![wide];
+    parts.resize(1_500, json!({"type": "object"}));
+    let problem = code(document(operation(), json!({"allOf": parts}))).unwrap_err();
+    let expected =
+        "POST /things/ (make_thing): the bodies have too many arrays with `maxItems` in too many choices";
+    assert_eq!(problem, expected);
+    // Each component refers to the next one.
+    let mut long = document(operation(), json!({"allOf": [{"$ref": "#/components/schemas/C0"}]}));
+    for number in 0..500 {
+        let next = json!({"oneOf": [{"$ref": format!("#/components/schemas/C{}", (number + 1) % 500)}]});
+        long["components"]["schemas"][format!("C{number}")] = next;
+    }
+    let _ = generate(long);
+}
+
+#[test]
 fn split_array_is_described_truly() {
     let ids = json!({"type": "array", "maxItems": 9, "items": {"type": "integer"}, "x-split": "ids"});
     let given = document(operation(), with(thing(), "properties", json!({"ids": ids})));

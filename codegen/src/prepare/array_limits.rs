@@ -90,7 +90,7 @@ struct Limit {
 }
 
 /// How many schemas are visited for the limits of one document. Each limit depends on all choices of its body.
-const EFFORT: usize = 20_000_000;
+const EFFORT: usize = 2_000_000;
 
 /// Returns the limits of the arrays of a body that has one of these schemas, by field; that of the body itself has the
 /// name `""`.

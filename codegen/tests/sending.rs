@@ -217,8 +217,8 @@ fn documented_path_ends_before_its_mark() {
     assert!(generated.methods.contains("`POST /things/`."), "{}", generated.methods);
     assert!(generated.code.contains("`POST /things/`"), "{}", generated.code);
     assert!(!generated.methods.contains("#by_name"), "{}", generated.methods);
-    let other_place: Vec<&str> = generated.code.lines().filter(|line| line.contains("#by_name")).collect();
-    assert!(other_place.iter().all(|line| !line.trim_start().starts_with("//")), "{other_place:?}");
+    let in_comments: Vec<&str> = generated.code.lines().filter(|line| line.contains("#by_name")).collect();
+    assert!(in_comments.iter().all(|line| !line.trim_start().starts_with("//")), "{in_comments:?}");
 }
 
 #[test]

@@ -238,7 +238,7 @@ async fn create_with_form(
         false => error,
     })?;
     progress.complete();
-    forget_session(settings, deadline).await;
+    forget_session(settings, None, deadline).await;
     undelivered.delivered();
     Ok(created)
 }

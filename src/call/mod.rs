@@ -210,9 +210,16 @@ impl<B: Operation> Call<B> {
             (self.operation.id(), self.operation.pagination(), self.operation.rules());
         let list = pagination.is_some();
         let idempotent = self.options.idempotent || rules.idempotent;
+        let is_secret = |name: &str| {
+            let mut parameters = self.operation.described_parameters().iter();
+            parameters.any(|parameter| parameter.secret && parameter.wire == name)
+        };
+        let secret_params = self.options.params.iter().filter(|(name, _)| is_secret(name));
+        let secret_params: Vec<String> = secret_params.flat_map(|(_, values)| values.clone()).collect();
         let built = checked(self.operation, &self.options, self.client.base());
-        let BuiltRequest { mut request, multipart, secrets } =
+        let BuiltRequest { mut request, multipart, mut secrets } =
             built.map_err(|problems| invalid(id, problems))?;
+        secrets.extend(secret_params);
         let marked = MarkedSecrets::of(secrets, in_memory(&request), rules.sent_secrets, rules.secret_fields);
         let settings = self.client.settings();
         let options = self.options;

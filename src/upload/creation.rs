@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::file::{FileKind, UploadFile};
 use super::options::UploadOptions;
 use super::preflight::Preflight;
-use super::session_offer::forget_session;
+use super::session_offer::{check_session_file, forget_session};
 use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::generated::operation::Operation;
@@ -33,7 +33,9 @@ pub(crate) async fn check(
 ) -> Result<CheckedFile> {
     let mut problems = Vec::from_iter(options.problems().into_iter().chain(problems));
     let checked = match file.0 {
-        FileKind::Uploaded(id) => Ok(CheckedFile::Uploaded(id)),
+        FileKind::Uploaded(id) => {
+            check_session_file(options, deadline).await.map(|()| CheckedFile::Uploaded(id))
+        }
         FileKind::Upload(source) => {
             Preflight::check(source, None, options, deadline).await.map(CheckedFile::Upload)
         }
@@ -59,7 +61,7 @@ pub(crate) async fn create<B: Operation, T: DeserializeOwned + Send + 'static>(
     let created = call.fetch(IncomingResponse::json_undelivered).await;
     let created = created.map_err(|error| error.with_upload_id(id));
     if created.as_ref().err().is_none_or(refuses_upload) {
-        forget_session(options, deadline).await;
+        forget_session(options, Some(id), deadline).await;
     }
     let (created, undelivered) = created?;
     undelivered.delivered();

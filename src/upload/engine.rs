@@ -131,7 +131,7 @@ pub(crate) async fn upload(
         }
         Err(error) if engine.state.is_unrecoverable => {
             // Resuming it would fail again.
-            forget_session(options, deadline).await;
+            forget_session(options, None, deadline).await;
             Err(error.hiding(client.transport().credentials.known()))
         }
         Err(error) => {

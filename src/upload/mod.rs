@@ -153,7 +153,7 @@ impl CreateChunkedUpload {
             }
             let ready = Preflight::check(source, session, &settings, deadline).await?;
             let complete = upload(&client, ready, &settings, &options, deadline).await?;
-            forget_session(&settings, deadline).await;
+            forget_session(&settings, None, deadline).await;
             Ok(complete)
         })
     }

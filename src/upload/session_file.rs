@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::error::redact::excerpt;
 use crate::error::{Error, Result, shown_path};
+use crate::generated::raw::types::UploadId;
 use crate::runtime::plain_file;
 use crate::upload::session::UploadSession;
 
@@ -73,8 +74,15 @@ impl SessionFile {
         Ok(())
     }
 
-    /// Removes the file.
-    pub(super) fn remove(&self) -> Result<()> {
+    /// Removes the file, if it has the session of this upload; `None` means any session.
+    ///
+    /// # Errors
+    /// Returns an error if the file has no session: it is left as it is.
+    pub(super) fn remove(&self, upload: Option<&UploadId>) -> Result<()> {
+        let Some(session) = self.load()? else { return Ok(()) };
+        if upload.is_some_and(|upload| *upload != session.id) {
+            return Ok(());
+        }
         let removed = plain_file::if_there(std::fs::remove_file(&self.0)).map(drop);
         removed.map_err(|error| Error::file(&self.0, "the upload's session can't be removed", error))
     }

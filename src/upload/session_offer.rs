@@ -9,6 +9,7 @@ use super::engine::UploadEngine;
 use super::session::{UploadSession, VERSION};
 use super::session_file::SessionFile;
 use crate::error::Result;
+use crate::generated::raw::types::UploadId;
 use crate::runtime::blocking::blocking;
 use crate::runtime::deadline::within;
 
@@ -49,12 +50,25 @@ impl UploadEngine<'_> {
     }
 }
 
-/// Removes the file of an upload's session, which is no longer needed.
-pub(crate) async fn forget_session(options: &UploadOptions, deadline: Option<Instant>) {
+/// Removes the file of a session that is no longer needed, if it has that of this `upload`; `None` means any session.
+pub(crate) async fn forget_session(
+    options: &UploadOptions,
+    upload: Option<&UploadId>,
+    deadline: Option<Instant>,
+) {
+    let upload = upload.cloned();
     let Some(file) = options.session_file.clone().map(SessionFile) else { return };
-    let removed = within(deadline, "removing the session", blocking(move || file.remove())).await;
+    let removed =
+        within(deadline, "removing the session", blocking(move || file.remove(upload.as_ref()))).await;
     if let Err(error) = removed.and_then(|removed| removed?) {
         // The upload itself succeeded or can't be resumed, and a session of it does no harm.
         warn!(%error, "the upload's session file can't be removed");
     }
+}
+
+/// Returns an error if the file of a session, if there is one, has something else.
+pub(crate) async fn check_session_file(options: &UploadOptions, deadline: Option<Instant>) -> Result<()> {
+    let Some(file) = options.session_file.clone().map(SessionFile) else { return Ok(()) };
+    within(deadline, "reading the session", blocking(move || file.load())).await???;
+    Ok(())
 }

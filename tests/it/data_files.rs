@@ -675,6 +675,30 @@ fn named_checksum(seen: &Seen) -> Act {
 }
 
 #[tokio::test]
+async fn other_file_is_no_session_to_remove() {
+    let setup = Setup::created().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.pt");
+    std::fs::write(&file, b"weights").unwrap();
+    let create = || setup.client.create_data_file(UploadFile::uploaded(7)).session_file(&file);
+    let error = create().await.failure();
+    assert!(error.is_invalid_input() && error.to_string().contains("contains no session"), "{error}");
+    assert_eq!(std::fs::read(&file).unwrap(), b"weights");
+    assert_nothing_sent(&setup.server).await;
+    // The session of another upload stays, that of this one is removed.
+    let session = |id: u32| {
+        format!(
+            r#"{{"version":2,"id":{id},"url":"http://h/","offset":1,"size":2,"modified":null,"chunk_size":8}}"#
+        )
+    };
+    for (id, is_left) in [(8, true), (7, false)] {
+        std::fs::write(&file, session(id)).unwrap();
+        create().await.unwrap();
+        assert_eq!(file.exists(), is_left, "{id}");
+    }
+}
+
+#[tokio::test]
 async fn unit_has_each_file_and_its_path() {
     let setup = Setup::created().await;
     let path = setup.file("1.jpg", CONTENT);

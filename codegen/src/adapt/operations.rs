@@ -189,6 +189,7 @@ pub(super) fn read_operations(
         let operation = read_operation((path, method, described), builder, output, notes, forms);
         let mut operation = operation.map_err(|error| of(&error))?;
         if let Output::Json(output) = &operation.output {
+            operation.rules.name_joined_field(name_of(output).as_deref(), notes);
             let identity = words(described, "x-identity");
             let pagination = responses.pagination(described, output, identity);
             operation.pagination = pagination?;

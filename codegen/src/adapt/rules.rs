@@ -108,6 +108,17 @@ impl Rules {
             .then(|| quote! { rules: rt::SendingRules { #(#fields,)* ..rt::SendingRules::NONE }, })
     }
 
+    /// Names the field of a response that is concatenated as its type does: it may have another name on the wire.
+    pub(super) fn name_joined_field(&mut self, response: Option<&str>, notes: &Notes) {
+        let renamed = response.and_then(|response| notes.properties.get(response)).into_iter().flatten();
+        let renamed: Vec<_> = renamed.collect();
+        for joined in self.array_limits.iter_mut().filter_map(|limit| limit.joined.as_mut()) {
+            if let Some(renamed) = renamed.iter().find(|renamed| renamed.wire == *joined) {
+                joined.clone_from(&renamed.from);
+            }
+        }
+    }
+
     /// The function that adds another response of a request that was split, if it may be.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! [`MarkedSecrets`]: what the API's document marks as secret in a request and its responses.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::secrets::forms;
@@ -41,11 +42,8 @@ impl MarkedSecrets {
         }
         let mut marked = MarkedSecrets { fields, in_url, ..MarkedSecrets::default() };
         let body = if sent.is_empty() { Cow::Borrowed("") } else { String::from_utf8_lossy(body) };
-        let mut rest = &*body;
-        while let Some((before, length)) = next_field(rest, sent) {
-            let end = before + length;
-            marked.collect(&rest[before..end]);
-            rest = &rest[end..];
+        for value in secret_values(&body, sent) {
+            marked.collect(&body[value]);
         }
         Some(marked)
     }
@@ -130,36 +128,48 @@ impl std::fmt::Debug for MarkedSecrets {
 /// Returns `text` without the values of fields of these names in the JSON objects in it.
 pub(crate) fn hide_fields<'t>(text: &'t str, fields: &[&str]) -> Cow<'t, str> {
     let mut hidden = String::new();
-    let mut rest = text;
-    while let Some((before, length)) = next_field(rest, fields) {
-        hidden.push_str(&rest[..before]);
+    let mut copied = 0;
+    for value in secret_values(text, fields) {
+        hidden.push_str(&text[copied..value.start]);
         hidden.push_str("\"<secret>\"");
-        rest = &rest[before + length..];
+        copied = value.end;
     }
-    match hidden.is_empty() {
-        true => Cow::Borrowed(text),
-        false => Cow::Owned(hidden + rest),
+    match copied {
+        0 => Cow::Borrowed(text),
+        _ => Cow::Owned(hidden + &text[copied..]),
     }
 }
 
-/// Returns where the value of the first of some fields begins in JSON text, and its length. Names in single quotes, as
-/// Python writes them, count, too.
-fn next_field(text: &str, fields: &[&str]) -> Option<(usize, usize)> {
+/// Returns the ranges of the values of some fields in JSON text, in order. Names in single quotes, as Python writes them,
+/// count, too.
+fn secret_values(text: &str, fields: &[&str]) -> impl Iterator<Item = Range<usize>> {
     let mut from = 0;
-    while let Some(at) = text[from..].find(['"', '\'']).map(|at| from + at) {
-        let (quote, name) = text[at..].split_at(1);
-        // Quotes of a JSON text within a text are escaped.
-        let after = fields.iter().find_map(|field| {
-            let rest = name.strip_prefix(field)?.trim_start_matches('\\');
-            rest.strip_prefix(quote)
-        });
-        let value = after.and_then(|after| after.trim_start().strip_prefix(':')).map(str::trim_start);
-        if let Some(value) = value {
-            return Some((text.len() - value.len(), value_length(value)));
+    std::iter::from_fn(move || {
+        while let Some(at) = text[from..].find(['"', '\'']).map(|at| from + at) {
+            from = at + 1;
+            let (quote, name) = text[at..].split_at(1);
+            // Quotes of a JSON text within a text are escaped.
+            let after = fields.iter().find_map(|field| {
+                let rest = name.strip_prefix(field)?.trim_start_matches('\\');
+                rest.strip_prefix(quote)
+            });
+            let value = after.and_then(|after| after.trim_start().strip_prefix(':')).map(str::trim_start);
+            let Some(value) = value else { continue };
+            let start = text.len() - value.len();
+            // `Debug` writes JSON as `Json(…)`.
+            let word = value.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(value.len());
+            let opened = if value[word..].starts_with('(') { word + 1 } else { 0 };
+            // A number or a word ends before a quote: if it is within a string, what follows may be a field.
+            let length = match value[opened..].starts_with(['"', '\'', '[', '{', '\\']) {
+                true => opened + value_length(&value[opened..]),
+                false => value.find(['"', '\'', ',', ']', '}']).unwrap_or(value.len()),
+            };
+            let end = start + length;
+            from = end;
+            return Some(start..end);
         }
-        from = at + 1;
-    }
-    None
+        None
+    })
 }
 
 /// Returns a line in parts that are short enough to be searched.
@@ -227,6 +237,11 @@ mod tests {
             (r#"{"params": {"a": ["#, r#"{"params": "<secret>""#),
             (r#"{"tokens": "abc", "token"#, r#"{"tokens": "abc", "token"#),
             (r"no {'token': 'abc', 'x': 1}", r#"no {'token': "<secret>", 'x': 1}"#),
+            (
+                r#"{"detail":"'token': required","token":"abc"}"#,
+                r#"{"detail":"'token': "<secret>"","token":"<secret>"}"#,
+            ),
+            (r#"{"token": Json({"a": [1]}), "x": 1}"#, r#"{"token": "<secret>"), "x": 1}"#),
             ("", ""),
         ] {
             assert_eq!(marked().hide_fields(text), hidden);
@@ -240,6 +255,8 @@ mod tests {
         let body = r#"{"params": {"long_name": "line one\nline two", "n": 1, "pin": 12345678, "deep": ["x-y-z\u00e9"]}, "action": "run-it"}"#;
         assert_eq!(sent(body).in_body, ["line one", "line two", "12345678", "x-y-z\u{e9}"]);
         assert!(MarkedSecrets::of(Vec::new(), body.as_bytes(), &[], &[]).is_none());
+        let named = r#"{"action":"set 'params': x","params":{"key":"hunter22secret"}}"#;
+        assert!(sent(named).in_body.contains(&"hunter22secret".to_owned()), "{:?}", sent(named).in_body);
         // What no parser accepts is collected, too.
         let odd = format!(
             r#"{{"params": {{"limit": 1e9999, "half": "\ud83d-secret", "deep": {}"hunter2"{}}}}}"#,

@@ -25,7 +25,7 @@ use crate::call::option_setters::option_setters;
 pub use crate::call::options::CallOptions;
 use crate::call::options::HasOptions;
 use crate::client::BackendClient;
-use crate::error::redact::marked::MarkedSecrets;
+use crate::error::redact::marked::{MarkedFields, MarkedSecrets};
 use crate::error::{Error, Result};
 use crate::generated::array_limits;
 use crate::generated::operation::{Operation, ResponseDecoder};
@@ -220,7 +220,9 @@ impl<B: Operation> Call<B> {
         let BuiltRequest { mut request, multipart, mut secrets } =
             built.map_err(|problems| invalid(id, problems))?;
         secrets.extend(secret_params);
-        let marked = MarkedSecrets::of(secrets, in_memory(&request), rules.sent_secrets, rules.secret_fields);
+        let fields =
+            MarkedFields { sent: rules.sent_secrets, own: rules.secret_fields, hidden: rules.hidden_fields };
+        let marked = MarkedSecrets::of(secrets, in_memory(&request), fields);
         let settings = self.client.settings();
         let options = self.options;
         let timeouts = options.timeouts(settings, rules.read_timeout, list);

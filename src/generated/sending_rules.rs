@@ -13,6 +13,8 @@ pub struct SendingRules {
     pub sent_secrets: &'static [&'static str],
     /// These, and those of the responses.
     pub secret_fields: &'static [&'static str],
+    /// These, and those that an expanded object of a response may have.
+    pub hidden_fields: &'static [&'static str],
     /// The limits of the arrays in the JSON body (`maxItems`).
     pub array_limits: &'static [ArrayLimit],
     /// The longest query of a request, in bytes (`x-max-query`).
@@ -38,6 +40,7 @@ impl SendingRules {
         final_errors: &[],
         sent_secrets: &[],
         secret_fields: &[],
+        hidden_fields: &[],
         array_limits: &[],
         max_query: None,
     };

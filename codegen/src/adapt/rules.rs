@@ -20,6 +20,8 @@ pub(super) struct Rules {
     sent_secrets: Vec<String>,
     /// These, and those of the responses.
     secret_fields: Vec<String>,
+    /// These, and those that an expanded object of a response may have.
+    hidden_fields: Vec<String>,
     /// The limits of the body's arrays.
     pub(super) array_limits: Vec<ArrayLimit>,
     /// The longest query, in bytes.
@@ -51,7 +53,8 @@ impl Rules {
                 .flat_map(|(field, values)| texts(values).into_iter().map(|value| (field.clone(), value)))
                 .collect(),
             sent_secrets: secrets("sent"),
-            secret_fields: secrets("all"),
+            secret_fields: secrets("own"),
+            hidden_fields: secrets("all"),
             array_limits: operation
                 .list(ARRAY_LIMITS)
                 .iter()
@@ -73,6 +76,7 @@ impl Rules {
             final_errors,
             sent_secrets,
             secret_fields,
+            hidden_fields,
             array_limits,
             max_query,
         } = self;
@@ -93,6 +97,9 @@ impl Rules {
         }
         if !secret_fields.is_empty() {
             fields.push(quote! { secret_fields: &[#(#secret_fields),*] });
+        }
+        if !hidden_fields.is_empty() {
+            fields.push(quote! { hidden_fields: &[#(#hidden_fields),*] });
         }
         if !array_limits.is_empty() {
             let limits = array_limits.iter().map(|ArrayLimit { field, most, joined }| {

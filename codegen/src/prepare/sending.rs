@@ -78,9 +78,10 @@ fn is_aliases(value: &Value) -> bool {
     is_texts(value) && value.as_array().into_iter().flatten().filter_map(Value::as_str).all(is_name)
 }
 
-/// Saves the names of the secret fields that an operation's body and its responses may have, at any depth.
+/// Saves the names of the secret fields that an operation's body and its responses may have, at any depth: those that are
+/// sent, its own, and all that an expanded object may have.
 ///
-/// `Agent: {properties: {token: {x-secret: true, …}}}` -> `get: {…, x-secret-fields: {sent: [], all: [token]}}`
+/// `Agent: {properties: {token: {x-secret: true, …}}}` -> `get: {…, x-secret-fields: {sent: [], own: [token], all: [token]}}`
 pub fn save_secret_fields(document: &mut Value) {
     let of_components: BTreeMap<String, BTreeSet<String>> = schemas(document)
         .map(|(name, schema)| (name.clone(), secrets_in(schema)))
@@ -88,28 +89,30 @@ pub fn save_secret_fields(document: &mut Value) {
         .collect();
     let whole = document.clone();
     let secrets_of = |part: Option<&Value>| {
-        let Some(part) = part else { return BTreeSet::new() };
+        let Some(part) = part else { return Default::default() };
         let mut secrets = secrets_in(part);
         if !of_components.is_empty() {
             let roots = references(part).into_iter();
             let names = reach(&whole, roots.map(|name| name.trim_start_matches(SCHEMAS).to_owned()));
-            let of_component = |name: &String| match name == "Expandable" {
-                // The object may be any of the document.
-                true => of_components.values().flatten().cloned().collect(),
-                false => of_components.get(name).cloned().unwrap_or_default(),
-            };
-            secrets.extend(names.iter().flat_map(of_component));
+            secrets.extend(names.iter().filter_map(|name| of_components.get(name)).flatten().cloned());
+            // An `Expandable` may be any object of the document.
+            let is_expandable = names.contains("Expandable");
+            return (secrets, is_expandable);
         }
-        secrets
+        (secrets, false)
     };
     let _ = for_operations(document, |_, _, _, operation| {
-        let sent = secrets_of(operation.get("requestBody"));
-        let mut all = secrets_of(operation.get("responses"));
-        all.extend(sent.iter().cloned());
+        let (sent, _) = secrets_of(operation.get("requestBody"));
+        let (mut own, is_expandable) = secrets_of(operation.get("responses"));
+        own.extend(sent.iter().cloned());
+        let mut all = own.clone();
+        if is_expandable {
+            all.extend(of_components.values().flatten().cloned());
+        }
         // Only this rule writes these.
         operation.drop_keywords(&[SECRET_FIELDS]);
         if !all.is_empty() {
-            operation.put(SECRET_FIELDS, json!({"sent": sent, "all": all}));
+            operation.put(SECRET_FIELDS, json!({"sent": sent, "own": own, "all": all}));
         }
         Ok(())
     });

@@ -10,7 +10,7 @@ use super::secrets::forms;
 #[derive(Default)]
 pub(crate) struct MarkedSecrets {
     /// The names of fields.
-    fields: &'static [&'static str],
+    fields: MarkedFields,
     /// The values in the URL.
     in_url: Vec<String>,
     /// The texts and numbers within the secret fields of the body.
@@ -28,18 +28,24 @@ const MAX_VALUE: usize = 4 << 10;
 /// Shorter values may be common words or numbers.
 const SHORTEST_VALUE: usize = 6;
 
+/// The names of the secret fields of a request and its responses.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct MarkedFields {
+    /// Those of the request.
+    pub(crate) sent: &'static [&'static str],
+    /// These, and those of the responses.
+    pub(crate) own: &'static [&'static str],
+    /// These, and those that an expanded object of a response may have.
+    pub(crate) hidden: &'static [&'static str],
+}
+
 impl MarkedSecrets {
-    /// Collects the secrets of a request: values of its URL, and those of the fields `sent` of its JSON body. `fields` are
-    /// the secret fields of its responses, too. `None` if there are none.
-    pub(crate) fn of(
-        in_url: Vec<String>,
-        body: &[u8],
-        sent: &'static [&'static str],
-        fields: &'static [&'static str],
-    ) -> Option<Self> {
-        if in_url.is_empty() && fields.is_empty() {
+    /// Collects the secrets of a request: values of its URL, and those of fields of its JSON body. `None` if there are none.
+    pub(crate) fn of(in_url: Vec<String>, body: &[u8], fields: MarkedFields) -> Option<Self> {
+        if in_url.is_empty() && fields.hidden.is_empty() {
             return None;
         }
+        let sent = fields.sent;
         let mut marked = MarkedSecrets { fields, in_url, ..MarkedSecrets::default() };
         let body = if sent.is_empty() { Cow::Borrowed("") } else { String::from_utf8_lossy(body) };
         for value in secret_values(&body, sent) {
@@ -105,17 +111,17 @@ impl MarkedSecrets {
     /// Returns whether a path of fields, such as `configuration.key`, leads through a secret field.
     pub(crate) fn is_within(&self, path: &str) -> bool {
         let mut steps = path.split(['.', '[', ']']);
-        steps.any(|step| self.fields.contains(&step))
+        steps.any(|step| self.fields.own.contains(&step))
     }
 
     /// Returns whether a field is secret.
     pub(crate) fn has(&self, field: &str) -> bool {
-        self.fields.contains(&field)
+        self.fields.own.contains(&field)
     }
 
     /// Returns `text` without the values of the secret fields of JSON objects in it.
     pub(super) fn hide_fields<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        hide_fields(text, self.fields)
+        hide_fields(text, self.fields.hidden)
     }
 }
 
@@ -217,14 +223,15 @@ fn value_length(text: &str) -> usize {
 mod tests {
     use super::*;
 
-    const FIELDS: &[&str] = &["token", "params"];
+    const NAMES: &[&str] = &["token", "params"];
+    const FIELDS: MarkedFields = MarkedFields { sent: NAMES, own: NAMES, hidden: NAMES };
 
     fn marked() -> MarkedSecrets {
         MarkedSecrets { fields: FIELDS, ..MarkedSecrets::default() }
     }
 
     fn sent(body: &str) -> MarkedSecrets {
-        MarkedSecrets::of(Vec::new(), body.as_bytes(), FIELDS, FIELDS).unwrap()
+        MarkedSecrets::of(Vec::new(), body.as_bytes(), FIELDS).unwrap()
     }
 
     #[test]
@@ -254,7 +261,7 @@ mod tests {
     fn sent_secrets_are_collected() {
         let body = r#"{"params": {"long_name": "line one\nline two", "n": 1, "pin": 12345678, "deep": ["x-y-z\u00e9"]}, "action": "run-it"}"#;
         assert_eq!(sent(body).in_body, ["line one", "line two", "12345678", "x-y-z\u{e9}"]);
-        assert!(MarkedSecrets::of(Vec::new(), body.as_bytes(), &[], &[]).is_none());
+        assert!(MarkedSecrets::of(Vec::new(), body.as_bytes(), MarkedFields::default()).is_none());
         let named = r#"{"action":"set 'params': x","params":{"key":"hunter22secret"}}"#;
         assert!(sent(named).in_body.contains(&"hunter22secret".to_owned()), "{:?}", sent(named).in_body);
         // What no parser accepts is collected, too.

@@ -227,14 +227,22 @@ fn secret_fields_at_any_depth_are_emitted() {
     let inner = json!({"type": "object", "properties": {"key": secret, "name": {"type": "string"}}});
     let nested =
         json!({"type": "object", "properties": {"list": {"type": "array", "items": inner}, "token": secret}});
-    let expected = r#"idempotent:true,secret_fields:&["key","token"]"#;
+    let expected = r#"idempotent:true,sent_secrets:&["key","token"],secret_fields:&["key","token"],hidden_fields:&["key","token"]"#;
     assert_eq!(rules(document(operation(), nested.clone())), expected);
     let mut split = document(
         operation(),
         json!({"type": "object", "properties": {"a": {"$ref": "#/components/schemas/B"}}}),
     );
-    split["components"]["schemas"]["B"] = nested;
+    split["components"]["schemas"]["B"] = nested.clone();
+    assert_eq!(rules(split.clone()), expected);
+    // A reference may lead into a component, and any object may be expanded.
+    let content = json!({"application/json": {"schema": {"$ref": "#/components/schemas/B/properties/list"}}});
+    split["paths"]["/things/"]["post"]["responses"]["200"]["content"] = content;
     assert_eq!(rules(split), expected);
+    let expand = json!([{"name": "expand", "in": "query", "schema": {"type": "string"}}]);
+    let mut expanding = document(with(operation(), "parameters", expand), thing());
+    expanding["components"]["schemas"]["B"] = nested;
+    assert_eq!(rules(expanding), r#"idempotent:true,hidden_fields:&["key","token"]"#);
 }
 
 #[test]

@@ -23,6 +23,11 @@ pub trait Body {
     /// # Errors
     /// Returns an error if a field is missing or invalid.
     fn content(self) -> Content;
+
+    /// Returns the texts of a form's secret fields.
+    fn secrets(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The body of an operation that has none.
@@ -114,11 +119,19 @@ impl<B: Body> Body for Option<B> {
     fn content(self) -> Content {
         self.map_or(Ok(None), B::content)
     }
+
+    fn secrets(&self) -> Vec<String> {
+        self.as_ref().map(B::secrets).unwrap_or_default()
+    }
 }
 
 impl Body for Form {
     fn content(self) -> Content {
         Form::content(self)
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        Form::secrets(self)
     }
 }
 
@@ -145,5 +158,9 @@ impl<B: Body, F: Body> Body for JsonOrForm<B, F> {
             Some(form) => form.content(),
             None => self.json.content(),
         }
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.form.as_ref().map(F::secrets).unwrap_or_default()
     }
 }

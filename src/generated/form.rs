@@ -68,6 +68,10 @@ macro_rules! __form_builder {
             fn content(self) -> $crate::__generated::Content {
                 self.0.content()
             }
+
+            fn secrets(&self) -> ::std::vec::Vec<::std::string::String> {
+                self.0.secrets()
+            }
         }
 
         impl $name {
@@ -85,6 +89,20 @@ macro_rules! __form_builder {
 }
 
 impl Form {
+    /// Returns the texts of its secret fields.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let is_secret = |index: usize| {
+            let FormField { secret, hidden, .. } = self.info.fields[index];
+            secret || !hidden.is_empty()
+        };
+        let secret = self.values.iter().filter(|(index, _)| is_secret(*index));
+        let texts_of = |(index, value): &(usize, Result<FieldValue, String>)| match value {
+            Ok(FieldValue::Json(json)) => texts("", self.info.fields[*index].style, json.get()).ok(),
+            _ => None,
+        };
+        secret.filter_map(texts_of).flatten().map(|text| text.text).collect()
+    }
+
     /// Makes a form without any field set.
     pub fn new(info: &'static FormInfo) -> Self {
         Form { info, values: Vec::new(), extra: Vec::new() }
@@ -333,5 +351,28 @@ fn plain_text(json: &str) -> (String, bool) {
         Some(b'n') => (String::new(), false),
         Some(b'{' | b'[') => (json.to_owned(), true),
         _ => (json.to_owned(), false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secret_texts_of_form_are_told() {
+        const INFO: &FormInfo = &FormInfo {
+            name: "Thing",
+            multipart: true,
+            fields: &[
+                FormField::new("name"),
+                FormField::new("token").secret(),
+                FormField::new("more").hiding(&["key"]),
+            ],
+        };
+        let mut form = Form::new(INFO);
+        form.set::<String>(0, "plain");
+        form.set::<String>(1, "hunter22");
+        form.set::<crate::Json>(2, crate::json!({"key": "x"}));
+        assert_eq!(form.secrets(), ["hunter22", r#"{"key":"x"}"#]);
     }
 }

@@ -164,6 +164,7 @@ impl<B: Body> Parameters<B> {
             }
         }
         let path = self.path(base);
+        secrets.extend(self.body.secrets());
         let body = self.body.content().unwrap_or_else(|more| {
             problems.extend(more);
             None

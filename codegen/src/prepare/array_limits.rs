@@ -112,17 +112,22 @@ fn limits_of<'d>(
             *known = known.or(split);
         }
     };
+    let mut spend = |visited: usize| {
+        let rest = effort.checked_sub(visited);
+        *effort = rest.ok_or("the bodies have too many arrays with `maxItems` in too many choices")?;
+        Ok::<(), String>(())
+    };
     for shape in &all {
         read("", shape);
         for (name, property) in shape.object("properties").into_iter().flatten() {
             read(name.as_str(), property);
-            shapes(document, property).into_iter().for_each(|shape| read(name.as_str(), shape));
+            let shapes = shapes(document, property);
+            // They are visited again for the limit.
+            spend(2 * shapes.len())?;
+            shapes.into_iter().for_each(|shape| read(name.as_str(), shape));
         }
     }
-    let cost = said.len().saturating_mul(all.len());
-    *effort = effort
-        .checked_sub(cost)
-        .ok_or("the bodies have too many arrays with `maxItems` in too many choices")?;
+    spend(said.len().saturating_mul(all.len()))?;
     let limit = |(field, split): (&str, Option<&Value>)| {
         let length = match field {
             "" => most_items(document, bodies, &|shape| of_array(shape)),

@@ -92,8 +92,12 @@ pub fn save_secret_fields(document: &mut Value) {
         let Some(part) = part else { return Default::default() };
         let mut secrets = secrets_in(part);
         if !of_components.is_empty() {
-            let roots = references(part).into_iter();
-            let names = reach(&whole, roots.map(|name| name.trim_start_matches(SCHEMAS).to_owned()));
+            // A reference may lead into a component.
+            let component = |name: String| {
+                let name = name.trim_start_matches(SCHEMAS);
+                name.split('/').next().unwrap_or_default().to_owned()
+            };
+            let names = reach(&whole, references(part).into_iter().map(component));
             secrets.extend(names.iter().filter_map(|name| of_components.get(name)).flatten().cloned());
             // An `Expandable` may be any object of the document.
             let is_expandable = names.contains("Expandable");
@@ -106,7 +110,8 @@ pub fn save_secret_fields(document: &mut Value) {
         let (mut own, is_expandable) = secrets_of(operation.get("responses"));
         own.extend(sent.iter().cloned());
         let mut all = own.clone();
-        if is_expandable {
+        let expand = |parameter: &Value| parameter.text("name") == Some("expand");
+        if is_expandable || operation.list("parameters").iter().any(expand) {
             all.extend(of_components.values().flatten().cloned());
         }
         // Only this rule writes these.

@@ -359,7 +359,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secret_texts_of_form_are_told() {
+    fn form_knows_its_secret_texts() {
         const INFO: &FormInfo = &FormInfo {
             name: "Thing",
             multipart: true,

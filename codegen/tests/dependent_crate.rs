@@ -118,8 +118,8 @@ fn library() -> CrateCopy {
     let path = copy.path().join("Cargo.toml");
     let manifest = fs::read_to_string(&path).unwrap();
     let start = manifest.find("default = [").unwrap();
-    let end = start + manifest[start..].find('\n').unwrap();
-    fs::write(&path, format!("{}default = [\"jiff\", \"schemars\"]{}", &manifest[..start], &manifest[end..]))
+    let end = start + manifest[start..].find(']').unwrap() + 1;
+    fs::write(&path, format!("{}default = [\"jiff\", \"schemars\", \"models\"]{}", &manifest[..start], &manifest[end..]))
         .unwrap();
     copy
 }

@@ -119,8 +119,11 @@ fn library() -> CrateCopy {
     let manifest = fs::read_to_string(&path).unwrap();
     let start = manifest.find("default = [").unwrap();
     let end = start + manifest[start..].find(']').unwrap() + 1;
-    fs::write(&path, format!("{}default = [\"jiff\", \"schemars\", \"models\"]{}", &manifest[..start], &manifest[end..]))
-        .unwrap();
+    fs::write(
+        &path,
+        format!("{}default = [\"jiff\", \"schemars\", \"models\"]{}", &manifest[..start], &manifest[end..]),
+    )
+    .unwrap();
     copy
 }
 

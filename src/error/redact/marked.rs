@@ -167,7 +167,11 @@ fn secret_values(text: &str, fields: &[&str]) -> impl Iterator<Item = Range<usiz
             let opened = if value[word..].starts_with('(') { word + 1 } else { 0 };
             // A number or a word ends before a quote: if it is within a string, what follows may be a field.
             let length = match value[opened..].starts_with(['"', '\'', '[', '{', '\\']) {
-                true => opened + value_length(&value[opened..]),
+                true => {
+                    let length = opened + value_length(&value[opened..]);
+                    let closes = opened > 0 && value[length..].starts_with(')');
+                    length + usize::from(closes)
+                }
                 false => value.find(['"', '\'', ',', ']', '}']).unwrap_or(value.len()),
             };
             let end = start + length;
@@ -248,7 +252,7 @@ mod tests {
                 r#"{"detail":"'token': required","token":"abc"}"#,
                 r#"{"detail":"'token': "<secret>"","token":"<secret>"}"#,
             ),
-            (r#"{"token": Json({"a": [1]}), "x": 1}"#, r#"{"token": "<secret>"), "x": 1}"#),
+            (r#"{"token": Json({"a": [1]}), "x": 1}"#, r#"{"token": "<secret>", "x": 1}"#),
             ("", ""),
         ] {
             assert_eq!(marked().hide_fields(text), hidden);

@@ -26,7 +26,7 @@ impl Cost {
 
     /// Returns which limit the cost exceeds for an input of this many bytes. `None` if it exceeds none.
     pub fn problem(&self, input: usize) -> Option<String> {
-        let most = 64 * input as u64 + (1 << 20);
+        let most = 80 * input as u64 + (1 << 20);
         (self.bytes > most).then(|| {
             let times = self.bytes as f64 / input.max(1) as f64;
             format!(

@@ -1,7 +1,7 @@
 //! Measures the costs of inputs: `cargo test --release` in `tests/fuzz`.
 //!
 //! Inputs run in separate processes (`measure`), on a thread with 512 KiB of stack, so recursion over an
-//! input's depth is found too. An input may allocate 64 times its size plus 1 MiB. A hostile input of four
+//! input's depth is found too. An input may allocate 80 times its size plus 1 MiB. A hostile input of four
 //! times the size may cost six times as many allocations and steps (executed basic blocks). The results
 //! don't depend on a clock.
 

@@ -328,7 +328,7 @@ fn read_body(ty: Type, described: &Value, id: &str, form: Option<Ident>, notes: 
 }
 
 /// Returns the texts of a list.
-fn words(described: &Value, key: &str) -> Option<Vec<String>> {
+pub(super) fn words(described: &Value, key: &str) -> Option<Vec<String>> {
     let words = described.get(key)?.as_array()?;
     Some(words.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }

@@ -5,6 +5,7 @@ use quote::{format_ident, quote};
 use serde_json::Value;
 
 use super::Result;
+use super::operations::words;
 use crate::prepare::naming::field_name;
 use crate::prepare::{ARRAY_LIMITS, Keywords, Notes, SECRET_FIELDS};
 
@@ -39,18 +40,18 @@ pub(super) struct ArrayLimit {
 
 impl Rules {
     pub(super) fn read(operation: &Value, notes: &Notes) -> Self {
-        let texts = |value: &Value| -> Vec<String> {
-            value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-        };
         let secrets = |key: &str| {
-            operation.get(SECRET_FIELDS).and_then(|fields| fields.get(key)).map(texts).unwrap_or_default()
+            operation.get(SECRET_FIELDS).and_then(|fields| words(fields, key)).unwrap_or_default()
         };
-        let final_errors = operation.object("x-final-errors").into_iter().flatten();
+        let finals = operation.get("x-final-errors").unwrap_or(&Value::Null);
+        let final_errors = finals.keywords().into_iter().flat_map(|fields| fields.keys());
         Rules {
             idempotent: operation.says("x-idempotent"),
             read_timeout: operation.get("x-read-timeout").and_then(Value::as_u64),
             final_errors: final_errors
-                .flat_map(|(field, values)| texts(values).into_iter().map(|value| (field.clone(), value)))
+                .flat_map(|field| {
+                    words(finals, field).unwrap_or_default().into_iter().map(|value| (field.clone(), value))
+                })
                 .collect(),
             sent_secrets: secrets("sent"),
             secret_fields: secrets("own"),

@@ -116,9 +116,7 @@ impl<'t> Form<'t> {
             let id = match &value {
                 Value::Null if !required => return Ok(None),
                 Value::Null => return Err(NULL.to_owned()),
-                Value::Number(number) => number.as_i64(),
-                Value::String(text) => text.trim().parse().ok(),
-                _ => None,
+                value => whole_number(value),
             };
             match id {
                 None => Err("A valid integer is required.".to_owned()),
@@ -151,13 +149,10 @@ impl<'t> Form<'t> {
     /// A whole number of at least `least` and at most `most`.
     pub(crate) fn integer(&mut self, name: &'static str, least: i64, most: i64) -> Field<Option<i64>> {
         self.field(name, |value, _| {
-            let number = match &value {
-                Value::Null => return Err(NULL.to_owned()),
-                Value::Number(number) => number.as_i64(),
-                Value::String(text) => text.trim().parse().ok(),
-                _ => None,
-            };
-            match number {
+            if value.is_null() {
+                return Err(NULL.to_owned());
+            }
+            match whole_number(&value) {
                 None => Err("A valid integer is required.".to_owned()),
                 Some(number) if number < least => {
                     Err(format!("Ensure this value is greater than or equal to {least}."))
@@ -177,14 +172,7 @@ impl<'t> Form<'t> {
         exists: impl Fn(i64) -> bool,
     ) -> Field<Option<Vec<i64>>> {
         self.field(name, |value, _| {
-            let items = match value {
-                Value::Null => return Err(NULL.to_owned()),
-                Value::Array(items) => items,
-                other => {
-                    let kind = python_type(&other.to_string());
-                    return Err(format!("Expected a list of items but got type \"{kind}\"."));
-                }
-            };
+            let items = items(value)?;
             let read = |item: &Value| {
                 let id = item.as_i64().ok_or_else(|| {
                     let kind = python_type(&item.to_string());
@@ -199,14 +187,7 @@ impl<'t> Form<'t> {
     /// A list of texts.
     pub(crate) fn strings(&mut self, name: &'static str) -> Field<Option<Vec<String>>> {
         self.field(name, |value, _| {
-            let items = match value {
-                Value::Null => return Err(NULL.to_owned()),
-                Value::Array(items) => items,
-                other => {
-                    let kind = python_type(&other.to_string());
-                    return Err(format!("Expected a list of items but got type \"{kind}\"."));
-                }
-            };
+            let items = items(value)?;
             let read = |item: Value| match item {
                 Value::String(text) => Ok(text),
                 _ => Err("Not a valid string.".to_owned()),
@@ -254,6 +235,27 @@ impl<'t> Form<'t> {
 }
 
 pub(crate) const NULL: &str = "This field may not be null.";
+
+/// Reads a whole number as DRF's IntegerField does: a text counts as its number.
+fn whole_number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// Returns the items of a list. `Err` is the message.
+fn items(value: Value) -> Result<Vec<Value>, String> {
+    match value {
+        Value::Null => Err(NULL.to_owned()),
+        Value::Array(items) => Ok(items),
+        other => {
+            let kind = python_type(&other.to_string());
+            Err(format!("Expected a list of items but got type \"{kind}\"."))
+        }
+    }
+}
 
 /// The outcome of one field.
 pub(crate) enum Field<T> {

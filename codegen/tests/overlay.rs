@@ -265,7 +265,7 @@ fn overlay_needs_its_feature() {
     let line = "openapi/overlay.yaml: the overlay isn't applied: enable the feature `overlay` of synapse-backend-client";
     assert!(!output.status.success() && err.contains(line), "{err}");
 
-    let (out, _) = copy.succeed(&["run", "-q", "--features", "overlay", "--example", "probe"]);
+    let (out, _) = copy.succeed(&["run", "-q", "--features", "overlay,models", "--example", "probe"]);
     assert_eq!(
         out.lines().collect::<Vec<_>>(),
         [

@@ -1,0 +1,1 @@
+//! Lists of a Synapse backend as tables of a Ballista cluster.

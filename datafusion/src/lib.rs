@@ -1,0 +1,1 @@
+//! Lists of a Synapse backend as DataFusion tables.

@@ -73,6 +73,7 @@ pub use api::models::{CreateModel, ModelFile};
 pub use api::storages::GetDefaultStorage;
 pub use call::batch_stream::BatchStream;
 pub use call::custom_request::CustomRequest;
+pub use call::dynamic_list::DynamicList;
 pub use call::{Call, CallOptions, ResponseFuture};
 pub use client::BackendClient;
 pub use client::builder::BackendClientBuilder;

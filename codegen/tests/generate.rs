@@ -414,6 +414,27 @@ fn only_readable_lists_are_in_table() {
 }
 
 #[test]
+fn list_field_has_words_alias_and_secret() {
+    let item = json!({"type": "object", "required": ["id"], "properties": {
+        "id": {"type": "integer"}, "kind": {"type": "string", "enum": ["a", "-a", ""]},
+        "total": {"type": "integer", "x-alias": ["count"]}, "key": {"type": "string", "x-secret": true},
+    }});
+    let page = json!({"type": "object", "properties": {
+        "results": {"type": "array", "items": {"$ref": "#/components/schemas/Item"}}, "next": {"type": "string", "nullable": true},
+    }});
+    let operation = json!({"operationId": "list_items", "responses": answer(page)});
+    let code = code(document(json!({"/items/": {"get": operation}}), json!({"Item": item})));
+    let table = code.split_once("pub static LISTS").unwrap().1.split_whitespace().collect::<String>();
+    for field in [
+        r#"ListField::new("key",rt::ValueKind::Text).nullable().secret()"#,
+        r#"ListField::new("kind",rt::ValueKind::Text).nullable().enumerated(&["a","-a",""])"#,
+        r#"ListField::new("total",rt::ValueKind::Integer).nullable().aliases(&["count"])"#,
+    ] {
+        assert!(table.contains(field), "{field}\n{table}");
+    }
+}
+
+#[test]
 fn renamed_field_can_be_cleared() {
     let code = both(json!({"Thing": {"type": "object", "properties": {
         "is_global": {"type": "boolean"}, "isGlobal": {"type": "boolean", "nullable": true},

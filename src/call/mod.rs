@@ -2,11 +2,11 @@
 
 pub(crate) mod batch_stream;
 pub(crate) mod custom_request;
+pub(crate) mod dynamic_list;
 pub(crate) mod future;
 pub(crate) mod option_setters;
 pub(crate) mod options;
 pub(crate) mod query;
-pub(crate) mod run_time_list;
 mod split_request;
 
 use std::fmt;
@@ -116,6 +116,11 @@ impl<B: Operation> Call<B> {
     pub fn params(mut self, set: impl FnOnce(B) -> B) -> Self {
         self.operation = set(self.operation);
         self
+    }
+
+    /// Returns the operation with its parameters.
+    pub fn operation(&self) -> &B {
+        &self.operation
     }
 
     /// Returns a call of another operation with the same options.
@@ -278,10 +283,6 @@ impl<B: Operation> Call<B> {
 
     pub(crate) fn client(&self) -> &BackendClient {
         &self.client
-    }
-
-    pub(crate) fn operation(&self) -> &B {
-        &self.operation
     }
 }
 

@@ -279,6 +279,16 @@ pub enum ParameterText {
     Many(Vec<String>),
 }
 
+impl ParameterText {
+    /// Returns the values; one for a single text.
+    pub(crate) fn texts(&self) -> &[String] {
+        match self {
+            ParameterText::One(text) => std::slice::from_ref(text),
+            ParameterText::Many(texts) => texts,
+        }
+    }
+}
+
 /// A parameter's type: a value of it becomes text.
 #[doc(hidden)]
 pub trait Parameter {

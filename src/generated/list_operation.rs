@@ -1,5 +1,7 @@
 //! [`ListOperation`]: what the API's document says about a list, for programs that choose lists at run time.
 
+use std::fmt;
+
 use super::description::{OperationInfo, ParameterInfo};
 
 /// A list operation of the API's document that can be read with parameters alone: a GET request without a body, whose
@@ -14,12 +16,13 @@ use super::description::{OperationInfo, ParameterInfo};
 ///     println!("{} ({}): {}", list.id(), list.path(), filters.join(", "));
 /// }
 /// ```
-#[derive(Debug)]
 pub struct ListOperation {
     pub(crate) info: &'static OperationInfo,
     tag: &'static str,
     fields: &'static [ListField],
     narrower: &'static [&'static str],
+    /// The list operations of the same document.
+    lists: fn() -> &'static [ListOperation],
 }
 
 impl ListOperation {
@@ -29,8 +32,9 @@ impl ListOperation {
         tag: &'static str,
         fields: &'static [ListField],
         narrower: &'static [&'static str],
+        lists: fn() -> &'static [ListOperation],
     ) -> Self {
-        ListOperation { info, tag, fields, narrower }
+        ListOperation { info, tag, fields, narrower, lists }
     }
 
     /// Returns the `operationId`.
@@ -63,9 +67,19 @@ impl ListOperation {
         self.info.pagination.map_or(&[], |pagination| pagination.identity)
     }
 
-    /// Returns the ids of operations that list the same items with fewer fields.
-    pub fn narrower(&self) -> &'static [&'static str] {
-        self.narrower
+    /// Returns the operations that list the same items with fewer fields.
+    pub fn narrower(&self) -> impl Iterator<Item = &'static ListOperation> + use<> {
+        let (narrower, lists) = (self.narrower, (self.lists)());
+        narrower.iter().filter_map(|id| lists.iter().find(|list| list.id() == *id))
+    }
+}
+
+impl fmt::Debug for ListOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListOperation")
+            .field("id", &self.id())
+            .field("path", &self.path())
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,13 +93,19 @@ pub struct ListField {
     pub kind: ValueKind,
     /// Whether it may be null or missing.
     pub nullable: bool,
+    /// The words of an enumeration; none of any other field. The server may send a word that isn't among them.
+    pub words: &'static [&'static str],
+    /// Other names that a server may use in place of the name.
+    pub aliases: &'static [&'static str],
+    /// Whether its values are secrets, such as tokens.
+    pub secret: bool,
 }
 
 impl ListField {
     /// Describes a field that is never missing.
     #[doc(hidden)]
     pub const fn new(name: &'static str, kind: ValueKind) -> Self {
-        ListField { name, kind, nullable: false }
+        ListField { name, kind, nullable: false, words: &[], aliases: &[], secret: false }
     }
 
     /// Makes the field nullable.
@@ -93,6 +113,27 @@ impl ListField {
     #[must_use]
     pub const fn nullable(self) -> Self {
         ListField { nullable: true, ..self }
+    }
+
+    /// Sets the words of an enumeration.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn enumerated(self, words: &'static [&'static str]) -> Self {
+        ListField { words, ..self }
+    }
+
+    /// Sets other names of the field.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn aliases(self, aliases: &'static [&'static str]) -> Self {
+        ListField { aliases, ..self }
+    }
+
+    /// Marks the values as secrets.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn secret(self) -> Self {
+        ListField { secret: true, ..self }
     }
 }
 

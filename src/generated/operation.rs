@@ -4,8 +4,9 @@ use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 
-use super::body::Body;
+use super::body::{Body, NoBody};
 use super::description::{OperationInfo, ParameterInfo};
+use super::list_operation::ListOperation;
 use super::pagination::Pagination;
 use super::parameters::Parameters;
 use super::request::{Base, BuiltRequest, Invalid};
@@ -113,6 +114,11 @@ impl<D: Described> Operation for D {
 pub trait PagedOperation: Repeatable {
     /// The type of the items.
     type Item: DeserializeOwned + Send + 'static;
+    /// Returns the list operations of the document; none if the operation isn't in a document.
+    #[doc(hidden)]
+    fn lists() -> &'static [ListOperation] {
+        &[]
+    }
 }
 
 /// An operation whose request can be sent for each page of a list.
@@ -121,6 +127,10 @@ pub trait Repeatable: Operation {
     /// The operation that reads the list.
     type List: Operation + Clone + Sync + 'static;
     fn listed(self) -> Self::List;
+    /// Returns the values of the parameters; `None` if the operation isn't in a document.
+    fn described(self) -> Option<Parameters> {
+        None
+    }
 }
 
 impl<D: Described + Clone + Sync + 'static> Repeatable for D {
@@ -128,6 +138,11 @@ impl<D: Described + Clone + Sync + 'static> Repeatable for D {
 
     fn listed(self) -> D {
         self
+    }
+
+    fn described(self) -> Option<Parameters> {
+        let Parameters { info, values, .. } = self.into_parameters();
+        Some(Parameters { info, values, body: NoBody })
     }
 }
 

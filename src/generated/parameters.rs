@@ -58,8 +58,15 @@ impl<B> Parameters<B> {
     pub(crate) fn push(&mut self, index: usize, value: String) {
         match self.values.iter_mut().find(|(other, _)| *other == index) {
             Some((_, Ok(ParameterText::Many(texts)))) => texts.push(value),
-            _ => self.put(index, Ok(ParameterText::Many(vec![value]))),
+            Some((_, Ok(text))) => *text = ParameterText::Many([text.texts(), &[value]].concat()),
+            Some((_, Err(_))) => {}
+            None => self.put(index, Ok(ParameterText::Many(vec![value]))),
         }
+    }
+
+    /// Replaces the values of the parameter with this index.
+    pub(crate) fn replace(&mut self, index: usize, values: Vec<String>) {
+        self.put(index, Ok(ParameterText::Many(values)));
     }
 
     fn problems(&self, index: usize, problems: Problems) -> Vec<String> {

@@ -242,15 +242,6 @@ impl<B> Parameters<B> {
     }
 }
 
-impl ParameterText {
-    fn texts(&self) -> &[String] {
-        match self {
-            ParameterText::One(text) => std::slice::from_ref(text),
-            ParameterText::Many(texts) => texts,
-        }
-    }
-}
-
 impl ParameterInfo {
     /// Joins several values by the parameter's separator.
     fn one_text<'a>(&self, texts: &'a [String]) -> Cow<'a, str> {

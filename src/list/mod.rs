@@ -47,7 +47,7 @@ use page::Decoder;
 
 use crate::call::Call;
 use crate::call::custom_request::unreadable;
-use crate::call::run_time_list::RunTimeList;
+use crate::call::dynamic_list::DynamicList;
 use crate::client::BackendClient;
 use crate::error::{Error, Result};
 use crate::generated::list_operation::ListOperation;
@@ -114,7 +114,7 @@ impl BackendClient {
     /// values of its parameters, also those of the path; a parameter of several values is given once for each.
     ///
     /// An unknown name, a missing required parameter or a second value is an error of the list's first item;
-    /// nothing is sent then.
+    /// nothing is sent then. A [`DynamicList`] is the same with the options of a call.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
@@ -128,13 +128,14 @@ impl BackendClient {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn list<N: Into<String>, V: Into<String>>(
+    pub fn list<N: AsRef<str>, V: Into<String>>(
         &self,
-        operation: &ListOperation,
+        operation: &'static ListOperation,
         parameters: impl IntoIterator<Item = (N, V)>,
     ) -> ListAll<RawItem> {
-        let values = parameters.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        list_of(Call::new(self.clone(), RunTimeList::new(operation, values)), Decoder::raw())
+        let list = DynamicList::new(operation);
+        let list = parameters.into_iter().fold(list, |list, (name, value)| list.parameter(name, value));
+        Call::new(self.clone(), list).list_all_raw()
     }
 }
 

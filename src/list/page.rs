@@ -134,20 +134,19 @@ impl Decoder<RawItem> {
                 if let Ok(texts) = cursor.value::<Vec<&RawValue>>() {
                     items.items.reserve(texts.len());
                     for text in texts.into_iter().map(|text| text.get().as_bytes()) {
-                        items.decoded(
-                            RawItem::new(body.slice_ref(text), items.secrets.clone()),
-                            at(text),
-                            text,
-                        );
+                        let at = at(text);
+                        let item = RawItem::new(body.clone(), at..at + text.len(), items.secrets.clone());
+                        items.decoded(item, at, text);
                     }
                     return Ok(());
                 }
                 // An item that isn't UTF-8 doesn't make the others fail.
                 cursor.items(|at| {
                     let (_, length) = parse::<IgnoredAny>(body.get(at..)?).ok()?;
-                    let text = body.slice(at..at + length);
-                    match std::str::from_utf8(&text) {
-                        Ok(_) => items.decoded(RawItem::new(text.clone(), items.secrets.clone()), at, &text),
+                    let text = body.get(at..at + length)?;
+                    let item = || RawItem::new(body.clone(), at..at + length, items.secrets.clone());
+                    match std::str::from_utf8(text) {
+                        Ok(_) => items.decoded(item(), at, text),
                         Err(_) => items.failed(at, length, None),
                     }
                     Some(length)

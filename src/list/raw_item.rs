@@ -1,6 +1,7 @@
 //! [`RawItem`]: a list item as JSON text.
 
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -25,30 +26,43 @@ use crate::error::{Error, ErrorKind, Result};
 /// ```
 #[derive(Clone)]
 pub struct RawItem {
-    text: Bytes,
+    page: Bytes,
+    /// Where the item is in its page's text.
+    range: Range<usize>,
     /// The credentials that its page was requested with; the server may repeat them in the item.
     secrets: Secrets,
 }
 
 impl RawItem {
-    pub(super) fn new(text: Bytes, secrets: Secrets) -> Self {
-        RawItem { text, secrets }
+    /// Creates the item at `range` of a page's text.
+    pub(super) fn new(page: Bytes, range: Range<usize>, secrets: Secrets) -> Self {
+        RawItem { page, range, secrets }
     }
 
     /// Returns the item's JSON as UTF-8 bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.text
+        self.page.get(self.range.clone()).unwrap_or_default()
     }
 
     /// Returns the item's JSON as text.
     pub fn as_str(&self) -> &str {
         // It was parsed as JSON, which is UTF-8.
-        std::str::from_utf8(&self.text).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
     /// Returns the item's JSON, which keeps its page in memory.
     pub fn into_bytes(self) -> Bytes {
-        self.text
+        self.page.slice(self.range)
+    }
+
+    /// Returns the text of the item's whole page. All items of a page share it.
+    pub fn page(&self) -> &Bytes {
+        &self.page
+    }
+
+    /// Returns where the item is in the text of its [`page`](RawItem::page), in bytes.
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
     }
 
     /// Decodes the item.
@@ -57,7 +71,7 @@ impl RawItem {
     /// Returns an error if the item doesn't match the type. What the error shows of the item is bounded, and
     /// contains neither the client's credentials nor URL queries.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
-        crate::error::json_text::decode::decode(&self.text).map_err(|problem| {
+        crate::error::json_text::decode::decode(self.as_bytes()).map_err(|problem| {
             let place =
                 if problem.path.is_empty() { String::new() } else { format!(" at `{}`", problem.path) };
             let error =
@@ -70,7 +84,7 @@ impl RawItem {
 /// Items with the same text are equal.
 impl PartialEq for RawItem {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -78,6 +92,6 @@ impl Eq for RawItem {}
 
 impl fmt::Debug for RawItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RawItem({} bytes)", self.text.len())
+        write!(f, "RawItem({} bytes)", self.range.len())
     }
 }

@@ -55,13 +55,12 @@ fn table_describes_each_list() {
 
     let events = operation("list_ground_truth_events");
     assert_eq!(
-        (events.identity(), events.narrower()),
-        (["pgh_id", "id"].as_slice(), ["list_ground_truth_events_data"].as_slice())
+        (events.identity(), events.narrower().map(ListOperation::id).collect::<Vec<_>>()),
+        (["pgh_id", "id"].as_slice(), vec!["list_ground_truth_events_data"])
     );
     let versions = events.parameters().iter().find(|p| p.wire == "ground_truth_dataset_versions").unwrap();
     assert_eq!((versions.kind, versions.repeated), (ValueKind::Integer, true));
     assert!(operation("list_ground_truth_events_data").identity().is_empty());
-    assert!(events.narrower().iter().all(|id| LISTS.iter().any(|list| list.id() == *id)));
 }
 
 #[tokio::test]
@@ -97,4 +96,84 @@ async fn unknown_or_second_value_is_refused() {
         assert!(error.to_string().contains(message), "{error}");
     }
     assert!(server::lines(&server).await.is_empty());
+}
+
+#[tokio::test]
+async fn call_becomes_dynamic_list() {
+    let (server, client) = backend().await;
+    let events = client
+        .list_ground_truth_events()
+        .params(|p| p.ground_truth_dataset_versions([1]).search("a").page_size(5))
+        .param("search", "b")
+        .param("unknown", "c")
+        .header("x-trace", "7");
+    let events = events.into_dynamic().unwrap();
+    let texts: BTreeMap<&str, Vec<String>> =
+        events.operation().parameters().map(|(parameter, texts)| (parameter.wire, texts.to_vec())).collect();
+    let expected = [("ground_truth_dataset_versions", "1"), ("page_size", "5"), ("search", "b")];
+    assert_eq!(texts, expected.map(|(name, text)| (name, vec![text.to_owned()])).into());
+
+    // A value is added to those that the call has; another operation has the same parameters.
+    let more = events.clone().params(|list| list.parameter("ground_truth_dataset_versions", "2"));
+    let narrower = events.operation().operation().narrower().next().unwrap();
+    let data = more.clone().params(|list| list.with_operation(narrower).unwrap());
+    for list in [more, data] {
+        assert_eq!(list.list_all_raw().try_collect::<Vec<_>>().await.unwrap().len(), 2);
+    }
+    let query =
+        "?ground_truth_dataset_versions=1&ground_truth_dataset_versions=2&page_size=5&search=b&unknown=c";
+    let requests = server::requests(&server).await;
+    let sent: Vec<_> = requests
+        .iter()
+        .map(|request| format!("{}?{}", request.url.path(), request.url.query().unwrap()))
+        .collect();
+    assert_eq!(
+        sent,
+        ["/sdk/ground_truth_events/", "/sdk/ground_truth_events/data/"].map(|path| format!("{path}{query}"))
+    );
+    assert!(requests.iter().all(|request| request.headers["x-trace"] == "7"));
+
+    let twice = events.params(|list| list.parameter("search", "c"));
+    let error = twice.list_all_raw().stream().next().await.unwrap().failure();
+    assert!(error.to_string().contains("`search`: the parameter takes one value"), "{error}");
+}
+
+#[tokio::test]
+async fn other_call_is_no_dynamic_list() {
+    let client = BackendClient::builder("http://127.0.0.1:9").build().unwrap();
+    let custom =
+        client.request(synapse_backend_client::reqwest::Method::GET, "/tags/").into_dynamic().unwrap_err();
+    assert_eq!(custom.kind(), ErrorKind::InvalidInput);
+    let models = client.list_models().into_dynamic().unwrap();
+    let agents = operation("list_agents");
+    assert!(
+        models
+            .clone()
+            .params(|list| list.parameter("model_type", "x"))
+            .operation()
+            .with_operation(agents)
+            .is_none()
+    );
+    assert!(models.operation().with_operation(agents).is_some());
+}
+
+#[tokio::test]
+async fn raw_item_names_its_page_and_range() {
+    let (_server, client) = backend().await;
+    let items: Vec<_> = client.list_models().list_all_raw().try_collect().await.unwrap();
+    for item in &items {
+        assert_eq!(&item.page()[item.range()], item.as_bytes());
+        assert_eq!(item.page().as_ptr(), items[0].page().as_ptr());
+    }
+    assert_eq!(items[1].as_str(), r#"{"id": 2}"#);
+}
+
+#[test]
+fn fields_have_words_aliases_and_secrets() {
+    let field = |list: &str, name: &str| {
+        operation(list).fields().iter().find(|field| field.name == name).copied().unwrap()
+    };
+    assert!(field("list_agents", "token").secret && !field("list_agents", "name").secret);
+    assert!(field("list_models", "model_type").words.contains(&"detection"));
+    assert!(field("list_models", "name").words.is_empty());
 }

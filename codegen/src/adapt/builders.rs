@@ -89,7 +89,12 @@ fn emit_builder(operation: &Operation) -> Result<TokenStream> {
     });
     let paged = operation.followed().map(|pagination| {
         let item = &pagination.item;
-        quote! { impl rt::PagedOperation for #builder { type Item = #item; } }
+        quote! {
+            impl rt::PagedOperation for #builder {
+                type Item = #item;
+                fn lists() -> &'static [rt::ListOperation] { super::LISTS }
+            }
+        }
     });
     let (rules, join) = (operation.rules.emit(), operation.rules.join()?);
     let (output, decoder) = output(&operation.output);

@@ -28,10 +28,12 @@ pub(super) fn emit_lists(
                 #tag,
                 &[#(#fields),*],
                 &[#(#narrower),*],
+                lists,
             )
         })
     });
     quote! {
+        fn lists() -> &'static [rt::ListOperation] { LISTS }
         /// The list operations of the API's document that can be read with parameters alone.
         pub static LISTS: &[rt::ListOperation] = &[#(#lists),*];
     }
@@ -67,6 +69,7 @@ fn fields(item: &Type, components: &Components<'_>, notes: &Notes) -> Vec<TokenS
     let Some((_, item)) = components.of_type(&name) else { return Vec::new() };
     let required: BTreeSet<&str> = required(item).collect();
     let wire_names = notes.wire_names(&name);
+    let (aliases, secrets) = (notes.aliases.get(&name), notes.secrets.get(&name));
     let properties = item.object("properties").into_iter().flatten();
     properties
         .map(|(property, schema)| {
@@ -77,8 +80,28 @@ fn fields(item: &Type, components: &Components<'_>, notes: &Notes) -> Vec<TokenS
             let is_optional = !required.contains(property.as_str());
             let is_nullable = is_optional || holds_null || schema.says("nullable");
             let nullable = is_nullable.then(|| quote! { .nullable() });
-            quote! { rt::ListField::new(#wire, rt::ValueKind::#kind) #nullable }
+            let words = enumerated(components, schema, notes);
+            let words = (!words.is_empty()).then(|| quote! { .enumerated(&[#(#words),*]) });
+            let aliases = aliases.and_then(|aliases| aliases.get(property));
+            let aliases = aliases.map(|aliases| quote! { .aliases(&[#(#aliases),*]) });
+            let is_secret = secrets.is_some_and(|secrets| secrets.contains(property));
+            let secret = is_secret.then(|| quote! { .secret() });
+            quote! { rt::ListField::new(#wire, rt::ValueKind::#kind) #nullable #words #aliases #secret }
         })
+        .collect()
+}
+
+/// The values on the wire of an enumeration of texts; none of any other schema.
+fn enumerated(components: &Components<'_>, schema: &Value, notes: &Notes) -> Vec<String> {
+    let ty = only_refers(schema).map(type_name);
+    let schema = match &ty {
+        Some(ty) => components.of_type(ty).map(|(_, schema)| schema),
+        None => Some(schema),
+    };
+    let named = ty.and_then(|ty| notes.enum_values.get(&ty));
+    let words = schema.into_iter().flat_map(|schema| schema.list("enum")).filter_map(Value::as_str);
+    words
+        .map(|word| named.and_then(|named| named.get(word)).map_or(word, String::as_str).to_owned())
         .collect()
 }
 

@@ -9,7 +9,6 @@ use reqwest::header::{ACCEPT, COOKIE, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Url};
 use serde::Serialize;
 
-use super::argument::ParameterText;
 use super::array_limits;
 use super::body::Body;
 use super::description::{ParameterInfo, Place};

@@ -95,9 +95,26 @@ impl<T: Send + 'static> ListAll<T> {
     /// # }
     /// ```
     pub async fn partitions(self, parts: usize) -> Result<Vec<ListPart<T>>> {
-        if parts == 0 {
-            return Err(Error::invalid_input("partitions: `parts` is zero: give 1 or more"));
+        match parts as u64 {
+            0 => Err(Error::invalid_input("partitions: `parts` is zero: give 1 or more")),
+            parts => self.split(|_| parts).await,
         }
+    }
+
+    /// Splits the list into ranges of at most `pages` pages, as [`partitions`](ListAll::partitions) does. A list of more than
+    /// `10,000 * pages` pages is split into 10,000 longer ranges.
+    ///
+    /// # Errors
+    /// Returns an error if `pages` is zero, and in the same cases as [`partitions`](ListAll::partitions).
+    pub async fn partitions_of_pages(self, pages: u64) -> Result<Vec<ListPart<T>>> {
+        match pages {
+            0 => Err(Error::invalid_input("partitions: `pages` is zero: give 1 or more")),
+            each => self.split(move |pages| pages.div_ceil(each)).await,
+        }
+    }
+
+    /// Splits the list into as many parts as `parts` returns for its number of pages.
+    async fn split(self, parts: impl Fn(u64) -> u64) -> Result<Vec<ListPart<T>>> {
         if self.options.resume.is_some() {
             return Err(Error::invalid_input(
                 "partitions: the list begins at a checkpoint: split the whole list",
@@ -161,7 +178,7 @@ impl<T: Send + 'static> ListAll<T> {
         let (Some(count), true) = (count, numbered) else { return Ok(vec![part(first, None)]) };
         let last = count.div_ceil(size).max(first);
         let pages = (last - first).saturating_add(1);
-        let parts = (parts as u64).min(pages).min(MAX_PARTS);
+        let parts = parts(pages).min(pages).min(MAX_PARTS);
         // If the pages don't divide evenly, the first parts have one page more.
         let begin = |part: u64| first + part * (pages / parts) + part.min(pages % parts);
         Ok((0..parts)

@@ -587,7 +587,26 @@ async fn zero_partitions_are_refused() {
     let (server, client) = list_of(&[&[1]]).await;
     let error = client.list_models().list_all_as::<Id>().partitions(0).await.failure();
     assert!(error.is_invalid_input(), "{error}");
+    let error = client.list_models().list_all_as::<Id>().partitions_of_pages(0).await.failure();
+    assert!(error.is_invalid_input(), "{error}");
     server::assert_nothing_sent(&server).await;
+}
+
+#[tokio::test]
+async fn partitions_have_pages_at_most() {
+    let (_server, client) = list_of(&[&[1], &[2], &[3], &[4], &[5]]).await;
+    for (pages, ranges) in [
+        (1, vec![(1, Some(1)), (2, Some(2)), (3, Some(3)), (4, Some(4)), (5, None)]),
+        (2, vec![(1, Some(2)), (3, Some(4)), (5, None)]),
+        (4, vec![(1, Some(3)), (4, None)]),
+        (9, vec![(1, None)]),
+    ] {
+        let parts = client.list_models().list_all_as::<Id>().partitions_of_pages(pages).await.unwrap();
+        assert_eq!(
+            parts.iter().map(|part| (part.first_page(), part.last_page())).collect::<Vec<_>>(),
+            ranges
+        );
+    }
 }
 
 #[tokio::test]

@@ -132,7 +132,7 @@ impl<B: PagedOperation> Call<B> {
 
 impl fmt::Debug for DynamicList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.parameters.fmt(f)
+        self.parameters.shown(f).finish()
     }
 }
 

@@ -109,10 +109,10 @@ pub(crate) fn names_secret(name: &str) -> bool {
     words.contains("password") || words.contains("passwd") || words.parse().is_ok_and(|name| is_secret(&name))
 }
 
-/// Shows values without the queries of URLs. A header, a cookie, and what the API's document marks may hold a secret: only
-/// its name is shown.
-impl<B: fmt::Debug> fmt::Debug for Parameters<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl<B> Parameters<B> {
+    /// Shows values without the queries of URLs. A header, a cookie, and what the API's document marks may hold a secret:
+    /// only its name is shown.
+    pub(crate) fn shown<'a, 'b>(&self, f: &'a mut fmt::Formatter<'b>) -> fmt::DebugStruct<'a, 'b> {
         let mut shown = f.debug_struct(self.info.id);
         for (parameter, value) in self
             .info
@@ -130,7 +130,13 @@ impl<B: fmt::Debug> fmt::Debug for Parameters<B> {
                 Err(problems) => shown.field(parameter.name, problems),
             };
         }
-        shown.field("body", &self.body).finish()
+        shown
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for Parameters<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shown(f).field("body", &self.body).finish()
     }
 }
 

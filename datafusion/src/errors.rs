@@ -1,0 +1,44 @@
+//! Errors of scans, as DataFusion reports them.
+
+use std::fmt;
+
+use datafusion::common::DataFusionError;
+use synapse_backend_client::Error;
+
+/// The part of a list that failed, and why.
+#[derive(Debug)]
+struct PartError {
+    list: &'static str,
+    part: String,
+    source: Error,
+}
+
+impl fmt::Display for PartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}: {}", self.list, self.part, self.source)
+    }
+}
+
+impl std::error::Error for PartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Returns a client's error. A transient one is an I/O error: engines run a task again for these only.
+pub(crate) fn of_client(error: Error) -> DataFusionError {
+    match error.is_transient() {
+        true => DataFusionError::IoError(std::io::Error::other(error)),
+        false => DataFusionError::External(Box::new(error)),
+    }
+}
+
+/// Returns the error of a part.
+pub(crate) fn of_part(list: &'static str, part: String, source: Error) -> DataFusionError {
+    let is_transient = source.is_transient();
+    let error = PartError { list, part, source };
+    match is_transient {
+        true => DataFusionError::IoError(std::io::Error::other(error)),
+        false => DataFusionError::External(Box::new(error)),
+    }
+}

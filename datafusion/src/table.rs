@@ -1,0 +1,280 @@
+//! [`ListTable`]: a list as a table.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{Result, Statistics, exec_err, internal_datafusion_err, plan_err};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use synapse_backend_client::{Call, DynamicList, ListOperation, Place};
+
+use crate::columns::Columns;
+use crate::errors;
+use crate::fetch::FetchExec;
+use crate::filters::{Filters, PseudoColumn, Selection};
+use crate::options::TableOptions;
+use crate::parts::{self, Part};
+use crate::scan::{Output, Scan, schema_of};
+use crate::source::Source;
+
+/// The page size that is requested if the call sets none. A server may send smaller pages.
+const PAGE_SIZE: usize = 1000;
+
+/// The query parameter of the page size.
+const PAGE_SIZE_PARAMETER: &str = "page_size";
+
+/// Query parameters that select the fields of items.
+const FIELD_PARAMETERS: [&str; 2] = ["fields", "omit"];
+
+/// A list operation as a table: its items are the rows.
+///
+/// A scan fetches the first page to plan, and keeps it. The list's count is the exact number of rows, so that `count(*)` is one
+/// request. `EXPLAIN` shows the request and the parts.
+pub struct ListTable {
+    source: Source,
+    options: TableOptions,
+    /// The columns of items.
+    columns: Columns,
+    /// Columns of parameters, after those of items.
+    pseudo: Vec<PseudoColumn>,
+    filters: Filters,
+    schema: SchemaRef,
+    /// The server doesn't know the narrower list.
+    no_narrower: AtomicBool,
+}
+
+/// Returns the columns of an operation's items.
+pub(crate) fn columns_of(list: &DynamicList, operation: &ListOperation, options: &TableOptions) -> Columns {
+    let whole_items = !list.parameters().any(|(parameter, _)| FIELD_PARAMETERS.contains(&parameter.wire));
+    Columns::new(operation, options.text, whole_items, options.secret_columns)
+}
+
+impl ListTable {
+    pub(crate) fn new(source: Source, options: TableOptions) -> Self {
+        let list = source.list();
+        let preset = list.parameters().flat_map(|(parameter, values)| {
+            values.iter().map(|value| (parameter.wire.to_owned(), value.clone()))
+        });
+        let filters = Filters::new(list.operation(), &preset.collect::<Vec<_>>(), options.trusted);
+        let columns = columns_of(list, list.operation(), &options);
+        let decoded = columns.schema();
+        let pseudo = if options.filter_columns { filters.pseudo_columns() } else { Vec::new() };
+        let is_free = |column: &PseudoColumn| decoded.field_with_name(column.field.name()).is_err();
+        let pseudo: Vec<PseudoColumn> = pseudo.into_iter().filter(is_free).collect();
+        let fields = decoded.fields().iter().cloned().chain(pseudo.iter().map(|column| column.field.clone()));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<Arc<Field>>>()));
+        ListTable { source, options, columns, pseudo, filters, schema, no_narrower: AtomicBool::new(false) }
+    }
+
+    /// Returns the list operation.
+    pub fn operation(&self) -> &'static ListOperation {
+        self.source.list().operation()
+    }
+
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    pub(crate) fn options(&self) -> &TableOptions {
+        &self.options
+    }
+
+    /// Returns the scans of all items with these columns: that of the narrower list first, if there is one.
+    ///
+    /// # Errors
+    /// Returns an error if the table has no such column.
+    pub(crate) fn whole_scans(&self, projection: Option<&Vec<usize>>) -> Result<Vec<Scan>> {
+        let (decoded, outputs) = self.outputs(projection, &self.filters.select(&[]))?;
+        let columns = self.columns.project(&decoded);
+        let schema = schema_of(&columns, &outputs);
+        let list = self.sized(self.source.call(self.options.deadline)?, None);
+        let narrower = self.narrower(&list, &columns.schema());
+        let scan = |(list, columns)| Scan {
+            list,
+            name: self.source.name().cloned(),
+            options: self.options.clone(),
+            columns,
+            outputs: outputs.clone(),
+            schema: schema.clone(),
+            limit: None,
+            parts: 1,
+        };
+        Ok(narrower.into_iter().chain([(list, columns)]).map(scan).collect())
+    }
+
+    /// Returns the columns of a scan, and the item columns that they need.
+    fn outputs(
+        &self,
+        projection: Option<&Vec<usize>>,
+        selection: &Selection,
+    ) -> Result<(Vec<usize>, Vec<Output>)> {
+        let (mut decoded, mut outputs) = (Vec::new(), Vec::new());
+        let items = self.columns.schema().fields().len();
+        let all: Vec<usize> = (0..self.schema.fields().len()).collect();
+        for index in projection.unwrap_or(&all) {
+            if *index < items {
+                outputs.push(Output::Item(decoded.len()));
+                decoded.push(*index);
+            } else {
+                let column = self.pseudo.get(index - items);
+                let column =
+                    column.ok_or_else(|| internal_datafusion_err!("the table has no column {index}"))?;
+                let value = column.value(selection)?;
+                outputs.push(Output::Parameter(column.field.clone(), value));
+            }
+        }
+        Ok((decoded, outputs))
+    }
+
+    /// Returns the narrower list that has all columns, with its columns.
+    fn narrower(&self, list: &Call<DynamicList>, wanted: &SchemaRef) -> Option<(Call<DynamicList>, Columns)> {
+        if !self.options.narrow || self.no_narrower.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.operation().narrower().find_map(|operation| {
+            let columns = columns_of(list.operation(), operation, &self.options);
+            let schema = columns.schema();
+            let indexes: Option<Vec<usize>> = wanted
+                .fields()
+                .iter()
+                .map(|field| {
+                    schema.index_of(field.name()).ok().filter(|index| schema.field(*index) == field.as_ref())
+                })
+                .collect();
+            // Without columns any list would do, but only its own surely has the same items.
+            let has_all = indexes.filter(|indexes| !indexes.is_empty())?;
+            let is_extra = |field: &Arc<Field>| self.columns.is_extra(field.name());
+            if wanted.fields().iter().any(is_extra) {
+                return None;
+            }
+            let parameters = list.operation().with_operation(operation)?;
+            Some((list.clone().params(|_| parameters), columns.project(&has_all)))
+        })
+    }
+
+    fn sized(&self, list: Call<DynamicList>, limit: Option<usize>) -> Call<DynamicList> {
+        let mut parameters = list.operation().operation().parameters().iter();
+        let is_size =
+            parameters.any(|known| known.wire == PAGE_SIZE_PARAMETER && known.place == Place::Query);
+        let is_set = list.operation().parameters().any(|(known, _)| known.wire == PAGE_SIZE_PARAMETER);
+        match is_size && !is_set {
+            true => {
+                let size = limit.map_or(PAGE_SIZE, |limit| limit.clamp(1, PAGE_SIZE));
+                list.params(|list| list.parameter(PAGE_SIZE_PARAMETER, size.to_string()))
+            }
+            false => list,
+        }
+    }
+}
+
+impl fmt::Debug for ListTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListTable")
+            .field("source", &self.source)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl TableProvider for ListTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let inexpressible = self.filters.inexpressible_column(filters);
+        if let Some(column) =
+            inexpressible.filter(|name| self.pseudo.iter().any(|column| column.field.name() == name))
+        {
+            return plan_err!(
+                "{}: the column `{column}` is a parameter of the request: filter it by `=` and one value",
+                self.operation().id()
+            );
+        }
+        Ok(self.filters.support(filters))
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let selection = self.filters.select(filters);
+        let (decoded, outputs) = self.outputs(projection, &selection)?;
+        let columns = self.columns.project(&decoded);
+        let schema = schema_of(&columns, &outputs);
+        if selection.nothing || limit == Some(0) {
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        // Rows that DataFusion drops don't count.
+        let limit = limit.filter(|_| selection.exact);
+        let parameters = selection.parameters.iter();
+        let list = parameters.fold(self.source.call(self.options.deadline)?, |list, (name, value)| {
+            list.params(|list| list.parameter(name, value.as_str()))
+        });
+        let list = self.sized(list, limit);
+        let parts = match limit {
+            Some(_) => 1,
+            None => self.options.parts.unwrap_or_else(|| session.config().target_partitions()).max(1),
+        };
+        let scan = |list, columns| Scan {
+            list,
+            name: self.source.name().cloned(),
+            options: self.options.clone(),
+            columns,
+            outputs: outputs.clone(),
+            schema: schema.clone(),
+            limit: limit.map(|limit| limit as u64),
+            parts,
+        };
+        let narrower = self.narrower(&list, &columns.schema());
+        let mut candidates = narrower.into_iter().chain([(list, columns)]).peekable();
+        let mut chosen = None;
+        let mut is_older = false;
+        while let Some((list, columns)) = candidates.next() {
+            let scan = scan(list, columns);
+            match scan.whole().partitions(parts).await {
+                Ok(planned) => chosen = Some((scan, planned)),
+                Err(error) if error.is_not_found() && candidates.peek().is_some() => {
+                    is_older = true;
+                    continue;
+                }
+                Err(error) => return Err(errors::of_client(error)),
+            }
+            break;
+        }
+        if is_older {
+            self.no_narrower.store(true, Ordering::Relaxed);
+        }
+        let Some((mut scan, planned)) = chosen else { return exec_err!("the table has no list") };
+        scan.parts = planned.len();
+        let Some(first) = planned.first() else {
+            return exec_err!("{}: the list has no parts", scan.operation());
+        };
+        let mut statistics = Statistics::new_unknown(&schema);
+        if let Some(total) = first.checkpoint().total().and_then(|total| usize::try_from(total).ok()) {
+            let rows = limit.map_or(total, |limit| total.min(limit));
+            statistics.num_rows = match selection.exact && self.options.returns_count() {
+                true => Precision::Exact(rows),
+                false => Precision::Inexact(rows),
+            };
+        }
+        let parts: Vec<Part> =
+            planned.iter().enumerate().map(|(index, part)| Part::new(index, part)).collect();
+        let input = parts::source(&parts)?;
+        Ok(Arc::new(FetchExec::new(Arc::new(scan), input, Some(planned.into()), Arc::new(statistics))?))
+    }
+}

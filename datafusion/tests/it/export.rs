@@ -1,0 +1,198 @@
+//! Exports into files: what they contain, and what is left after a kill.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::ipc::reader::FileReader;
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use synapse_backend_client::BackendClient;
+use synapse_datafusion::{ExportFormat, ExportReport, ListTable};
+use synapse_test_backend::{Backend, Fault};
+
+use crate::support::{EVENTS, events, rows, session_of, started, texts};
+
+fn table(client: &BackendClient) -> Arc<ListTable> {
+    events(client).build().unwrap()
+}
+
+fn read(report: &ExportReport) -> Vec<RecordBatch> {
+    let read = |path: &std::path::PathBuf| -> Vec<RecordBatch> {
+        let file = File::open(path).unwrap();
+        match path.extension().unwrap().to_str().unwrap() {
+            "parquet" => ParquetRecordBatchReaderBuilder::try_new(file)
+                .unwrap()
+                .build()
+                .unwrap()
+                .map(Result::unwrap)
+                .collect(),
+            _ => FileReader::try_new(file, None).unwrap().map(Result::unwrap).collect(),
+        }
+    };
+    report.files.iter().flat_map(read).collect()
+}
+
+#[tokio::test]
+async fn files_have_rows_of_list() {
+    let (_backend, client) = started(Backend::builder().ground_truth_events(95)).await;
+    let expected = rows(&session_of(table(&client), 1), "SELECT id, data, created_at, _extra FROM t").await;
+    for format in [ExportFormat::Parquet, ExportFormat::ArrowIpc] {
+        let directory = tempfile::tempdir().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let progress = seen.clone();
+        let report = table(&client)
+            .export(directory.path())
+            .columns(["id", "data", "created_at", "_extra"])
+            .format(format)
+            .pages_per_file(3)
+            .row_group_bytes(2_000)
+            .on_progress(move |now| progress.lock().unwrap().push(now))
+            .await
+            .unwrap();
+        assert_eq!((report.rows, report.files.len(), report.resumed_parts), (95, 4, 0));
+        assert_eq!(texts(&read(&report)), expected);
+        let seen = seen.lock().unwrap();
+        assert!(seen.is_sorted_by_key(|now| now.rows) && seen.iter().all(|now| now.total_rows == Some(95)));
+        let last = seen.last().unwrap();
+        assert_eq!((last.rows, last.bytes, last.parts, last.total_parts), (95, report.bytes, 4, 4));
+        if format == ExportFormat::Parquet {
+            let file = File::open(&report.files[0]).unwrap();
+            let groups = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().metadata().num_row_groups();
+            assert!(groups > 1, "{groups}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn narrower_list_is_exported() {
+    let (backend, client) = started(Backend::builder().ground_truth_events(25)).await;
+    let directory = tempfile::tempdir().unwrap();
+    let report = table(&client).export(directory.path()).columns(["data", "id"]).await.unwrap();
+    assert_eq!(report.rows, 25);
+    assert!(backend.requests().iter().all(|request| request.path.ends_with("/data/")));
+}
+
+#[tokio::test]
+async fn failed_export_resumes_at_its_part() {
+    let (backend, client) = started(Backend::builder().ground_truth_events(95)).await;
+    let directory = tempfile::tempdir().unwrap();
+    let export = || table(&client).export(directory.path()).pages_per_file(3);
+    let is_page_8 = |parts: &synapse_test_backend::http::request::Parts| {
+        parts.uri.query().is_some_and(|query| query.contains("page=8"))
+    };
+    backend.inject(Fault::response(403).on("GET", EVENTS).when(is_page_8).always());
+    let error = export().await.unwrap_err().to_string();
+    assert!(error.contains("page 8") && error.contains("403"), "{error}");
+    let files = names(directory.path());
+    assert_eq!(files, ["export.jsonl", "export.lock", "part-00000.parquet", "part-00001.parquet"]);
+
+    backend.clear_faults();
+    backend.clear_requests();
+    let report = export().await.unwrap();
+    assert_eq!((report.rows, report.resumed_parts), (95, 2));
+    let mut pages: Vec<String> =
+        backend.requests().iter().map(|request| request.query_value("page").unwrap()).collect();
+    pages.sort();
+    assert_eq!(pages, ["10", "7", "8", "9"]);
+    let ids: std::collections::BTreeSet<String> =
+        texts(&read(&report)).into_iter().map(|row| row.concat()).collect();
+    assert_eq!(ids.len(), 95);
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn other_or_complete_export_is_refused() {
+    let (backend, client) = started(Backend::builder().ground_truth_events(25)).await;
+    let directory = tempfile::tempdir().unwrap();
+    let report = table(&client).export(directory.path()).columns(["id"]).await.unwrap();
+    backend.clear_requests();
+    let refused = async |export: synapse_datafusion::Export| export.await.unwrap_err().to_string();
+    let again = refused(table(&client).export(directory.path()).columns(["id"])).await;
+    assert!(again.contains("the export is complete"), "{again}");
+    let other = refused(table(&client).export(directory.path()).columns(["id", "created_at"])).await;
+    assert!(other.contains("another export"), "{other}");
+    let arrow =
+        refused(table(&client).export(directory.path()).columns(["id"]).format(ExportFormat::ArrowIpc)).await;
+    assert!(arrow.contains("file format is \"parquet\""), "{arrow}");
+    let unknown = refused(table(&client).export(directory.path()).columns(["idd"])).await;
+    assert!(unknown.contains("no column \"idd\""), "{unknown}");
+    std::fs::write(&report.files[0], "x").unwrap();
+    let changed = refused(table(&client).export(directory.path()).columns(["id"])).await;
+    assert!(changed.contains("part-00000.parquet") && changed.contains("which it isn't"), "{changed}");
+    std::fs::write(directory.path().join("export.jsonl"), "{}\n").unwrap();
+    let foreign = refused(table(&client).export(directory.path()).columns(["id"])).await;
+    assert!(foreign.contains("line 1 isn't that of an export's journal"), "{foreign}");
+    assert!(backend.requests().is_empty());
+}
+
+#[tokio::test]
+async fn list_that_changed_is_refused() {
+    let (backend, client) = started(Backend::builder().ground_truth_events(95)).await;
+    let directory = tempfile::tempdir().unwrap();
+    let export = || table(&client).export(directory.path()).pages_per_file(3);
+    backend.inject(Fault::response(403).on("GET", EVENTS).after(5).always());
+    export().await.unwrap_err();
+    backend.clear_faults();
+    backend.inject(Fault::edit_json(|page| page["count"] = 97.into()).on("GET", EVENTS).always());
+    let error = export().await.unwrap_err().to_string();
+    assert!(error.contains("from 95 to 97") || error.contains("95") && error.contains("97"), "{error}");
+}
+
+/// Runs an export in a process of its own, for the test below.
+#[tokio::test]
+#[ignore = "the next test starts it"]
+async fn exporting_process() {
+    let variable = |name| std::env::var(name).unwrap();
+    let client = BackendClient::builder(variable("EXPORT_URL"))
+        .access_token(variable("EXPORT_TOKEN"))
+        .build()
+        .unwrap();
+    small_files(&client, Path::new(&variable("EXPORT_DIRECTORY"))).await.unwrap();
+}
+
+fn small_files(client: &BackendClient, directory: &Path) -> synapse_datafusion::Export {
+    table(client).export(directory).pages_per_file(2)
+}
+
+#[tokio::test]
+async fn killed_export_loses_one_file_at_most() {
+    let (backend, client) = started(Backend::builder().ground_truth_events(195)).await;
+    let directory = tempfile::tempdir().unwrap();
+    for killed_at in [2, 5, 3, 4, 2] {
+        // The request that the process is killed at has no response.
+        let held = backend.inject(Fault::hold_before().on("GET", EVENTS).after(killed_at));
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "export::exporting_process"])
+            .env("EXPORT_URL", backend.url())
+            .env("EXPORT_TOKEN", backend.token())
+            .env("EXPORT_DIRECTORY", directory.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        held.wait_for_hits(1).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        backend.clear_faults();
+    }
+    let complete = names(directory.path()).iter().filter(|name| name.ends_with(".parquet")).count();
+    assert!(complete > 3, "{complete}");
+    backend.clear_requests();
+    let report = small_files(&client, directory.path()).await.unwrap();
+    assert_eq!((report.rows, report.resumed_parts), (195, complete));
+    assert_eq!(backend.requests().len(), 20 - 2 * complete);
+    let mut ids: Vec<String> = texts(&read(&report)).into_iter().map(|row| row.concat()).collect();
+    assert_eq!(ids.len(), 195);
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 195);
+}

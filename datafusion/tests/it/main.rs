@@ -1,0 +1,10 @@
+//! Lists as tables, over real sockets.
+
+mod changes;
+mod export;
+mod functions;
+mod projections;
+mod pushdown;
+mod rows;
+mod secrets;
+mod support;

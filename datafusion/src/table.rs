@@ -90,7 +90,7 @@ impl ListTable {
     /// # Errors
     /// Returns an error if the table has no such column.
     pub(crate) fn whole_scans(&self, projection: Option<&Vec<usize>>) -> Result<Vec<Scan>> {
-        let (decoded, outputs) = self.outputs(projection, &self.filters.select(&[]))?;
+        let (decoded, outputs) = self.outputs(projection, &self.filters.select(&[])?)?;
         let columns = self.columns.project(&decoded);
         let schema = schema_of(&columns, &outputs);
         let list = self.sized(self.source.call(self.options.deadline)?, None);
@@ -212,7 +212,7 @@ impl TableProvider for ListTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let selection = self.filters.select(filters);
+        let selection = self.filters.select(filters)?;
         let (decoded, outputs) = self.outputs(projection, &selection)?;
         let columns = self.columns.project(&decoded);
         let schema = schema_of(&columns, &outputs);

@@ -13,9 +13,11 @@ mod pseudo;
 mod tests;
 mod values;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
+use datafusion::common::{Result, internal_err};
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use synapse_backend_client::{ListOperation, ValueKind};
 
@@ -131,14 +133,33 @@ impl Filters {
         filters.iter().map(support).collect()
     }
 
-    /// Returns the parameters of a request for rows that pass all of these filters. Filters that [`support`](Self::support)
-    /// calls unsupported are left out.
-    pub(crate) fn select(&self, filters: &[Expr]) -> Selection {
+    /// Returns the parameters of a request for rows that pass all of these filters, which [`support`](Self::support) accepted.
+    ///
+    /// # Errors
+    /// DataFusion rewrites filters also after they were accepted. Returns an error if one has a form now that isn't
+    /// supported, and if DataFusion may not check it.
+    pub(crate) fn select(&self, filters: &[Expr]) -> Result<Selection> {
         let mut selection = Selection { parameters: Vec::new(), nothing: false, exact: true };
         let mut pseudo: BTreeMap<usize, Values> = BTreeMap::new();
         let mut fields: BTreeMap<usize, FieldSelection> = BTreeMap::new();
-        for filter in filters {
+        for filter in filters.iter().flat_map(split_conjunction) {
+            if predicate::is_never_true(filter) {
+                selection.nothing = true;
+                continue;
+            }
+            if predicate::is_always_true(filter) {
+                continue;
+            }
             let Some((column, predicate, support)) = self.classify(filter) else {
+                let pseudo_column = self.inexpressible_column(&[filter]);
+                if self.trusted || pseudo_column.is_some() {
+                    // The filter isn't shown: its values may be confidential.
+                    let names: BTreeSet<&str> =
+                        filter.column_refs().iter().map(|column| column.name()).collect();
+                    return internal_err!(
+                        "a filter of the columns {names:?} was rewritten to an unsupported form"
+                    );
+                }
                 selection.exact = false;
                 continue;
             };
@@ -165,7 +186,7 @@ impl Filters {
         if selection.nothing {
             selection.parameters.clear();
         }
-        selection
+        Ok(selection)
     }
 
     fn select_fields(&self, selected: BTreeMap<usize, FieldSelection>, selection: &mut Selection) {

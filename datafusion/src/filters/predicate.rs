@@ -9,7 +9,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use synapse_backend_client::ValueKind;
 
 use super::limits::MAX_VALUES;
-use super::values::{Bound, Literal, Range, Side, Value, Values, literal};
+use super::values::{Bound, Range, Side, Value, Values, literal};
 
 /// What a filter demands of one column. A row passes if and only if its value isn't null and satisfies it; a range of times
 /// also admits others nearby.
@@ -48,6 +48,9 @@ pub(super) fn parse<'a>(
             rest.extend([right.as_ref(), left.as_ref()]);
             continue;
         }
+        if is_never_true(expr) {
+            continue;
+        }
         let (column, predicate) = term(expr, kind_of)?;
         found = match found {
             None => Some((column, predicate)),
@@ -56,6 +59,16 @@ pub(super) fn parse<'a>(
         };
     }
     found
+}
+
+/// Returns whether the filter is a literal that no row passes.
+pub(super) fn is_never_true(filter: &Expr) -> bool {
+    matches!(filter, Expr::Literal(ScalarValue::Boolean(None | Some(false)) | ScalarValue::Null, _))
+}
+
+/// Returns whether the filter is a literal that all rows pass.
+pub(super) fn is_always_true(filter: &Expr) -> bool {
+    matches!(filter, Expr::Literal(ScalarValue::Boolean(Some(true)), _))
 }
 
 fn term<'a>(expr: &'a Expr, kind_of: &dyn Fn(&str) -> Option<ValueKind>) -> Option<(&'a str, Predicate)> {
@@ -144,12 +157,7 @@ fn comparison(kind: ValueKind, op: Operator, right: &Expr) -> Option<Predicate> 
 }
 
 fn equality(kind: ValueKind, right: &Expr) -> Option<Predicate> {
-    let value = match literal(constant(right)?.as_ref(), kind)? {
-        // No value equals null.
-        Literal::Null if kind == ValueKind::Time => return None,
-        Literal::Null => return Some(Predicate::OneOf(Values::new())),
-        Literal::Value(value) => value,
-    };
+    let value = value(right, kind)?;
     if kind == ValueKind::Time {
         let bound = |side| Bound::new(&value, side, false);
         return Some(Predicate::Within(Range { lower: bound(Side::Lower), upper: bound(Side::Upper) }));
@@ -158,10 +166,7 @@ fn equality(kind: ValueKind, right: &Expr) -> Option<Predicate> {
 }
 
 fn value(expr: &Expr, kind: ValueKind) -> Option<Value> {
-    match literal(constant(expr)?.as_ref(), kind)? {
-        Literal::Null => None,
-        Literal::Value(value) => Some(value),
-    }
+    literal(constant(expr)?.as_ref(), kind)
 }
 
 /// Returns the value of a literal, also in a cast.

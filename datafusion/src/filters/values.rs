@@ -32,22 +32,11 @@ pub(super) enum Value {
     Time(i64, i64),
 }
 
-/// A literal as a value of a column.
-pub(super) enum Literal {
-    /// Null, which no comparison is true for.
-    Null,
-    Value(Value),
-}
-
-/// Returns a literal as a value of a column of this kind; `None` if it has no such value, or none whose text is sure to
-/// mean the same to a server.
-pub(super) fn literal(scalar: &ScalarValue, kind: ValueKind) -> Option<Literal> {
+/// Returns a literal as a value of a column of this kind; `None` if it is null or has no such value.
+pub(super) fn literal(scalar: &ScalarValue, kind: ValueKind) -> Option<Value> {
     let mut scalar = scalar;
     while let ScalarValue::Dictionary(_, value) = scalar {
         scalar = value;
-    }
-    if scalar.is_null() {
-        return Some(Literal::Null);
     }
     let value = match kind {
         ValueKind::Text => Value::Text(text(scalar)?.to_owned()),
@@ -60,7 +49,7 @@ pub(super) fn literal(scalar: &ScalarValue, kind: ValueKind) -> Option<Literal> 
         ValueKind::Time => time(scalar)?,
         _ => return None,
     };
-    Some(Literal::Value(value))
+    Some(value)
 }
 
 fn text(scalar: &ScalarValue) -> Option<&str> {

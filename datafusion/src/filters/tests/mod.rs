@@ -83,7 +83,7 @@ fn support(filters: &Filters, filter: &Expr) -> TableProviderFilterPushDown {
 /// Returns what the server is sent for filters without presets, by a server that isn't trusted.
 fn sent(all: &[Expr]) -> Vec<(String, String)> {
     let filters = filters(&[], false);
-    let Selection { mut parameters, nothing, .. } = filters.select(all);
+    let Selection { mut parameters, nothing, .. } = filters.select(all).unwrap();
     assert!(!nothing);
     parameters.sort();
     parameters

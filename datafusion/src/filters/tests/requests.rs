@@ -19,9 +19,9 @@ fn conjunction_is_intersected() {
         owned(&[("id__in[]", "2"), ("id__in[]", "3")])
     );
     assert_eq!(sent(&[one_of("id", [1, 2]), one_of("id", [2])]), owned(&[("id", "2")]));
-    let selection = filters(&[], false).select(&[one_of("id", [1, 2]), one_of("id", [3])]);
+    let selection = filters(&[], false).select(&[one_of("id", [1, 2]), one_of("id", [3])]).unwrap();
     assert!(selection.nothing && selection.parameters.is_empty() && !selection.exact);
-    let selection = filters(&[], true).select(&[one_of("id", [1, 2]), one_of("id", [3])]);
+    let selection = filters(&[], true).select(&[one_of("id", [1, 2]), one_of("id", [3])]).unwrap();
     assert!(selection.nothing && selection.exact);
 }
 
@@ -44,11 +44,11 @@ fn preset_of_a_single_parameter() {
         let filters = filters(&[("project", "5")], trusted);
         for same in [one_of("project", [5]), one_of("project", [5, 6])] {
             assert_eq!(support(&filters, &same), decided);
-            let selection = filters.select(&[same]);
+            let selection = filters.select(&[same]).unwrap();
             assert_eq!((selection.parameters, selection.nothing, selection.exact), (vec![], false, trusted));
         }
         assert_eq!(support(&filters, &one_of("project", [6])), decided);
-        assert_eq!(filters.select(&[one_of("project", [6])]).nothing, trusted);
+        assert_eq!(filters.select(&[one_of("project", [6])]).unwrap().nothing, trusted);
     }
 }
 
@@ -58,8 +58,7 @@ fn preset_of_a_repeated_parameter() {
     let filters = filters(&preset, true);
     assert_eq!(support(&filters, &one_of("dataset_version", [1, 2, 3])), Exact);
     assert_eq!(support(&filters, &one_of("dataset_version", [2, 3])), Unsupported);
-    assert!(filters.select(&[one_of("dataset_version", [3])]).nothing);
-    assert!(filters.select(&[one_of("dataset_version", [2, 3])]).parameters.is_empty());
+    assert!(filters.select(&[one_of("dataset_version", [3])]).unwrap().nothing);
 }
 
 #[test]
@@ -78,7 +77,13 @@ fn preset_in_another_form() {
 #[test]
 fn preset_leaves_other_parameters() {
     let filters = filters(&[("id__in[]", "1"), ("id__in[]", "2"), ("created_after", "x")], false);
-    assert_eq!(filters.select(&[one_of("id", [2, 3])]).parameters, owned(&[("ids", "2"), ("ids", "3")]));
+    assert_eq!(
+        filters.select(&[one_of("id", [2, 3])]).unwrap().parameters,
+        owned(&[("ids", "2"), ("ids", "3")])
+    );
+    // The server may ignore the preset parameter.
+    let other = filters.select(&[one_of("id", [0])]).unwrap();
+    assert_eq!((other.parameters, other.nothing), (owned(&[("id", "0")]), false));
     let time = lit(ScalarValue::TimestampSecond(Some(0), None));
     assert_eq!(support(&filters, &col("created_at").gt(time.clone())), Unsupported);
     assert_eq!(support(&filters, &col("created_at").lt(time)), Inexact);
@@ -90,8 +95,9 @@ fn parameter_without_a_field() {
     let filter = col("search").eq(lit(" 보행자, 1 "));
     assert_eq!(support(&filters, &filter), Exact);
     assert_eq!(support(&filters, &not(col("has_job"))), Exact);
-    let selection =
-        filters.select(&[filter.clone(), not(col("has_job")), filter.clone(), one_of("ids_ex", [7])]);
+    let selection = filters
+        .select(&[filter.clone(), not(col("has_job")), filter.clone(), one_of("ids_ex", [7])])
+        .unwrap();
     assert!(selection.exact && !selection.nothing);
     let mut parameters = selection.parameters.clone();
     parameters.sort();
@@ -104,7 +110,7 @@ fn parameter_without_a_field() {
     assert_eq!(value("has_job"), ScalarValue::from(false));
     assert_eq!(value("ids_ex"), ScalarValue::from(7_i64));
     assert_eq!(value("name_icontains"), ScalarValue::Utf8(None));
-    assert!(filters.select(&[filter, col("search").eq(lit("other"))]).nothing);
+    assert!(filters.select(&[filter, col("search").eq(lit("other"))]).unwrap().nothing);
 }
 
 #[test]
@@ -134,7 +140,7 @@ fn preset_without_a_field() {
     let filters = filters(&[("search", "x"), ("ids_ex", "1"), ("ids_ex", "2"), ("has_job", "yes")], true);
     assert_eq!(support(&filters, &col("search").eq(lit("x"))), Unsupported);
     assert_eq!(filters.inexpressible_column(&[&col("search").eq(lit("x"))]), None);
-    let selection = filters.select(&[]);
+    let selection = filters.select(&[]).unwrap();
     let column =
         |name: &str| filters.pseudo_columns().into_iter().find(|column| column.name == name).unwrap();
     for (name, value) in [("search", "x"), ("ids_ex", "1,2"), ("has_job", "yes")] {
@@ -195,7 +201,7 @@ fn exact_filters_always_fit() {
         one_of("project", [i64::MIN]),
         col("has_job"),
     ];
-    let selection = filters.select(&all);
+    let selection = filters.select(&all).unwrap();
     assert!(selection.exact);
     let bytes: usize = selection.parameters.iter().map(|(_, value)| value.len()).sum();
     assert!((MAX_BYTES / 2..=MAX_BYTES).contains(&bytes), "{bytes}");
@@ -215,7 +221,7 @@ fn shares_never_exceed_the_limit() {
 #[test]
 fn debug_hides_values() {
     let filters = filters(&[("search", "hidden")], false);
-    let selection = filters.select(&[col("category").eq(lit("hidden"))]);
+    let selection = filters.select(&[col("category").eq(lit("hidden"))]).unwrap();
     assert_eq!(selection.parameters, owned(&[("categories", "hidden")]));
     let text = format!("{filters:?} {selection:?} {:?}", filters.pseudo_columns());
     assert!(text.contains("categories") && !text.contains("hidden"), "{text}");
@@ -225,7 +231,7 @@ fn debug_hides_values() {
 fn every_list_of_the_document() {
     let pairs = |id: &str, filter: Expr| {
         let list = synapse_backend_client::raw::LISTS.iter().find(|list| list.id() == id).unwrap();
-        crate::filters::Filters::new(list, &[], false).select(&[filter]).parameters
+        crate::filters::Filters::new(list, &[], false).select(&[filter]).unwrap().parameters
     };
     let versions = one_of("ground_truth_dataset_version", [123, 124]);
     let events = pairs("list_ground_truth_events", versions);
@@ -243,5 +249,26 @@ fn every_list_of_the_document() {
                 column.name
             );
         }
+    }
+}
+
+#[test]
+fn filters_rewritten_after_support() {
+    let is_one = || col("id").eq(lit(1_i64));
+    for trusted in [false, true] {
+        let filters = filters(&[], trusted);
+        let both = filters.select(&[is_one().and(not(col("is_active"))), lit(true)]).unwrap();
+        assert_eq!((both.exact, both.parameters.len()), (trusted, 2));
+        for never in [lit(false), lit(ScalarValue::Boolean(None)), is_one().and(lit(false))] {
+            assert!(filters.select(&[never]).unwrap().nothing);
+        }
+        let unknown = filters.select(&[col("category").like(lit("hidden"))]);
+        match unknown {
+            Ok(selection) => assert!(!trusted && !selection.exact),
+            Err(error) => {
+                assert!(trusted && !error.to_string().contains("hidden"), "{error}");
+            }
+        }
+        assert!(filters.select(&[col("search").like(lit("x"))]).is_err());
     }
 }

@@ -14,7 +14,7 @@ use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use synapse_backend_client::{ListAll, ListPage, ListPart, ListReport, RawItem};
 use tokio::sync::mpsc;
 
-use crate::decode::BatchBuilder;
+use crate::decode::{BatchBuilder, ItemProblem};
 use crate::errors;
 use crate::parts::{self, Part};
 use crate::scan::Scan;
@@ -142,8 +142,16 @@ impl PartitionScan {
                 self.flush(builder, sender).await?;
             }
             self.metrics.bytes.add(item.range().len());
-            let _timer = self.metrics.baseline.elapsed_compute().timer();
-            if let Err(problem) = builder.push(item.as_bytes()) {
+            let pushed = self.push(builder, item);
+            let pushed = match pushed {
+                // It fits into the next one.
+                Err(ItemProblem::BatchFull) => {
+                    self.flush(builder, sender).await?;
+                    self.push(builder, item)
+                }
+                pushed => pushed,
+            };
+            if let Err(problem) = pushed {
                 let (list, part) = (self.scan.operation(), part.name());
                 return Err(exec_datafusion_err!("{list}, {part}: item {index} of page {number}: {problem}"));
             }
@@ -151,14 +159,20 @@ impl PartitionScan {
         Ok(())
     }
 
+    fn push(&self, builder: &mut BatchBuilder, item: &RawItem) -> Result<(), ItemProblem> {
+        let _timer = self.metrics.baseline.elapsed_compute().timer();
+        let misfits = builder.misfits();
+        let pushed = builder.push(item.as_bytes());
+        self.metrics.misfits.add(usize::try_from(builder.misfits() - misfits).unwrap_or(usize::MAX));
+        pushed
+    }
+
     /// Sends the items that were decoded.
     async fn flush(&self, builder: &mut BatchBuilder, sender: &mut Batches) -> Result<()> {
         if builder.rows() == 0 {
             return Ok(());
         }
-        let misfits = builder.misfits();
         let batch = self.scan.finish(builder)?;
-        self.metrics.misfits.add(usize::try_from(misfits).unwrap_or(usize::MAX));
         sender.send(batch).await
     }
 }
@@ -222,4 +236,90 @@ fn adapted(
     batches: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
 ) -> SendableRecordBatchStream {
     Box::pin(RecordBatchStreamAdapter::new(schema, batches))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use datafusion::arrow::datatypes::Schema;
+
+    use super::*;
+
+    fn batch() -> RecordBatch {
+        RecordBatch::new_empty(Arc::new(Schema::empty()))
+    }
+
+    /// Returns the batches of a task that sends ten, and how many it has sent.
+    fn ten(idle_limit: Duration) -> (impl Stream<Item = Result<RecordBatch>> + Send, Arc<AtomicUsize>) {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counter = sent.clone();
+        let stream = spawned(idle_limit, move |mut sender: Batches| async move {
+            for _ in 0..10 {
+                sender.send(batch()).await?;
+                counter.fetch_add(1, Ordering::SeqCst);
+            }
+            Ok(())
+        });
+        (stream, sent)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_reader_ends_with_error() {
+        let (stream, sent) = ten(Duration::from_secs(60));
+        let mut stream = std::pin::pin!(stream);
+        stream.next().await.unwrap().unwrap();
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        // Another batch had been sent before.
+        stream.next().await.unwrap().unwrap();
+        let error = stream.next().await.unwrap().unwrap_err().to_string();
+        assert!(error.contains("no batch was taken for 60s") && error.contains("idle_limit"), "{error}");
+        assert!(stream.next().await.is_none());
+        assert_eq!(sent.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_reader_within_limit_gets_all() {
+        let (stream, _) = ten(Duration::from_secs(60));
+        let mut stream = std::pin::pin!(stream);
+        let mut batches = 0;
+        while let Some(batch) = stream.next().await {
+            batch.unwrap();
+            batches += 1;
+            tokio::time::sleep(Duration::from_secs(59)).await;
+        }
+        assert_eq!(batches, 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dropped_stream_ends_its_task() {
+        struct Ended(Arc<AtomicUsize>);
+        impl Drop for Ended {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let ended = Arc::new(AtomicUsize::new(0));
+        let guard = Ended(ended.clone());
+        let mut stream = Box::pin(spawned(Duration::from_secs(60), move |mut sender: Batches| async move {
+            let _guard = guard;
+            loop {
+                sender.send(batch()).await?;
+            }
+        }));
+        stream.next().await.unwrap().unwrap();
+        drop(stream);
+        while ended.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn unread_stream_starts_no_task() {
+        let (stream, sent) = ten(Duration::from_secs(60));
+        tokio::task::yield_now().await;
+        drop(stream);
+        assert_eq!(sent.load(Ordering::SeqCst), 0);
+    }
 }

@@ -67,8 +67,8 @@ impl Span {
 }
 
 impl ItemReader {
-    /// Makes a reader of items with these keys. Each has the index of its field among the `wanted` ones, or `None` if its values
-    /// are ignored. `extra` says whether entries without a column are wanted.
+    /// Makes a reader of items with these keys. Each has the index of its field among the `wanted` ones, or `None` if its
+    /// values are ignored. `extra` says whether entries without a column are wanted.
     pub(super) fn new<'a>(
         keys: impl IntoIterator<Item = (&'a str, Option<usize>)>,
         wanted: usize,
@@ -106,8 +106,8 @@ impl ItemReader {
         &self.wanted
     }
 
-    /// Adds the misfits among the wanted values to the entries without a column, and returns these in the item's order. Of a key
-    /// that comes twice, the last one is kept.
+    /// Adds the misfits among the wanted values to the entries without a column, and returns these in the item's order. Of
+    /// a key that comes twice, the last one is kept.
     pub(super) fn extra(&mut self, item: &str, misfits: &[usize]) -> &[Entry] {
         let Some(extra) = &mut self.extra else { return &[] };
         let unknown = extra.len();
@@ -220,8 +220,8 @@ impl Keys {
         Keys { names, by_identity, after, last: count }
     }
 
-    /// Returns the index among the wanted fields of a key's JSON text, `Some(None)` if its values are ignored, or `None` if the
-    /// key isn't known.
+    /// Returns the index among the wanted fields of a key's JSON text, `Some(None)` if its values are ignored, or `None`
+    /// if the key isn't known.
     fn find(&mut self, json: &str) -> Option<Option<usize>> {
         let guess = self.after.get(self.last).copied()?;
         if let Some(name) = self.names.get(guess).filter(|name| name.json == json) {

@@ -26,8 +26,8 @@ const MAX_RESERVED_ROWS: usize = 1 << 16;
 /// Makes record batches of items' JSON texts.
 ///
 /// A value that doesn't fit its column is a misfit: the column is null, and the value stays in `_extra` under its own key.
-/// Of a secret field, no value is ever in `_extra`. If `_extra` is one of the columns, the values of all other fields are checked
-/// too, so that it doesn't depend on the projection. Of a key that comes twice, also by an alias, the last value counts.
+/// Of a secret field, no value is ever in `_extra`: its misfits are lost. If `_extra` is one of the columns, the values of all
+/// fields are checked, so that it doesn't depend on the other columns. Of a key that comes twice, also by an alias, the last value counts.
 pub(crate) struct BatchBuilder {
     schema: SchemaRef,
     /// The builders of the schema's columns, by their indices in `builders`.

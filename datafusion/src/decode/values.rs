@@ -38,7 +38,8 @@ pub(super) fn boolean(json: &str) -> Option<bool> {
     }
 }
 
-/// Returns the text of a string, if need be in `scratch`. `None` if the value is something else or has half a surrogate pair.
+/// Returns the text of a string, if need be in `scratch`. `None` if the value is something else or has half a surrogate
+/// pair.
 pub(super) fn text<'a>(json: &'a str, scratch: &'a mut String) -> Option<&'a str> {
     let escaped = json.strip_prefix('"')?.strip_suffix('"')?;
     if !escaped.as_bytes().contains(&b'\\') {

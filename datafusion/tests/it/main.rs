@@ -3,6 +3,7 @@
 mod changes;
 mod export;
 mod functions;
+mod plans;
 mod projections;
 mod pushdown;
 mod rows;

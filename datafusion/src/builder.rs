@@ -11,7 +11,7 @@ use crate::columns::TextColumns;
 use crate::connections::{Connections, EnvironmentConnections};
 use crate::errors;
 use crate::options::TableOptions;
-use crate::source::{Named, Source};
+use crate::source::{self, Named, Source};
 use crate::table::ListTable;
 
 /// Lists of a client as tables.
@@ -119,8 +119,9 @@ impl ListTableBuilder {
         self
     }
 
-    /// Sets how changes of the list while it is read are handled. The default is [`Strict`](ListPolicy::Strict), since
-    /// parts can't see the items of each other: any change ends the scan with an error.
+    /// Sets how changes of the list while it is read are handled. The default is [`Strict`](ListPolicy::Strict): a change that a part
+    /// notices ends the scan with an error. Parts don't see the items of each other: if as many items are added as are deleted
+    /// meanwhile, an item may come twice or not at all. One part, or [`export`](ListTable::export), notices repeated items.
     pub fn policy(mut self, policy: ListPolicy) -> Self {
         self.options.policy = policy.into();
         self
@@ -157,8 +158,8 @@ impl ListTableBuilder {
         self
     }
 
-    /// Sets the number of parts that a scan splits the list into; by default the session's `target_partitions`. A list without
-    /// page numbers (a cursor list) is one part.
+    /// Sets the number of parts that a scan splits the list into; by default the session's `target_partitions`, but no more than
+    /// pages are fetched concurrently. A list without page numbers (a cursor list) is one part.
     pub fn parts(mut self, parts: usize) -> Self {
         self.options.parts = Some(parts.max(1));
         self
@@ -179,7 +180,8 @@ impl ListTableBuilder {
     }
 
     /// Adds a column for each query parameter that is no field, such as `search`. `WHERE search = 'x'` sets the parameter, and
-    /// the column has its value; it is null if no such filter is given. Other filters of the column are refused.
+    /// the column has its value. A query that uses the column otherwise, also by `*`, is an error: the column has no value
+    /// then.
     pub fn filter_columns(mut self, show: bool) -> Self {
         self.options.filter_columns = show;
         self
@@ -200,11 +202,12 @@ impl ListTableBuilder {
     /// Returns the table. Nothing is requested.
     ///
     /// # Errors
-    /// Returns an error if the call isn't a list of the API's document, or if a parameter is invalid. Parameters of a named table are
-    /// checked when it is scanned.
+    /// Returns an error if the call isn't a list of the API's document, if a parameter is invalid, or if it selects a page.
     pub fn build(self) -> Result<Arc<ListTable>> {
         let source = self.source?;
+        source::validate(source.list())?;
         if let Source::Call(call) = &source {
+            // Its options are checked, too.
             call.clone().request().map_err(errors::of_client)?;
         }
         Ok(Arc::new(ListTable::new(source, self.options)))

@@ -55,12 +55,14 @@ fn from_variables(name: &str) -> Result<BackendClient> {
     }
     let is_name = |name: &str| {
         name.len() <= MAX_NAME
-            && name.starts_with(|first: char| first.is_ascii_alphabetic())
-            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+            && name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name
+                .chars()
+                .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
     };
     if !is_name(name) {
         return exec_err!(
-            "connection: a name has up to {MAX_NAME} letters, digits and `_`, and starts with a letter"
+            "connection: a name has up to {MAX_NAME} lower-case letters, digits and `_`, and starts with a letter"
         );
     }
     let variable = |of: &str| {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use datafusion::common::DataFusionError;
+use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
+use serde::Deserialize;
 use synapse_backend_client::Error;
 
 /// The part of a list that failed, and why.
@@ -41,4 +42,15 @@ pub(crate) fn of_part(list: &'static str, part: String, source: Error) -> DataFu
         true => DataFusionError::IoError(std::io::Error::other(error)),
         false => DataFusionError::External(Box::new(error)),
     }
+}
+
+/// Reads a JSON text of this crate.
+///
+/// # Errors
+/// Returns an error if it isn't one. The error doesn't repeat the text, which may be long or hold parameters.
+pub(crate) fn read_json<'t, T: Deserialize<'t>>(text: &'t [u8], what: &str) -> Result<T> {
+    serde_json::from_slice(text).map_err(|error| {
+        let (line, column, kind) = (error.line(), error.column(), error.classify());
+        exec_datafusion_err!("it isn't the text of a {what}: line {line}, column {column}: {kind:?} error")
+    })
 }

@@ -11,17 +11,17 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, exec_err};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use futures_util::StreamExt as _;
+use synapse_backend_client::{ListPage, ListPages, ListReport, RawItem};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::errors;
 use crate::file_writer::{FileWriter, Written};
-use crate::journal::{self, Complete, Journal, Plan};
-use crate::parts::{self, Part};
+use crate::journal::{self, Counts, Entry, Journal, Plan};
+use crate::metrics::ScanMetrics;
+use crate::page_decoder::PageDecoder;
 use crate::scan::Scan;
-use crate::stream::{PartitionScan, ScanMetrics};
 use crate::table::ListTable;
 
 /// The default number of pages of a file.
@@ -61,14 +61,12 @@ impl ExportFormat {
 pub struct ExportProgress {
     /// Rows that are in complete files or were passed to the file that is being written.
     pub rows: u64,
-    /// Rows of the whole list when the export began; `None` if the list has no count.
+    /// Rows of the whole list; `None` if the list has no count.
     pub total_rows: Option<u64>,
     /// Bytes of complete files.
     pub bytes: u64,
     /// Files that are complete.
-    pub parts: usize,
-    /// Files of the whole export.
-    pub total_parts: usize,
+    pub files: usize,
 }
 
 /// What an export has written.
@@ -82,17 +80,28 @@ pub struct ExportReport {
     /// The files, in the list's order.
     pub files: Vec<PathBuf>,
     /// Files that an earlier run had completed.
-    pub resumed_parts: usize,
+    pub resumed_files: usize,
+    /// Values that didn't fit their column. They are null there, and in `_extra` if that is exported.
+    pub misfits: u64,
+    /// Anomalies of the list that the table's [policy](crate::ListTableBuilder::policy) allows.
+    pub anomalies: u64,
+    /// Repeated items that were dropped.
+    pub duplicates: u64,
+    /// Pages that were skipped, whose rows are missing.
+    pub skipped_pages: u64,
 }
 
 type OnProgress = Box<dyn FnMut(ExportProgress) + Send>;
 
 /// Writes a list into the files of a directory: returned by [`ListTable::export`].
 ///
-/// The list is split into ranges of pages, and each becomes a file, `part-00000.parquet` and so on. A file gets its name when it is
-/// complete and stored. If the export is killed or fails, another call with the same table and directory fetches only the parts that
-/// are missing: at most the file that was being written is lost. A list that changes meanwhile fails, unless the table's
-/// [policy](crate::ListTableBuilder::policy) allows it. A directory whose export is complete is refused.
+/// The list is read in its order, and every so many pages become a file, `part-00000.parquet` and so on. A file gets its name when it
+/// is complete and stored. If the export is killed or fails, another call with the same table and directory continues after the last
+/// complete file: at most the file that was being written is lost. A list that changes meanwhile, or repeats items, fails unless the
+/// table's [policy](crate::ListTableBuilder::policy) allows it.
+///
+/// A directory with other files is refused, and so is one whose export is complete. The journal `export.jsonl` has the list's parameters.
+/// Headers and conversions of the call aren't in it: resume with the same ones.
 ///
 /// Columns of signed URLs, such as `files`, are written as the server sent them, and expire; a `url_conversion` of the call replaces
 /// them.
@@ -172,53 +181,200 @@ impl Export {
     async fn run(mut self) -> Result<ExportReport> {
         let scans = self.scans()?;
         fs::create_dir_all(&self.directory).map_err(|error| self.failed(&self.directory, &error))?;
-        // Released when the file is closed.
-        let _lock = self.lock()?;
-        let journal = self.journal_file();
-        let opened = Journal::open(&self.directory).map_err(|error| self.failed(&journal, &error))?;
-        let mut journal = match opened {
-            Some(journal) => journal,
-            None => self.begin(&scans).await?,
+        let lock = Arc::new(self.lock()?);
+        let opened = Journal::open(&self.directory);
+        let opened = opened.map_err(|error| self.failed(&self.journal_file(), &error))?;
+        let (scan, journal, pages, first) = match opened {
+            Some(journal) => self.resume(scans, journal)?,
+            None => self.begin(scans).await?,
         };
-        let scan = scans.iter().find(|scan| scan.operation() == journal.plan.list).or(scans.last()).cloned();
+        let resumed = journal.files.len();
+        let metrics = ScanMetrics::new(&ExecutionPlanMetricsSet::new(), 0);
+        let decoder = PageDecoder::new(Arc::new(scan.clone()), BATCH_ROWS, metrics);
+        let run = Run { scan, journal, decoder, counted: Counts::default(), lock };
+        let journal = self.write(run, pages, first).await?;
+        let Counts { rows, bytes, misfits, anomalies, duplicates, skipped_pages } = journal.total;
+        Ok(ExportReport {
+            rows,
+            bytes,
+            files: (0..journal.files.len()).map(|index| self.file(index)).collect(),
+            resumed_files: resumed,
+            misfits,
+            anomalies,
+            duplicates,
+            skipped_pages,
+        })
+    }
+
+    /// Begins a new export. If the server doesn't know a narrower list, the export reads the table's own.
+    async fn begin(&mut self, scans: Vec<Scan>) -> Result<Begun> {
+        let entries = fs::read_dir(&self.directory).map_err(|error| self.failed(&self.directory, &error))?;
+        for entry in entries {
+            let name = entry?.file_name();
+            let is_own = [LOCK, journal::NEW_FILE].iter().any(|own| name.to_str() == Some(own));
+            if !is_own {
+                return exec_err!(
+                    "{}: the directory has other files: choose an empty one",
+                    self.directory.display()
+                );
+            }
+        }
+        let mut scans = scans.into_iter().peekable();
+        while let Some(scan) = scans.next() {
+            let mut pages = scan.whole().pages();
+            match pages.next().await.transpose() {
+                Ok(first) => {
+                    let journal = Journal::create(&self.directory, self.plan(&scan));
+                    let journal = journal.map_err(|error| self.failed(&self.journal_file(), &error))?;
+                    return Ok((scan, journal, pages, first));
+                }
+                Err(error) if error.is_not_found() && scans.peek().is_some() => {}
+                Err(error) => return Err(errors::of_client(error)),
+            }
+        }
+        exec_err!("the table has no list")
+    }
+
+    /// Continues an export.
+    fn resume(&self, scans: Vec<Scan>, journal: Journal) -> Result<Begun> {
+        let is_same = |scan: &Scan| scan.operation() == journal.plan.list;
+        let scan = scans.iter().find(|scan| is_same(scan)).or(scans.last()).cloned();
         let scan = scan.ok_or_else(|| exec_datafusion_err!("the table has no list"))?;
-        let format = self.format.extension();
-        if let Some(difference) = journal.plan.difference(scan.operation(), &columns_of(&scan.schema), format)
-        {
+        if let Some(difference) = journal.plan.difference(&self.plan(&scan)) {
             return exec_err!(
                 "{}: the directory has another export: {difference}. Choose another directory",
                 self.directory.display()
             );
         }
-        let resumed = self.verify(&journal)?;
-        if resumed == journal.plan.parts.len() {
+        for (index, counts) in journal.files.iter().enumerate() {
+            let path = self.file(index);
+            let is_complete = fs::symlink_metadata(&path)
+                .is_ok_and(|metadata| metadata.is_file() && metadata.len() == counts.bytes);
+            if !is_complete {
+                return exec_err!(
+                    "{}: the journal says that this file is complete with {} bytes, which it isn't: export into another directory",
+                    path.display(),
+                    counts.bytes
+                );
+            }
+        }
+        if journal.is_complete {
             return exec_err!(
-                "{}: the export is complete. Choose another directory",
-                self.directory.display()
+                "{}: the export is complete, with {} rows in {} files. Choose another directory",
+                self.directory.display(),
+                journal.total.rows,
+                journal.files.len()
             );
         }
-        let scan = Arc::new(Scan { parts: 1, ..scan });
-        let is_complete: Vec<bool> = {
-            let mut complete = vec![false; journal.plan.parts.len()];
-            journal.complete.iter().for_each(|part| complete[part.index] = true);
-            complete
+        let list = match &journal.checkpoint {
+            Some(checkpoint) => scan.whole().resume(checkpoint.clone()),
+            None => scan.whole(),
         };
-        let missing: Vec<Part> =
-            journal.plan.parts.iter().filter(|part| !is_complete[part.index]).cloned().collect();
-        for part in missing {
-            let written = self.write_part(&scan, &part, &journal).await?;
-            journal
-                .add(Complete { index: part.index, rows: written.rows, bytes: written.bytes })
-                .map_err(|error| self.failed(&self.journal_file(), &error))?;
-            self.report(&journal, 0);
+        Ok((scan, journal, list.pages(), None))
+    }
+
+    fn plan(&self, scan: &Scan) -> Plan {
+        let options = &scan.options;
+        Plan {
+            version: Plan::VERSION,
+            base_url: scan.list.client().base_url().to_owned(),
+            list: scan.operation().to_owned(),
+            options: format!(
+                "{:?}, deduplicate: {}, skip_failed_pages: {}",
+                options.policy, options.deduplicate, options.skip_failed_pages
+            ),
+            columns: columns_of(&scan.schema),
+            format: self.format.extension().to_owned(),
         }
-        let sum = |value: fn(&Complete) -> u64| journal.complete.iter().map(value).sum();
-        Ok(ExportReport {
-            rows: sum(|part| part.rows),
-            bytes: sum(|part| part.bytes),
-            files: (0..journal.plan.parts.len()).map(|index| self.file(index)).collect(),
-            resumed_parts: resumed,
-        })
+    }
+
+    /// Writes the pages into files. `first` is a page that was fetched before.
+    async fn write(
+        &mut self,
+        mut run: Run,
+        mut pages: ListPages<RawItem>,
+        mut first: Option<ListPage<RawItem>>,
+    ) -> Result<Journal> {
+        let mut open: Option<OpenFile> = None;
+        loop {
+            let page = match first.take() {
+                Some(page) => Some(Ok(page)),
+                None => pages.next().await,
+            };
+            let page = match page.transpose() {
+                Ok(page) => page,
+                Err(error) => return Err(closed(open, errors::of_client(error)).await),
+            };
+            let is_end = page.is_none();
+            let batches = match &page {
+                Some(page) => run.decoder.decode(page),
+                None => Ok(Vec::new()),
+            };
+            let mut batches = match batches {
+                Ok(batches) => batches,
+                Err(error) => return Err(closed(open, error).await),
+            };
+            let is_full = open.as_ref().map_or(0, |file| file.pages) + 1 >= self.pages;
+            if is_end || is_full {
+                batches.extend(run.decoder.finish()?);
+            }
+            // A list without items has a file without rows.
+            let needs_file = !batches.is_empty() || is_end && run.journal.files.is_empty();
+            if needs_file || !is_end {
+                let file = match &mut open {
+                    Some(file) => file,
+                    None => open.insert(self.open(&run)),
+                };
+                file.pages += u64::from(!is_end);
+                for batch in batches {
+                    file.rows += batch.num_rows() as u64;
+                    if file.sender.send(Some(batch)).await.is_err() {
+                        break;
+                    }
+                }
+            }
+            let open_rows = open.as_ref().map_or(0, |file| file.rows);
+            self.report(&run.journal, pages.list().total(), open_rows);
+            if is_end || is_full {
+                let written = match open.take() {
+                    Some(file) => Some(file.finish().await?),
+                    None => None,
+                };
+                let file = written.map(|written| run.counts(written, pages.list().report()));
+                let entry = Entry { file, checkpoint: pages.list().checkpoint(), end: is_end };
+                run.journal.add(entry).map_err(|error| self.failed(&self.journal_file(), &error))?;
+                self.report(&run.journal, pages.list().total(), 0);
+            }
+            if is_end {
+                return Ok(run.journal);
+            }
+        }
+    }
+
+    /// Opens the next file. Compressing and writing are work of another thread.
+    fn open(&self, run: &Run) -> OpenFile {
+        let index = run.journal.files.len();
+        let (path, partial) = (self.file(index), self.partial(index));
+        let (sender, mut receiver) = mpsc::channel::<Option<RecordBatch>>(BATCHES_AHEAD);
+        let (schema, format, row_group_bytes) = (run.scan.schema.clone(), self.format, self.row_group_bytes);
+        let (at, directory, lock) = (partial.clone(), self.directory.clone(), run.lock.clone());
+        // It ends when the sender is dropped, and deletes the partial file unless the file is complete.
+        let writing = tokio::task::spawn_blocking(move || {
+            // No other export may begin while this thread works.
+            let _lock = lock;
+            let mut writer = FileWriter::create(&at, schema, format, row_group_bytes)?;
+            loop {
+                match receiver.blocking_recv() {
+                    Some(Some(batch)) => writer.write(&batch)?,
+                    Some(None) => break,
+                    None => return exec_err!("the export was dropped"),
+                }
+            }
+            let written = writer.finish(&path)?;
+            journal::sync_directory(&directory)?;
+            Ok(written)
+        });
+        OpenFile { sender, writing, partial, pages: 0, rows: 0 }
     }
 
     /// Returns the scans of the export's columns: that of a narrower list first.
@@ -238,116 +394,10 @@ impl Export {
         self.table.whole_scans(projection.as_ref())
     }
 
-    /// Plans a new export. If the server doesn't know a narrower list, the export reads the table's own.
-    async fn begin(&mut self, scans: &[Scan]) -> Result<Journal> {
-        let mut scans = scans.iter().peekable();
-        while let Some(scan) = scans.next() {
-            match scan.whole().partitions_of_pages(self.pages).await {
-                Ok(planned) => {
-                    let parts =
-                        planned.iter().enumerate().map(|(index, part)| Part::new(index, part)).collect();
-                    let format = self.format.extension().to_owned();
-                    let plan =
-                        Plan::new(scan.operation().to_owned(), columns_of(&scan.schema), format, parts);
-                    let journal = Journal::create(&self.directory, plan);
-                    return journal.map_err(|error| self.failed(&self.journal_file(), &error));
-                }
-                Err(error) if error.is_not_found() && scans.peek().is_some() => {}
-                Err(error) => return Err(errors::of_client(error)),
-            }
-        }
-        exec_err!("the table has no list")
-    }
-
-    /// Returns the number of complete files.
-    ///
-    /// # Errors
-    /// Returns an error if a file that was complete has another length.
-    fn verify(&self, journal: &Journal) -> Result<usize> {
-        let mut seen = vec![false; journal.plan.parts.len()];
-        let in_order = journal.plan.parts.iter().enumerate().all(|(index, part)| index == part.index);
-        for part in &journal.complete {
-            let path = self.file(part.index);
-            let is_new = seen.get_mut(part.index).is_some_and(|seen| !std::mem::replace(seen, true));
-            let length = fs::metadata(&path).map(|metadata| metadata.len());
-            if !is_new || !in_order || length.is_err() || length.is_ok_and(|length| length != part.bytes) {
-                return exec_err!(
-                    "{}: the journal says that this file is complete with {} bytes, which it isn't: export into another directory",
-                    path.display(),
-                    part.bytes
-                );
-            }
-        }
-        match in_order {
-            true => Ok(journal.complete.len()),
-            false => exec_err!("{}: it isn't the journal of an export", self.journal_file().display()),
-        }
-    }
-
-    async fn write_part(&mut self, scan: &Arc<Scan>, part: &Part, journal: &Journal) -> Result<Written> {
-        let metrics = ScanMetrics::new(&ExecutionPlanMetricsSet::new(), 0);
-        let partition = PartitionScan { scan: scan.clone(), planned: None, batch_rows: BATCH_ROWS, metrics };
-        let rows = parts::source(std::slice::from_ref(part))?.execute(0, Arc::new(TaskContext::default()))?;
-        let batches = partition.stream(rows);
-        let (path, partial) = (self.file(part.index), self.partial(part.index));
-        let (sender, mut receiver) = mpsc::channel(BATCHES_AHEAD);
-        let (schema, format, row_group_bytes) = (scan.schema.clone(), self.format, self.row_group_bytes);
-        let (at, directory) = (partial.clone(), self.directory.clone());
-        // Compressing and writing are work of another thread. It ends when the sender is dropped, and deletes the partial file
-        // unless it was told that the part is complete.
-        let writing = tokio::task::spawn_blocking(move || {
-            let mut writer = FileWriter::create(&at, schema, format, row_group_bytes)?;
-            loop {
-                match receiver.blocking_recv() {
-                    Some(Some(batch)) => writer.write(&batch)?,
-                    Some(None) => break,
-                    None => return exec_err!("the export was dropped"),
-                }
-            }
-            let written = writer.finish(&path)?;
-            journal::sync_directory(&directory).map_err(DataFusionError::from)?;
-            Ok(written)
-        });
-        let passed = self.pass(batches, &sender, journal).await;
-        if passed.is_ok() {
-            // If the thread has ended, its own error follows.
-            let _ = sender.send(None).await;
-        }
-        drop(sender);
-        let written = writing.await.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
-        passed?;
-        written.map_err(|error| error.context(format!("writing {}", partial.display())))
-    }
-
-    /// Passes batches to the thread that writes them.
-    async fn pass(
-        &mut self,
-        mut batches: SendableRecordBatchStream,
-        sender: &mpsc::Sender<Option<RecordBatch>>,
-        journal: &Journal,
-    ) -> Result<()> {
-        let mut rows = 0;
-        while let Some(batch) = batches.next().await {
-            let batch = batch?;
-            rows += batch.num_rows() as u64;
-            if sender.send(Some(batch)).await.is_err() {
-                break;
-            }
-            self.report(journal, rows);
-        }
-        Ok(())
-    }
-
-    fn report(&mut self, journal: &Journal, open_rows: u64) {
+    fn report(&mut self, journal: &Journal, total_rows: Option<u64>, open_rows: u64) {
         let Some(report) = &mut self.on_progress else { return };
-        let sum = |value: fn(&Complete) -> u64| journal.complete.iter().map(value).sum::<u64>();
-        report(ExportProgress {
-            rows: sum(|part| part.rows) + open_rows,
-            total_rows: journal.plan.parts.first().and_then(|part| part.checkpoint.total()),
-            bytes: sum(|part| part.bytes),
-            parts: journal.complete.len(),
-            total_parts: journal.plan.parts.len(),
-        });
+        let Counts { rows, bytes, .. } = journal.total;
+        report(ExportProgress { rows: rows + open_rows, total_rows, bytes, files: journal.files.len() });
     }
 
     /// Locks the directory.
@@ -379,6 +429,71 @@ impl Export {
     fn partial(&self, index: usize) -> PathBuf {
         self.directory.join(format!("part-{index:05}.{}.partial", self.format.extension()))
     }
+}
+
+/// A new or resumed export: its scan, journal and pages, and the first page if it was fetched.
+type Begun = (Scan, Journal, ListPages<RawItem>, Option<ListPage<RawItem>>);
+
+/// An export that is running.
+struct Run {
+    scan: Scan,
+    journal: Journal,
+    decoder: PageDecoder,
+    /// What the files of this run have counted.
+    counted: Counts,
+    lock: Arc<File>,
+}
+
+impl Run {
+    /// Returns what was counted since the file before.
+    fn counts(&mut self, written: Written, report: &ListReport) -> Counts {
+        let now = Counts {
+            misfits: self.decoder.misfits(),
+            anomalies: report.anomalies.len() as u64,
+            duplicates: report.duplicates,
+            skipped_pages: report.page_failures.len() as u64,
+            ..Counts::default()
+        };
+        let before = std::mem::replace(&mut self.counted, now);
+        Counts {
+            rows: written.rows,
+            bytes: written.bytes,
+            misfits: now.misfits.saturating_sub(before.misfits),
+            anomalies: now.anomalies.saturating_sub(before.anomalies),
+            duplicates: now.duplicates.saturating_sub(before.duplicates),
+            skipped_pages: now.skipped_pages.saturating_sub(before.skipped_pages),
+        }
+    }
+}
+
+/// A file that is being written by another thread.
+struct OpenFile {
+    /// The batches; `None` completes the file.
+    sender: mpsc::Sender<Option<RecordBatch>>,
+    writing: JoinHandle<Result<Written>>,
+    partial: PathBuf,
+    pages: u64,
+    rows: u64,
+}
+
+impl OpenFile {
+    /// Completes the file.
+    async fn finish(self) -> Result<Written> {
+        // If the thread has ended, its own error follows.
+        let _ = self.sender.send(None).await;
+        let written = self.writing.await.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
+        written.map_err(|error| error.context(format!("writing {}", self.partial.display())))
+    }
+}
+
+/// Deletes the file that is being written, and returns the error that ends the export.
+async fn closed(open: Option<OpenFile>, error: DataFusionError) -> DataFusionError {
+    if let Some(OpenFile { sender, writing, .. }) = open {
+        drop(sender);
+        // Its error is that of the dropped sender.
+        let _ = writing.await;
+    }
+    error
 }
 
 /// Returns the columns with their types.

@@ -17,9 +17,10 @@ use datafusion::physical_plan::{
 };
 use synapse_backend_client::{ListPart, RawItem};
 
+use crate::metrics::ScanMetrics;
 use crate::parts;
 use crate::scan::Scan;
-use crate::stream::{PartitionScan, ScanMetrics};
+use crate::stream::PartitionScan;
 
 /// Reads the parts of a list that its input has, and returns their items as rows.
 ///
@@ -132,7 +133,14 @@ impl ExecutionPlan for FetchExec {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let input = children.pop().filter(|_| children.is_empty());
         let input = input.ok_or_else(|| internal_datafusion_err!("{NAME} has one input"))?;
-        let (planned, statistics) = (self.planned.clone(), self.statistics.clone());
+        let planned = self.planned.clone();
+        // Those of the whole list aren't those of some parts.
+        let is_whole =
+            input.output_partitioning().partition_count() == self.properties.partitioning.partition_count();
+        let statistics = match is_whole {
+            true => self.statistics.clone(),
+            false => Arc::new(Statistics::new_unknown(&self.scan.schema)),
+        };
         Ok(Arc::new(FetchExec::new(self.scan.clone(), input, planned, statistics)?))
     }
 

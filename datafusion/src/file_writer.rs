@@ -14,6 +14,7 @@ use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
 
 use crate::export::ExportFormat;
+use crate::journal;
 
 /// What a file has.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +55,8 @@ impl FileWriter {
         format: ExportFormat,
         row_group_bytes: usize,
     ) -> Result<Self> {
-        let file = BufWriter::new(File::create(path)?);
+        journal::remove(path)?;
+        let file = BufWriter::new(File::options().write(true).create_new(true).open(path)?);
         let partial = Partial(Some(path.to_owned()));
         let format = match format {
             ExportFormat::Parquet => {

@@ -101,6 +101,6 @@ impl TableOptions {
 
     /// Returns whether a list that ends without an error has as many items as its count.
     pub(crate) fn returns_count(&self) -> bool {
-        self.policy != Policy::Lenient && !self.deduplicate && !self.skip_failed_pages
+        self.policy == Policy::Strict && !self.deduplicate && !self.skip_failed_pages
     }
 }

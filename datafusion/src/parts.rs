@@ -8,16 +8,21 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::common::{Result, exec_datafusion_err, exec_err};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_plan::ExecutionPlan;
 use serde::{Deserialize, Serialize};
 use synapse_backend_client::{Checkpoint, ListPart, RawItem};
 
+use crate::errors;
+use crate::scan::Scan;
+
 /// A part of a list: which one it is, its pages, and the position at which it begins.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Part {
+    /// The scan that the part belongs to.
+    scan: u64,
     pub(crate) index: usize,
     pub(crate) first_page: u64,
     /// `None` if it ends where the list ends.
@@ -26,8 +31,9 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    pub(crate) fn new(index: usize, part: &ListPart<RawItem>) -> Self {
+    pub(crate) fn new(scan: u64, index: usize, part: &ListPart<RawItem>) -> Self {
         Part {
+            scan,
             index,
             first_page: part.first_page(),
             last_page: part.last_page(),
@@ -74,13 +80,16 @@ pub(crate) fn is_source(plan: &dyn ExecutionPlan) -> bool {
 /// Returns the parts in a batch of a source.
 ///
 /// # Errors
-/// Returns an error if a row is no part.
-pub(crate) fn of_batch(batch: &RecordBatch) -> Result<Vec<Part>> {
+/// Returns an error if a row is no part, or one of another scan.
+pub(crate) fn of_batch(batch: &RecordBatch, scan: &Scan) -> Result<Vec<Part>> {
     let column = batch.columns().first().and_then(|column| column.as_string_opt::<i32>());
     let column = column.ok_or_else(|| exec_datafusion_err!("a list's parts have another type"))?;
     let part = |row| {
-        serde_json::from_str(column.value(row))
-            .map_err(|error| exec_datafusion_err!("row {row} is no part of a list: {error}"))
+        let part: Part = errors::read_json(column.value(row).as_bytes(), "part of a list")?;
+        match part.scan == scan.id && part.index < scan.parts {
+            true => Ok(part),
+            false => exec_err!("{}: a part belongs to another scan", scan.operation()),
+        }
     };
     (0..column.len()).map(part).collect()
 }

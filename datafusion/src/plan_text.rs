@@ -1,5 +1,5 @@
-//! Tables and operators as text, for plans that are sent to other processes. The text has no credentials and no host: it
-//! names a connection of the process that reads it.
+//! Tables and operators as text, for plans that are sent to other processes. The text has no credentials: it names a connection
+//! of the process that reads it.
 
 use std::sync::Arc;
 
@@ -7,14 +7,15 @@ use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::{Result, ScalarValue, Statistics, exec_datafusion_err, exec_err};
 use datafusion::physical_plan::ExecutionPlan;
 use serde::{Deserialize, Serialize};
-use synapse_backend_client::DynamicList;
+use synapse_backend_client::{DynamicList, ParameterInfo, Place};
 
 use crate::builder::ListTableBuilder;
 use crate::connections::Connections;
+use crate::errors;
 use crate::fetch::FetchExec;
 use crate::options::TableOptions;
 use crate::scan::{Output, Scan, schema_of};
-use crate::source::{Named, Source};
+use crate::source::{self, Named, Source};
 use crate::table::{ListTable, columns_of};
 
 /// The version of the texts.
@@ -39,6 +40,17 @@ impl NamedList {
                 list.operation().id()
             );
         };
+        let hidden = |parameter: &ParameterInfo| {
+            parameter.secret || matches!(parameter.place, Place::Header | Place::Cookie)
+        };
+        if let Some((parameter, _)) = list.parameters().find(|(parameter, _)| hidden(parameter)) {
+            return exec_err!(
+                "{}: the parameter `{}` may be a secret, which no plan has: set it in the connection's client",
+                list.operation().id(),
+                parameter.wire
+            );
+        }
+        source::validate(list)?;
         let parameters = list.parameters().flat_map(|(parameter, values)| {
             values.iter().map(|value| (parameter.name.to_owned(), value.clone()))
         });
@@ -90,7 +102,7 @@ impl ListTable {
     /// # Errors
     /// Returns an error if the text isn't that of a table, or if the document has no such list.
     pub fn from_text(text: &[u8], connections: Arc<dyn Connections>) -> Result<Arc<ListTable>> {
-        let named: NamedList = read(text, "table")?;
+        let named: NamedList = errors::read_json(text, "table")?;
         let (list, name) = (named.list(connections.as_ref())?, named.name());
         ListTableBuilder::of(Ok(Source::Named { name, list, connections }))
             .with_options(named.options)
@@ -104,8 +116,13 @@ struct FetchText {
     list: NamedList,
     columns: Vec<ColumnText>,
     limit: Option<u64>,
+    /// The scan's id, which its parts have, too.
+    scan: u64,
     parts: usize,
 }
+
+/// The longest value of a parameter's column, in bytes: each row has it.
+const MAX_VALUE: usize = 2_000;
 
 /// A column of an operator.
 #[derive(Serialize, Deserialize)]
@@ -170,6 +187,7 @@ impl FetchExec {
             list: NamedList::new(scan.name.as_ref(), scan.list.operation(), &scan.options)?,
             columns: scan.outputs.iter().map(column).collect::<Result<_>>()?,
             limit: scan.limit,
+            scan: scan.id,
             parts: scan.parts,
         })
     }
@@ -184,7 +202,8 @@ impl FetchExec {
         input: Arc<dyn ExecutionPlan>,
         connections: &dyn Connections,
     ) -> Result<Self> {
-        let FetchText { list: named, columns: names, limit, parts } = read(text, "scan")?;
+        let FetchText { list: named, columns: names, limit, scan: id, parts } =
+            errors::read_json(text, "scan")?;
         let (list, name) = (named.list(connections)?, named.name());
         let columns = columns_of(&list, list.operation(), &named.options);
         let schema = columns.schema();
@@ -193,9 +212,16 @@ impl FetchExec {
             match column {
                 ColumnText::Item(name) => {
                     outputs.push(Output::Item(decoded.len()));
-                    decoded.push(schema.index_of(&name)?);
+                    let index = schema.index_of(&name);
+                    decoded.push(
+                        index.map_err(|_| exec_datafusion_err!("a plan has a column that the list lacks"))?,
+                    );
                 }
                 ColumnText::Parameter { name, kind, value } => {
+                    let length = value.as_ref().map_or(0, String::len).max(name.len());
+                    if length > MAX_VALUE {
+                        return exec_err!("a parameter's column has {length} bytes, more than {MAX_VALUE}");
+                    }
                     let value = match value {
                         Some(value) => ScalarValue::try_from_string(value, &kind.data_type())?,
                         None => ScalarValue::try_from(kind.data_type())?,
@@ -214,6 +240,7 @@ impl FetchExec {
         };
         let statistics = Arc::new(Statistics::new_unknown(&schema));
         let scan = Scan {
+            id,
             list: call,
             name: Some(name),
             options: named.options,
@@ -229,9 +256,4 @@ impl FetchExec {
 
 fn written(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|error| exec_datafusion_err!("a plan can't be serialized: {error}"))
-}
-
-fn read<'t, T: Deserialize<'t>>(text: &'t [u8], what: &str) -> Result<T> {
-    serde_json::from_slice(text)
-        .map_err(|error| exec_datafusion_err!("it isn't the text of a {what}: {error}"))
 }

@@ -16,6 +16,8 @@ use crate::source::Named;
 /// What a scan reads, and which columns it returns.
 #[derive(Debug, Clone)]
 pub(crate) struct Scan {
+    /// A random number that the scan's parts have, too.
+    pub(crate) id: u64,
     pub(crate) list: Call<DynamicList>,
     /// The connection, if other processes may read the parts.
     pub(crate) name: Option<Named>,

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::common::{Result, exec_err};
+use datafusion::common::{Result, exec_err, plan_err};
 use synapse_backend_client::{BackendClient, Call, DynamicList};
 
 use crate::connections::Connections;
+use crate::errors;
 
 /// Where a table's list comes from: a call, or a named connection of the process that reads it.
 #[derive(Clone)]
@@ -81,4 +82,26 @@ impl fmt::Debug for Source {
             Source::Named { name, list, .. } => f.debug_tuple("Named").field(name).field(list).finish(),
         }
     }
+}
+
+/// Parameters that select a page: a table reads all of them.
+const PAGE_PARAMETERS: [&str; 3] = ["page", "cursor", "offset"];
+
+/// Checks a list's parameters without a connection.
+///
+/// # Errors
+/// Returns an error if the list lacks a parameter, if a value is invalid, or if a parameter selects a page.
+pub(crate) fn validate(list: &DynamicList) -> Result<()> {
+    let id = list.operation().id();
+    if let Some((parameter, _)) =
+        list.parameters().find(|(parameter, _)| PAGE_PARAMETERS.contains(&parameter.wire))
+    {
+        return plan_err!(
+            "{id}: `{}` selects a page, but a table has all of them: leave it out",
+            parameter.wire
+        );
+    }
+    // Nothing is sent: the client only makes the request.
+    let client = BackendClient::builder("http://localhost").build().map_err(errors::of_client)?;
+    client.call(|_| list.clone()).request().map(drop).map_err(errors::of_client)
 }

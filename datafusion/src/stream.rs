@@ -8,53 +8,16 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
-use synapse_backend_client::{ListAll, ListPage, ListPart, ListReport, RawItem};
+use synapse_backend_client::{ListAll, ListPart, RawItem};
 use tokio::sync::mpsc;
 
-use crate::decode::{BatchBuilder, ItemProblem};
 use crate::errors;
+use crate::metrics::ScanMetrics;
+use crate::page_decoder::PageDecoder;
 use crate::parts::{self, Part};
 use crate::scan::Scan;
-
-/// The size of a batch's texts at which it is sent, in bytes.
-const BATCH_BYTES: usize = 8 << 20;
-
-/// What is counted while a partition is read.
-#[derive(Clone)]
-pub(crate) struct ScanMetrics {
-    pub(crate) baseline: BaselineMetrics,
-    pages: Count,
-    bytes: Count,
-    /// Values that didn't fit their column.
-    misfits: Count,
-    anomalies: Count,
-    duplicates: Count,
-    skipped_pages: Count,
-}
-
-impl ScanMetrics {
-    pub(crate) fn new(metrics: &ExecutionPlanMetricsSet, partition: usize) -> Self {
-        let counter = |name| MetricBuilder::new(metrics).counter(name, partition);
-        ScanMetrics {
-            baseline: BaselineMetrics::new(metrics, partition),
-            pages: counter("pages"),
-            bytes: counter("item_bytes"),
-            misfits: counter("misfits"),
-            anomalies: counter("anomalies"),
-            duplicates: counter("duplicates"),
-            skipped_pages: counter("skipped_pages"),
-        }
-    }
-
-    fn add_report(&self, report: &ListReport) {
-        self.anomalies.add(report.anomalies.len());
-        self.duplicates.add(usize::try_from(report.duplicates).unwrap_or(usize::MAX));
-        self.skipped_pages.add(report.page_failures.len());
-    }
-}
 
 /// How one partition is read.
 pub(crate) struct PartitionScan {
@@ -78,10 +41,10 @@ impl PartitionScan {
     }
 
     async fn read(self, mut rows: SendableRecordBatchStream, mut sender: Batches) -> Result<()> {
-        let mut builder = BatchBuilder::new(&self.scan.columns, self.batch_rows);
+        let mut decoder = PageDecoder::new(self.scan.clone(), self.batch_rows, self.metrics.clone());
         while let Some(batch) = rows.next().await {
-            for part in parts::of_batch(&batch?)? {
-                self.read_part(&part, &mut builder, &mut sender).await?;
+            for part in parts::of_batch(&batch?, &self.scan)? {
+                self.read_part(&part, &mut decoder, &mut sender).await?;
             }
         }
         Ok(())
@@ -98,82 +61,34 @@ impl PartitionScan {
         }
     }
 
-    async fn read_part(&self, part: &Part, builder: &mut BatchBuilder, sender: &mut Batches) -> Result<()> {
+    async fn read_part(&self, part: &Part, decoder: &mut PageDecoder, sender: &mut Batches) -> Result<()> {
         let mut pages = self.list(part).pages();
         loop {
             // Small pages are joined, as long as the reader doesn't have to wait for it.
-            let ready = match builder.rows() {
+            let ready = match decoder.rows() {
                 0 => None,
                 _ => pages.next().now_or_never(),
             };
             let page = match ready {
                 Some(page) => page,
                 None => {
-                    self.flush(builder, sender).await?;
+                    sender.send_all(decoder.finish()?).await?;
                     pages.next().await
                 }
             };
             match page {
-                Some(Ok(page)) => self.decode(page, part, builder, sender).await?,
+                Some(Ok(page)) => sender.send_all(decoder.decode(&page)?).await?,
                 Some(Err(error)) => {
-                    self.flush(builder, sender).await?;
+                    sender.send_all(decoder.finish()?).await?;
                     self.metrics.add_report(pages.list().report());
                     return Err(errors::of_part(self.scan.operation(), part.name(), error));
                 }
                 None => {
                     self.metrics.add_report(pages.list().report());
-                    return self.flush(builder, sender).await;
+                    return sender.send_all(decoder.finish()?).await;
                 }
             }
         }
-    }
-
-    async fn decode(
-        &self,
-        page: ListPage<RawItem>,
-        part: &Part,
-        builder: &mut BatchBuilder,
-        sender: &mut Batches,
-    ) -> Result<()> {
-        self.metrics.pages.add(1);
-        let number = page.number;
-        for (index, item) in page.items.iter().enumerate() {
-            if builder.rows() >= self.batch_rows || builder.bytes() >= BATCH_BYTES {
-                self.flush(builder, sender).await?;
-            }
-            self.metrics.bytes.add(item.range().len());
-            let pushed = self.push(builder, item);
-            let pushed = match pushed {
-                // It fits into the next one.
-                Err(ItemProblem::BatchFull) => {
-                    self.flush(builder, sender).await?;
-                    self.push(builder, item)
-                }
-                pushed => pushed,
-            };
-            if let Err(problem) = pushed {
-                let (list, part) = (self.scan.operation(), part.name());
-                return Err(exec_datafusion_err!("{list}, {part}: item {index} of page {number}: {problem}"));
-            }
-        }
-        Ok(())
-    }
-
-    fn push(&self, builder: &mut BatchBuilder, item: &RawItem) -> Result<(), ItemProblem> {
-        let _timer = self.metrics.baseline.elapsed_compute().timer();
-        let misfits = builder.misfits();
-        let pushed = builder.push(item.as_bytes());
-        self.metrics.misfits.add(usize::try_from(builder.misfits() - misfits).unwrap_or(usize::MAX));
-        pushed
-    }
-
-    /// Sends the items that were decoded.
-    async fn flush(&self, builder: &mut BatchBuilder, sender: &mut Batches) -> Result<()> {
-        if builder.rows() == 0 {
-            return Ok(());
-        }
-        let batch = self.scan.finish(builder)?;
-        sender.send(batch).await
     }
 }
 
@@ -184,6 +99,13 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
+    async fn send_all(&mut self, batches: impl IntoIterator<Item = RecordBatch>) -> Result<()> {
+        for batch in batches {
+            self.send(batch).await?;
+        }
+        Ok(())
+    }
+
     /// Sends a batch when the reader has taken the one before.
     ///
     /// # Errors

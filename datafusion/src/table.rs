@@ -94,8 +94,9 @@ impl ListTable {
         let columns = self.columns.project(&decoded);
         let schema = schema_of(&columns, &outputs);
         let list = self.sized(self.source.call(self.options.deadline)?, None);
-        let narrower = self.narrower(&list, &columns.schema());
+        let narrower = self.narrower_of(&list, &columns.schema());
         let scan = |(list, columns)| Scan {
+            id: 0,
             list,
             name: self.source.name().cloned(),
             options: self.options.clone(),
@@ -126,15 +127,35 @@ impl ListTable {
                 let column =
                     column.ok_or_else(|| internal_datafusion_err!("the table has no column {index}"))?;
                 let value = column.value(selection)?;
+                if value.is_null() {
+                    return plan_err!(
+                        "{}: the column `{}` is a parameter of the request: it has a value only if `=` filters by it. Name the \
+                         columns in place of `*`, or filter by `=` directly above the table",
+                        self.operation().id(),
+                        column.field.name()
+                    );
+                }
                 outputs.push(Output::Parameter(column.field.clone(), value));
             }
         }
         Ok((decoded, outputs))
     }
 
-    /// Returns the narrower list that has all columns, with its columns.
+    /// Returns the narrower list that has all columns, with its columns; `None` if the server doesn't know it.
     fn narrower(&self, list: &Call<DynamicList>, wanted: &SchemaRef) -> Option<(Call<DynamicList>, Columns)> {
-        if !self.options.narrow || self.no_narrower.load(Ordering::Relaxed) {
+        if self.no_narrower.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.narrower_of(list, wanted)
+    }
+
+    /// Returns the narrower list that has all columns, with its columns.
+    fn narrower_of(
+        &self,
+        list: &Call<DynamicList>,
+        wanted: &SchemaRef,
+    ) -> Option<(Call<DynamicList>, Columns)> {
+        if !self.options.narrow {
             return None;
         }
         self.operation().narrower().find_map(|operation| {
@@ -173,6 +194,12 @@ impl ListTable {
     }
 }
 
+/// Returns a random number.
+fn random_id() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(std::time::SystemTime::now())
+}
+
 impl fmt::Debug for ListTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ListTable")
@@ -193,15 +220,6 @@ impl TableProvider for ListTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let inexpressible = self.filters.inexpressible_column(filters);
-        if let Some(column) =
-            inexpressible.filter(|name| self.pseudo.iter().any(|column| column.field.name() == name))
-        {
-            return plan_err!(
-                "{}: the column `{column}` is a parameter of the request: filter it by `=` and one value",
-                self.operation().id()
-            );
-        }
         Ok(self.filters.support(filters))
     }
 
@@ -228,9 +246,14 @@ impl TableProvider for ListTable {
         let list = self.sized(list, limit);
         let parts = match limit {
             Some(_) => 1,
-            None => self.options.parts.unwrap_or_else(|| session.config().target_partitions()).max(1),
+            None => {
+                let most = self.options.concurrency;
+                self.options.parts.unwrap_or_else(|| session.config().target_partitions().min(most)).max(1)
+            }
         };
+        let id = random_id();
         let scan = |list, columns| Scan {
+            id,
             list,
             name: self.source.name().cloned(),
             options: self.options.clone(),
@@ -273,7 +296,7 @@ impl TableProvider for ListTable {
             };
         }
         let parts: Vec<Part> =
-            planned.iter().enumerate().map(|(index, part)| Part::new(index, part)).collect();
+            planned.iter().enumerate().map(|(index, part)| Part::new(id, index, part)).collect();
         let input = parts::source(&parts)?;
         Ok(Arc::new(FetchExec::new(Arc::new(scan), input, Some(planned.into()), Arc::new(statistics))?))
     }

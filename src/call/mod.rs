@@ -281,7 +281,8 @@ impl<B: Operation> Call<B> {
         (request, timeout)
     }
 
-    pub(crate) fn client(&self) -> &BackendClient {
+    /// Returns the client that sends the call.
+    pub fn client(&self) -> &BackendClient {
         &self.client
     }
 }

@@ -48,6 +48,14 @@ pub enum ListAnomaly {
         /// Items in the list.
         items: u64,
     },
+    /// The list ended with more items than its count. If items have an [identity](crate::ListReport::identity), repeated
+    /// items count once.
+    More {
+        /// The count.
+        promised: u64,
+        /// Items in the list.
+        items: u64,
+    },
     /// A page has repeated items: others may be missing. Detected only if items have an
     /// [identity](crate::ListReport::identity) and the list doesn't [drop](crate::ListAll::deduplicate)
     /// repeated items.
@@ -127,6 +135,9 @@ impl fmt::Display for ListAnomaly {
             }
             ListAnomaly::Fewer { promised, items } => {
                 write!(f, "the list ended after {items} of {promised} expected items")
+            }
+            ListAnomaly::More { promised, items } => {
+                write!(f, "the list ended after {items} items, more than its count of {promised}")
             }
             ListAnomaly::Repeated { page, items } => {
                 write!(f, "{items} items of page {page} are repeated: others may be missing")

@@ -35,6 +35,8 @@ pub(super) struct PagePlan {
     /// The `offset` in the first page's URL, which the server may not support; `None` once that page has
     /// arrived.
     requested_offset: Option<u64>,
+    /// Whether the list is taken to begin at that offset, which the server may not support.
+    offset_is_assumed: bool,
     /// Number of pages in a row without a new item.
     stalled: u32,
     followed: Followed,
@@ -103,6 +105,7 @@ impl PagePlan {
         followed.is_new(&url);
         PagePlan {
             requested_offset: offset(&url),
+            offset_is_assumed: false,
             pagination: PageOrder::Linked(Some((number, url))),
             template,
             counts: Counts::default(),
@@ -172,6 +175,7 @@ impl PagePlan {
             .requested_offset
             .take()
             .filter(|asked| !numbered && count.is_none_or(|count| *asked < count));
+        self.offset_is_assumed |= self.counts.offset.is_none() && asked.is_some();
         let offset = self.counts.offset.or(asked).or_else(by_number);
         if let (Some(offset), Some(count)) = (offset, count)
             && offset >= count
@@ -189,7 +193,14 @@ impl PagePlan {
                 observation.after.extend(self.stall(number, progress));
                 self.plan_next(number, next, count, length, &mut observation)
             }
-            _ => {
+            next => {
+                // The last page of a range must be the requested one, too.
+                let following = next.as_ref().and_then(page_number).filter(|_| numbered && !self.by_value);
+                if let Some(following) = following
+                    && number.checked_add(1) != Some(following)
+                {
+                    observation.before.push(ListAnomaly::OutOfOrder { page: number, next: following });
+                }
                 if !self.names_next && self.counts.total.is_none() && length > 0 {
                     observation.after.push(ListAnomaly::NoNext { page: number });
                 }
@@ -275,6 +286,8 @@ impl PagePlan {
             if short(total, offset) || short(least, items) {
                 let promised = if short(total, offset) { total } else { least };
                 missing.push(ListAnomaly::Fewer { promised: promised.min(of_range), items });
+            } else if self.counts.until.is_none() && items > total && !self.offset_is_assumed {
+                missing.push(ListAnomaly::More { promised: total, items });
             }
         }
         missing
@@ -449,7 +462,10 @@ mod tests {
         let fewer = |items| ListAnomaly::Fewer { promised: 30, items };
         assert_eq!(observation(&[first.clone(), (2, page(9, 30, None))]), after(fewer(19)));
         assert_eq!(observation(&[(1, page(3, 30, None))]), after(fewer(3)));
-        assert_eq!(observation(&[(1, page(10, 8, None))]), Observation::default());
+        assert_eq!(
+            observation(&[(1, page(10, 8, None))]),
+            after(ListAnomaly::More { promised: 8, items: 10 })
+        );
         for next in [1, 2, 4] {
             let event = ListAnomaly::OutOfOrder { page: 2, next };
             assert_eq!(observation(&[first.clone(), (2, page(10, 30, next))]), before(event));

@@ -84,8 +84,14 @@ async fn unknown_connection_or_list_is_refused() {
     let unknown =
         ListTable::named_of(connections.clone(), "here", "list_nothing").build().unwrap_err().to_string();
     assert!(unknown.contains("no list operation \"list_nothing\""), "{unknown}");
-    let elsewhere = ListTable::named_of(connections.clone(), "there", "list_models").build().unwrap();
-    let error = session_of(elsewhere, 1).sql("SELECT id FROM t").await.unwrap().collect().await.unwrap_err();
+    let unnamed =
+        ListTable::named_of(connections.clone(), "here", "list_models").parameter("projct", "1").build();
+    assert!(unnamed.unwrap_err().to_string().contains("`projct`: the operation has no such parameter"));
+    let page = ListTable::named_of(connections.clone(), "here", "list_models").parameter("page", "3").build();
+    assert!(page.unwrap_err().to_string().contains("`page` selects a page"));
+    let other_place = ListTable::named_of(connections.clone(), "there", "list_models").build().unwrap();
+    let error =
+        session_of(other_place, 1).sql("SELECT id FROM t").await.unwrap().collect().await.unwrap_err();
     assert!(error.to_string().contains("no connection \"there\""), "{error}");
 }
 
@@ -123,7 +129,7 @@ async fn environment_names_missing_variable() {
     let error =
         session_of(table, 1).sql("SELECT id FROM t").await.unwrap().collect().await.unwrap_err().to_string();
     assert!(error.contains("SYNAPSE_NO_SUCH_PLACE_BASE_URL isn't set"), "{error}");
-    for name in ["", "a=b", "1", &"x".repeat(100)] {
+    for name in ["", "a=b", "1", "Default", &"x".repeat(100)] {
         let table = ListTable::named(name, "list_models").build().unwrap();
         let error = session_of(table, 1).sql("SELECT id FROM t").await.unwrap().collect().await.unwrap_err();
         assert!(error.to_string().contains("connection: a name has"), "{error}");

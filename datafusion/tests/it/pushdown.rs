@@ -78,6 +78,19 @@ async fn parameter_without_field_is_a_column() {
     );
     let both = rows(&session, "SELECT id FROM t WHERE search = '안개' AND search = '눈'").await;
     assert!(both.is_empty());
+    // Without a value, the column would make other filters wrong.
+    for sql in [
+        "SELECT * FROM t",
+        "SELECT id FROM t WHERE search LIKE '%x%'",
+        "SELECT id FROM (SELECT * FROM t LIMIT 10) WHERE search = '안개'",
+        "SELECT count(*) FILTER (WHERE search = '안개') FROM t",
+    ] {
+        let error = match session.sql(sql).await {
+            Ok(frame) => frame.collect().await.unwrap_err(),
+            Err(error) => error,
+        };
+        assert!(error.to_string().contains("is a parameter of the request"), "{sql}: {error}");
+    }
     // It is hidden unless asked for.
     let plain = session_of(events(&client).build().unwrap(), 2);
     assert!(plain.sql("SELECT search FROM t").await.is_err());

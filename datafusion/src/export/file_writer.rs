@@ -13,8 +13,8 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
 
-use crate::export::ExportFormat;
-use crate::journal;
+use super::ExportFormat;
+use super::journal;
 
 /// What a file has.
 #[derive(Debug, Clone, Copy)]

@@ -1,184 +1,31 @@
-//! [`Export`]: a list as Parquet or Arrow files, which resumes after a kill.
+//! How an export runs: it begins or resumes, and writes pages into files.
 
-use std::fmt;
 use std::fs::{self, File};
-use std::future::IntoFuture;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, exec_err};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use synapse_backend_client::{ListPage, ListPages, ListReport, RawItem};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
+use super::file_writer::Written;
+use super::journal::{self, Counts, Entry, Journal, Plan};
+use super::open_file::{OpenFile, closed};
+use super::{Export, ExportProgress, ExportReport};
 use crate::errors;
-use crate::file_writer::{FileWriter, Written};
-use crate::journal::{self, Counts, Entry, Journal, Plan};
 use crate::metrics::ScanMetrics;
 use crate::page_decoder::PageDecoder;
 use crate::scan::Scan;
-use crate::table::ListTable;
 
-/// The default number of pages of a file.
-const PAGES: u64 = 50;
-/// The default size of a row group, in compressed bytes.
-const ROW_GROUP_BYTES: usize = 32 << 20;
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8192;
-/// Batches that are decoded while one is written.
-const BATCHES_AHEAD: usize = 2;
 /// The file that is locked while an export runs.
 const LOCK: &str = "export.lock";
 
-/// The format of an export's files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum ExportFormat {
-    /// Parquet, compressed by zstd.
-    #[default]
-    Parquet,
-    /// Arrow IPC files, also called Feather 2, compressed by zstd.
-    ArrowIpc,
-}
-
-impl ExportFormat {
-    fn extension(self) -> &'static str {
-        match self {
-            ExportFormat::Parquet => "parquet",
-            ExportFormat::ArrowIpc => "arrow",
-        }
-    }
-}
-
-/// How far an export is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ExportProgress {
-    /// Rows that are in complete files or were passed to the file that is being written.
-    pub rows: u64,
-    /// Rows of the whole list; `None` if the list has no count.
-    pub total_rows: Option<u64>,
-    /// Bytes of complete files.
-    pub bytes: u64,
-    /// Files that are complete.
-    pub files: usize,
-}
-
-/// What an export has written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ExportReport {
-    /// Rows in all files.
-    pub rows: u64,
-    /// Bytes of all files.
-    pub bytes: u64,
-    /// The files, in the list's order.
-    pub files: Vec<PathBuf>,
-    /// Files that an earlier run had completed.
-    pub resumed_files: usize,
-    /// Values that didn't fit their column. They are null there, and in `_extra` if that is exported.
-    pub misfits: u64,
-    /// Anomalies of the list that the table's [policy](crate::ListTableBuilder::policy) allows.
-    pub anomalies: u64,
-    /// Repeated items that were dropped.
-    pub duplicates: u64,
-    /// Pages that were skipped, whose rows are missing.
-    pub skipped_pages: u64,
-}
-
-type OnProgress = Box<dyn FnMut(ExportProgress) + Send>;
-
-/// Writes a list into the files of a directory: returned by [`ListTable::export`].
-///
-/// The list is read in its order, and every so many pages become a file, `part-00000.parquet` and so on. A file gets its name when it
-/// is complete and stored. If the export is killed or fails, another call with the same table and directory continues after the last
-/// complete file: at most the file that was being written is lost. A list that changes meanwhile, or repeats items, fails unless the
-/// table's [policy](crate::ListTableBuilder::policy) allows it.
-///
-/// A directory with other files is refused, and so is one whose export is complete. The journal `export.jsonl` has the list's parameters.
-/// Headers and conversions of the call aren't in it: resume with the same ones.
-///
-/// Columns of signed URLs, such as `files`, are written as the server sent them, and expire; a `url_conversion` of the call replaces
-/// them.
-///
-/// ```no_run
-/// # async fn example(client: synapse_backend_client::BackendClient) -> datafusion::common::Result<()> {
-/// use synapse_datafusion::ListTables as _;
-///
-/// let events = client.table(|client| client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([123])));
-/// let report = events
-///     .build()?
-///     .export("/data/events-123")
-///     .columns(["id", "data"])
-///     .on_progress(|progress| println!("{} of {:?} events", progress.rows, progress.total_rows))
-///     .await?;
-/// println!("{} events in {} files", report.rows, report.files.len());
-/// # Ok(())
-/// # }
-/// ```
-#[must_use = "an export does nothing until it is awaited"]
-pub struct Export {
-    table: Arc<ListTable>,
-    directory: PathBuf,
-    columns: Option<Vec<String>>,
-    format: ExportFormat,
-    pages: u64,
-    row_group_bytes: usize,
-    on_progress: Option<OnProgress>,
-}
-
-impl ListTable {
-    /// Returns an export of the list into the files of a directory, which is created if it is missing.
-    pub fn export(self: &Arc<Self>, directory: impl Into<PathBuf>) -> Export {
-        Export {
-            table: self.clone(),
-            directory: directory.into(),
-            columns: None,
-            format: ExportFormat::default(),
-            pages: PAGES,
-            row_group_bytes: ROW_GROUP_BYTES,
-            on_progress: None,
-        }
-    }
-}
-
 impl Export {
-    /// Sets the columns, in this order; all by default.
-    pub fn columns<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        self.columns = Some(names.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// Sets the format of the files; Parquet by default.
-    pub fn format(mut self, format: ExportFormat) -> Self {
-        self.format = format;
-        self
-    }
-
-    /// Sets how many pages a file has: 50 by default. A kill loses at most one file.
-    pub fn pages_per_file(mut self, pages: u64) -> Self {
-        self.pages = pages.max(1);
-        self
-    }
-
-    /// Sets the size at which a row group of a Parquet file ends, in compressed bytes: 32 MiB by default. Memory grows with it.
-    pub fn row_group_bytes(mut self, bytes: usize) -> Self {
-        self.row_group_bytes = bytes.max(1);
-        self
-    }
-
-    /// Calls `report` after each batch and each file. It must not block.
-    pub fn on_progress(mut self, report: impl FnMut(ExportProgress) + Send + 'static) -> Self {
-        self.on_progress = Some(Box::new(report));
-        self
-    }
-
-    async fn run(mut self) -> Result<ExportReport> {
+    pub(super) async fn run(mut self) -> Result<ExportReport> {
         let scans = self.scans()?;
         fs::create_dir_all(&self.directory).map_err(|error| self.failed(&self.directory, &error))?;
         let lock = Arc::new(self.lock()?);
@@ -327,10 +174,7 @@ impl Export {
                 };
                 file.pages += u64::from(!is_end);
                 for batch in batches {
-                    file.rows += batch.num_rows() as u64;
-                    if file.sender.send(Some(batch)).await.is_err() {
-                        break;
-                    }
+                    file.write(batch).await;
                 }
             }
             let open_rows = open.as_ref().map_or(0, |file| file.rows);
@@ -349,32 +193,6 @@ impl Export {
                 return Ok(run.journal);
             }
         }
-    }
-
-    /// Opens the next file. Compressing and writing are work of another thread.
-    fn open(&self, run: &Run) -> OpenFile {
-        let index = run.journal.files.len();
-        let (path, partial) = (self.file(index), self.partial(index));
-        let (sender, mut receiver) = mpsc::channel::<Option<RecordBatch>>(BATCHES_AHEAD);
-        let (schema, format, row_group_bytes) = (run.scan.schema.clone(), self.format, self.row_group_bytes);
-        let (at, directory, lock) = (partial.clone(), self.directory.clone(), run.lock.clone());
-        // It ends when the sender is dropped, and deletes the partial file unless the file is complete.
-        let writing = tokio::task::spawn_blocking(move || {
-            // No other export may begin while this thread works.
-            let _lock = lock;
-            let mut writer = FileWriter::create(&at, schema, format, row_group_bytes)?;
-            loop {
-                match receiver.blocking_recv() {
-                    Some(Some(batch)) => writer.write(&batch)?,
-                    Some(None) => break,
-                    None => return exec_err!("the export was dropped"),
-                }
-            }
-            let written = writer.finish(&path)?;
-            journal::sync_directory(&directory)?;
-            Ok(written)
-        });
-        OpenFile { sender, writing, partial, pages: 0, rows: 0 }
     }
 
     /// Returns the scans of the export's columns: that of a narrower list first.
@@ -398,6 +216,20 @@ impl Export {
         let Some(report) = &mut self.on_progress else { return };
         let Counts { rows, bytes, .. } = journal.total;
         report(ExportProgress { rows: rows + open_rows, total_rows, bytes, files: journal.files.len() });
+    }
+
+    /// Opens the next file.
+    fn open(&self, run: &Run) -> OpenFile {
+        let index = run.journal.files.len();
+        let (path, partial) = (self.file(index), self.partial(index));
+        OpenFile::create(
+            path,
+            partial,
+            run.scan.schema.clone(),
+            self.format,
+            self.row_group_bytes,
+            run.lock.clone(),
+        )
     }
 
     /// Locks the directory.
@@ -466,62 +298,7 @@ impl Run {
     }
 }
 
-/// A file that is being written by another thread.
-struct OpenFile {
-    /// The batches; `None` completes the file.
-    sender: mpsc::Sender<Option<RecordBatch>>,
-    writing: JoinHandle<Result<Written>>,
-    partial: PathBuf,
-    pages: u64,
-    rows: u64,
-}
-
-impl OpenFile {
-    /// Completes the file.
-    async fn finish(self) -> Result<Written> {
-        // If the thread has ended, its own error follows.
-        let _ = self.sender.send(None).await;
-        let written = self.writing.await.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
-        written.map_err(|error| error.context(format!("writing {}", self.partial.display())))
-    }
-}
-
-/// Deletes the file that is being written, and returns the error that ends the export.
-async fn closed(open: Option<OpenFile>, error: DataFusionError) -> DataFusionError {
-    if let Some(OpenFile { sender, writing, .. }) = open {
-        drop(sender);
-        // Its error is that of the dropped sender.
-        let _ = writing.await;
-    }
-    error
-}
-
 /// Returns the columns with their types.
 fn columns_of(schema: &SchemaRef) -> Vec<String> {
     schema.fields().iter().map(|field| format!("{}: {}", field.name(), field.data_type())).collect()
-}
-
-impl IntoFuture for Export {
-    type Output = Result<ExportReport>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Result<ExportReport>> + Send>>;
-
-    /// Runs the export.
-    ///
-    /// # Errors
-    /// Returns an error if a page can't be fetched, an item lacks its identity, the list changes, a file can't be written, or the directory
-    /// has another export or a complete one. Complete files stay; the same call resumes.
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
-    }
-}
-
-impl fmt::Debug for Export {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Export")
-            .field("table", &self.table)
-            .field("directory", &self.directory)
-            .field("columns", &self.columns)
-            .field("format", &self.format)
-            .finish_non_exhaustive()
-    }
 }

@@ -46,3 +46,8 @@ pub use register::{register, register_lists};
 pub use table::ListTable;
 
 pub use datafusion;
+
+/// Compiles the README's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use synapse_backend_client::{Checkpoint, ListPart, RawItem};
 
 use crate::errors;
-use crate::scan::Scan;
 
 /// A part of a list: which one it is, its pages, and the position at which it begins.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -80,15 +79,15 @@ pub(crate) fn is_source(plan: &dyn ExecutionPlan) -> bool {
 /// Returns the parts in a batch of a source.
 ///
 /// # Errors
-/// Returns an error if a row is no part, or one of another scan.
-pub(crate) fn of_batch(batch: &RecordBatch, scan: &Scan) -> Result<Vec<Part>> {
+/// Returns an error if a row is no part, or one of another scan than the one with this id and number of parts.
+pub(crate) fn of_batch(batch: &RecordBatch, scan: u64, parts: usize) -> Result<Vec<Part>> {
     let column = batch.columns().first().and_then(|column| column.as_string_opt::<i32>());
     let column = column.ok_or_else(|| exec_datafusion_err!("a list's parts have another type"))?;
     let part = |row| {
         let part: Part = errors::read_json(column.value(row).as_bytes(), "part of a list")?;
-        match part.scan == scan.id && part.index < scan.parts {
+        match part.scan == scan && part.index < parts {
             true => Ok(part),
-            false => exec_err!("{}: a part belongs to another scan", scan.operation()),
+            false => exec_err!("{} belongs to another scan", part.name()),
         }
     };
     (0..column.len()).map(part).collect()

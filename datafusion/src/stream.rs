@@ -43,7 +43,7 @@ impl PartitionScan {
     async fn read(self, mut rows: SendableRecordBatchStream, mut sender: Batches) -> Result<()> {
         let mut decoder = PageDecoder::new(self.scan.clone(), self.batch_rows, self.metrics.clone());
         while let Some(batch) = rows.next().await {
-            for part in parts::of_batch(&batch?, &self.scan)? {
+            for part in parts::of_batch(&batch?, self.scan.id, self.scan.parts)? {
                 self.read_part(&part, &mut decoder, &mut sender).await?;
             }
         }

@@ -54,7 +54,7 @@ impl Export {
     }
 
     /// Begins a new export. If the server doesn't know a narrower list, the export reads the table's own.
-    async fn begin(&mut self, scans: Vec<Scan>) -> Result<Begun> {
+    async fn begin(&mut self, scans: Vec<Scan>) -> Result<Started> {
         let entries = fs::read_dir(&self.directory).map_err(|error| self.failed(&self.directory, &error))?;
         for entry in entries {
             let name = entry?.file_name();
@@ -83,7 +83,7 @@ impl Export {
     }
 
     /// Continues an export.
-    fn resume(&self, scans: Vec<Scan>, journal: Journal) -> Result<Begun> {
+    fn resume(&self, scans: Vec<Scan>, journal: Journal) -> Result<Started> {
         let is_same = |scan: &Scan| scan.operation() == journal.plan.list;
         let scan = scans.iter().find(|scan| is_same(scan)).or(scans.last()).cloned();
         let scan = scan.ok_or_else(|| exec_datafusion_err!("the table has no list"))?;
@@ -264,7 +264,7 @@ impl Export {
 }
 
 /// A new or resumed export: its scan, journal and pages, and the first page if it was fetched.
-type Begun = (Scan, Journal, ListPages<RawItem>, Option<ListPage<RawItem>>);
+type Started = (Scan, Journal, ListPages<RawItem>, Option<ListPage<RawItem>>);
 
 /// An export that is running.
 struct Run {

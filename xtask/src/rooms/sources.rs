@@ -5,7 +5,8 @@ use std::path::Path;
 use proc_macro2::TokenStream;
 
 /// The project's folders with Rust code.
-const FOLDERS: [&str; 6] = ["src", "tests", "codegen", "xtask", "benches", "examples"];
+const FOLDERS: [&str; 8] =
+    ["src", "tests", "codegen", "xtask", "benches", "examples", "datafusion", "ballista"];
 
 /// A file, with its path in the project.
 pub struct Source {

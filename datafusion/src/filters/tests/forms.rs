@@ -183,12 +183,12 @@ fn times_are_widened_by_a_second() {
     ] {
         assert_sent(col("created_at").gt(lit(value)), &after("2024-01-01T11:59:59Z"));
     }
-    let far = |seconds| lit(ScalarValue::TimestampSecond(Some(seconds), None));
+    let distant = |seconds| lit(ScalarValue::TimestampSecond(Some(seconds), None));
     for seconds in [i64::MIN, i64::MAX, 253_402_300_799, 253_402_300_800] {
-        assert_unsupported(col("created_at").lt(far(seconds)));
+        assert_unsupported(col("created_at").lt(distant(seconds)));
     }
     for seconds in [i64::MIN, i64::MAX, -62_135_596_800] {
-        assert_unsupported(col("created_at").gt(far(seconds)));
+        assert_unsupported(col("created_at").gt(distant(seconds)));
     }
 }
 

@@ -133,6 +133,57 @@ async fn preset_parameter_always_holds() {
 }
 
 #[tokio::test]
+async fn copied_file_has_rows_of_list() {
+    let (_backend, client) = started(Backend::builder().ground_truth_events(95)).await;
+    let session = session_of(events(&client).build().unwrap(), 3);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events.parquet");
+    let path = path.to_str().unwrap();
+    let copied = rows(&session, &format!("COPY (SELECT id, data, created_at FROM t) TO '{path}'")).await;
+    assert_eq!(copied, [["95"]]);
+    session.register_parquet("copy", path, Default::default()).await.unwrap();
+    for sql in ["SELECT id, data, created_at FROM {} ORDER BY id", "SELECT count(*), sum(id) FROM {}"] {
+        assert_eq!(
+            rows(&session, &sql.replace("{}", "copy")).await,
+            rows(&session, &sql.replace("{}", "t")).await
+        );
+    }
+}
+
+#[tokio::test]
+async fn reader_that_waits_bounds_requests() {
+    use futures_util::StreamExt as _;
+
+    let (backend, client) = started(Backend::builder().ground_truth_events(4_000)).await;
+    let session = session_of(events(&client).concurrency(4).build().unwrap(), 2);
+    let mut stream = session.sql("SELECT * FROM t").await.unwrap().execute_stream().await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    // Until nothing is requested any more, though the reader waits.
+    let mut before = 0;
+    while backend.in_flight() > 0 || requests(&backend).len() > before {
+        before = requests(&backend).len();
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert!(before < 80, "{before} of 400 pages");
+    let rest: usize =
+        stream.map(|batch| batch.unwrap().num_rows()).fold(0, async |sum, rows| sum + rows).await;
+    assert!(rest > 3_000);
+}
+
+#[tokio::test]
+async fn deadline_ends_scan() {
+    let (backend, client) = started(Backend::builder().ground_truth_events(95)).await;
+    backend.inject(Fault::hold_before().on("GET", EVENTS).after(3).always());
+    let table = events(&client).deadline(std::time::Duration::from_millis(300)).build().unwrap();
+    let session = session_of(table, 2);
+    let error = session.sql("SELECT created_at FROM t").await.unwrap().collect().await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("within the time-out of 300ms for the whole list"), "{text}");
+}
+
+#[tokio::test]
 async fn dropping_reader_stops_requests() {
     use futures_util::StreamExt as _;
 

@@ -158,8 +158,8 @@ impl ListTableBuilder {
         self
     }
 
-    /// Sets the number of parts that a scan splits the list into; by default the session's `target_partitions`, but no more than
-    /// pages are fetched concurrently. A list without page numbers (a cursor list) is one part.
+    /// Sets the number of parts that a scan splits the list into; by default the session's `target_partitions`, of a client's table
+    /// no more than pages are fetched concurrently. A list without page numbers (a cursor list) is one part.
     pub fn parts(mut self, parts: usize) -> Self {
         self.options.parts = Some(parts.max(1));
         self

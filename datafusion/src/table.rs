@@ -247,8 +247,14 @@ impl TableProvider for ListTable {
         let parts = match limit {
             Some(_) => 1,
             None => {
-                let most = self.options.concurrency;
-                self.options.parts.unwrap_or_else(|| session.config().target_partitions().min(most)).max(1)
+                let target = session.config().target_partitions();
+                let default = match &self.source {
+                    // More parts would fetch more pages concurrently.
+                    Source::Call(_) => target.min(self.options.concurrency),
+                    // Several processes may read the parts.
+                    Source::Named { .. } => target,
+                };
+                self.options.parts.unwrap_or(default).max(1)
             }
         };
         let id = random_id();

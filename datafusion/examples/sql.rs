@@ -22,7 +22,7 @@ struct Arguments {
         default_value = "SELECT id, data->'classification'->>'weather' AS weather FROM synapse.list_ground_truth_events LIMIT 10"
     )]
     query: String,
-    /// Print the plan, with what was requested and how long each step took.
+    /// Print the plan in place of the rows, with what was requested and how long each step took.
     #[arg(long)]
     explain: bool,
     /// Ground-truth events of the embedded backend.
@@ -46,11 +46,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut context = SessionContext::new_with_config(config);
     datafusion_functions_json::register_all(&mut context)?;
     synapse_datafusion::register(&context, &client)?;
+    println!("{}", client.base_url());
     let began = Instant::now();
-    if arguments.explain {
-        context.sql(&format!("EXPLAIN ANALYZE {}", arguments.query)).await?.show().await?;
-    }
-    context.sql(&arguments.query).await?.show().await?;
+    let explain = if arguments.explain { "EXPLAIN ANALYZE " } else { "" };
+    context.sql(&format!("{explain}{}", arguments.query)).await?.show().await?;
     println!("{:.2} s", began.elapsed().as_secs_f64());
     Ok(())
 }

@@ -17,14 +17,16 @@ use crate::table::ListTable;
 /// Lists of a client as tables.
 pub trait ListTables {
     /// Returns a table of a list, whose options are set before [`build`](ListTableBuilder::build). Parameters and options
-    /// of the call hold for every request of the table.
+    /// of the call hold for every request of the table; a [`timeout`](Call::timeout) holds for a part, as
+    /// [`deadline`](ListTableBuilder::deadline) does. Pages have 1,000 items unless the call sets `page_size`; a server may send smaller
+    /// ones.
     ///
     /// ```no_run
     /// # async fn example(client: synapse_backend_client::BackendClient) -> datafusion::common::Result<()> {
     /// use datafusion::prelude::SessionContext;
     /// use synapse_datafusion::ListTables as _;
     ///
-    /// let events = client.table(|client| client.list_ground_truth_events().params(|p| p.project(123))).concurrency(8);
+    /// let events = client.table(|client| client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([123])));
     /// let context = SessionContext::new();
     /// context.register_table("events", events.build()?)?;
     /// context.sql("SELECT count(*) FROM events").await?.show().await?;
@@ -112,8 +114,8 @@ impl ListTableBuilder {
         self
     }
 
-    /// Sets how many pages of a scan are fetched concurrently: 8 by default. The parts of a scan share them; each fetches at
-    /// least one page at a time.
+    /// Sets how many pages of a scan are fetched concurrently: 8 by default. The parts of a scan share them, and each part fetches at
+    /// least one page at a time: with more [`parts`](ListTableBuilder::parts) than this, one for each part.
     pub fn concurrency(mut self, pages: usize) -> Self {
         self.options.concurrency = pages.max(1);
         self
@@ -145,7 +147,8 @@ impl ListTableBuilder {
         self
     }
 
-    /// Sets how long each part of a scan may take, from its first request to its last page; unlimited by default.
+    /// Sets how long each part of a scan may take, from its first request to its last page, and how long an export may take; unlimited
+    /// by default.
     pub fn deadline(mut self, limit: Duration) -> Self {
         self.options.deadline = Some(limit);
         self
@@ -172,16 +175,16 @@ impl ListTableBuilder {
         self
     }
 
-    /// Trusts the server to apply filters of fields as SQL does (`=` and `IN`). By default, DataFusion applies them again. With it, a
-    /// `LIMIT` and the exact count are also known to scans with such filters.
+    /// Trusts the server to apply filters of fields as SQL does (`=` and `IN`). By default, DataFusion applies them again. With it,
+    /// `LIMIT` and `count(*)` of scans with such filters also use the server's answer.
     pub fn trust_filters(mut self, trust: bool) -> Self {
         self.options.trusted = trust;
         self
     }
 
-    /// Adds a column for each query parameter that is no field, such as `search`. `WHERE search = 'x'` sets the parameter, and
-    /// the column has its value. A query that uses the column otherwise, also by `*`, is an error: the column has no value
-    /// then.
+    /// Adds a column for each query parameter that is no field, such as `search`. `WHERE search = 'x'` directly above the table sets the
+    /// parameter, and the column has its value. The server alone applies it: DataFusion can't check. Without such a filter, a query that
+    /// uses the column, also by `*`, is an error.
     pub fn filter_columns(mut self, show: bool) -> Self {
         self.options.filter_columns = show;
         self

@@ -11,7 +11,7 @@
 //!
 //! let client = BackendClient::from_env()?;
 //! let context = SessionContext::new();
-//! let events = client.table(|client| client.list_ground_truth_events().params(|p| p.project(123)));
+//! let events = client.table(|client| client.list_ground_truth_events().params(|p| p.ground_truth_dataset_versions([123])));
 //! context.register_table("events", events.build()?)?;
 //! context.sql("COPY (SELECT id, data FROM events) TO 'events.parquet'").await?.collect().await?;
 //! # Ok(())

@@ -32,7 +32,9 @@ impl ScanMetrics {
     }
 
     pub(crate) fn add_report(&self, report: &ListReport) {
-        self.anomalies.add(report.anomalies.len());
+        // The report keeps some, and counts the others.
+        let omitted = usize::try_from(report.omitted).unwrap_or(usize::MAX);
+        self.anomalies.add(report.anomalies.len().saturating_add(omitted));
         self.duplicates.add(usize::try_from(report.duplicates).unwrap_or(usize::MAX));
         self.skipped_pages.add(report.page_failures.len());
     }

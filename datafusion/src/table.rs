@@ -77,6 +77,11 @@ impl ListTable {
         self.source.list().operation()
     }
 
+    /// Returns the indices of the items' columns.
+    pub(crate) fn item_columns(&self) -> Vec<usize> {
+        (0..self.columns.schema().fields().len()).collect()
+    }
+
     pub(crate) fn source(&self) -> &Source {
         &self.source
     }

@@ -1,4 +1,4 @@
-//! The journal of an export: what it writes, its complete files, and where it goes on.
+//! The journal of an export: what it writes, its complete files, and where it is resumed.
 //!
 //! The first line is the plan; each further line is a complete file, with the list's position after it. A line that a kill cut off
 //! is ignored.
@@ -53,7 +53,15 @@ impl Plan {
         if let Some((what, own, other)) = texts.into_iter().find(|(_, own, other)| own != other) {
             return Some(format!("its {what} is {:?}, not {:?}", shown(own), shown(other)));
         }
-        (self.columns != other.columns).then(|| "it has other columns".to_owned())
+        let differs = |columns: &[String], others: &[String]| {
+            columns.iter().find(|column| !others.contains(column)).map(|column| shown(column))
+        };
+        let column =
+            differs(&self.columns, &other.columns).or_else(|| differs(&other.columns, &self.columns));
+        match column {
+            Some(column) => Some(format!("its columns differ in {column:?}")),
+            None => (self.columns != other.columns).then(|| "its columns have another order".to_owned()),
+        }
     }
 }
 
@@ -66,6 +74,8 @@ pub(crate) struct Counts {
     pub(crate) anomalies: u64,
     pub(crate) duplicates: u64,
     pub(crate) skipped_pages: u64,
+    /// Anomalies and skipped pages that the list's report didn't keep.
+    pub(crate) omitted: u64,
 }
 
 impl Counts {
@@ -77,6 +87,7 @@ impl Counts {
             anomalies: self.anomalies.saturating_add(other.anomalies),
             duplicates: self.duplicates.saturating_add(other.duplicates),
             skipped_pages: self.skipped_pages.saturating_add(other.skipped_pages),
+            omitted: self.omitted.saturating_add(other.omitted),
         }
     }
 }
@@ -84,8 +95,9 @@ impl Counts {
 /// A complete file, or the list's end.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Entry {
-    /// `None` if no file was written: the list ended with the file before.
-    pub(crate) file: Option<Counts>,
+    /// Whether a file was written. It isn't if the list ended with the file before.
+    pub(crate) file: bool,
+    pub(crate) counts: Counts,
     /// The position after it.
     pub(crate) checkpoint: Checkpoint,
     /// Whether the whole list is written.
@@ -98,8 +110,8 @@ pub(crate) struct Entry {
 pub(crate) struct Journal {
     file: File,
     pub(crate) plan: Plan,
-    /// The complete files, in order.
-    pub(crate) files: Vec<Counts>,
+    /// The bytes of the complete files, in order.
+    pub(crate) files: Vec<u64>,
     pub(crate) total: Counts,
     pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) is_complete: bool,
@@ -141,8 +153,8 @@ impl Journal {
                 None => plan = Some(serde_json::from_slice::<Plan>(&line).map_err(invalid)?),
                 Some(_) => {
                     let entry: Entry = serde_json::from_slice(&line).map_err(invalid)?;
-                    files.extend(entry.file);
-                    total = total.plus(entry.file.unwrap_or_default());
+                    files.extend(entry.file.then_some(entry.counts.bytes));
+                    total = total.plus(entry.counts);
                     checkpoint = Some(entry.checkpoint);
                     is_complete = entry.end;
                 }
@@ -185,8 +197,8 @@ impl Journal {
     pub(crate) fn add(&mut self, entry: Entry) -> io::Result<()> {
         let line = serde_json::to_vec(&entry).map_err(io::Error::other)?;
         self.write(line)?;
-        self.files.extend(entry.file);
-        self.total = self.total.plus(entry.file.unwrap_or_default());
+        self.files.extend(entry.file.then_some(entry.counts.bytes));
+        self.total = self.total.plus(entry.counts);
         self.checkpoint = Some(entry.checkpoint);
         self.is_complete = entry.end;
         Ok(())

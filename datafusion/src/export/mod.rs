@@ -74,6 +74,8 @@ pub struct ExportReport {
     pub duplicates: u64,
     /// Pages that were skipped, whose rows are missing.
     pub skipped_pages: u64,
+    /// Anomalies and skipped pages beyond the first 100 of each run.
+    pub omitted: u64,
 }
 
 type OnProgress = Box<dyn FnMut(ExportProgress) + Send>;
@@ -82,11 +84,17 @@ type OnProgress = Box<dyn FnMut(ExportProgress) + Send>;
 ///
 /// The list is read in its order, and every so many pages become a file, `part-00000.parquet` and so on. A file gets its name when it
 /// is complete and stored. If the export is killed or fails, another call with the same table and directory continues after the last
-/// complete file: at most the file that was being written is lost. A list that changes meanwhile, or repeats items, fails unless the
-/// table's [policy](crate::ListTableBuilder::policy) allows it.
+/// complete file: at most the file that was being written is lost. Parameters, columns, format, policy, `deduplicate` and
+/// `skip_failed_pages` must be the same; concurrency, throttle, deadline and pages per file may differ. Headers and conversions of the
+/// call aren't compared: resume with the same ones. All items are exported that the call's parameters select; a filter in SQL needs
+/// `COPY`, which can't be resumed.
 ///
-/// A directory with other files is refused, and so is one whose export is complete. The journal `export.jsonl` has the list's parameters.
-/// Headers and conversions of the call aren't in it: resume with the same ones.
+/// A list that changes meanwhile, or repeats items, fails unless the table's [policy](crate::ListTableBuilder::policy) allows it. If
+/// items have no [identity](synapse_backend_client::ListOperation::identity), as in a [narrower](crate::ListTableBuilder::narrow) list of
+/// data, repeated items aren't noticed: export a column that only the whole list has, or set `narrow(false)`.
+///
+/// A directory with other files is refused, and so is one whose export is complete: [`finished`](Export::finished) returns its report. The
+/// files `export.jsonl` and `export.lock` stay beside the others; the former has the list's parameters.
 ///
 /// Columns of signed URLs, such as `files`, are written as the server sent them, and expire; a `url_conversion` of the call replaces
 /// them.

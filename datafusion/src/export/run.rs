@@ -32,7 +32,7 @@ impl Export {
         let opened = Journal::open(&self.directory);
         let opened = opened.map_err(|error| self.failed(&self.journal_file(), &error))?;
         let (scan, journal, pages, first) = match opened {
-            Some(journal) => self.resume(scans, journal)?,
+            Some(journal) => self.resume(&scans, journal)?,
             None => self.begin(scans).await?,
         };
         let resumed = journal.files.len();
@@ -40,17 +40,35 @@ impl Export {
         let decoder = PageDecoder::new(Arc::new(scan.clone()), BATCH_ROWS, metrics);
         let run = Run { scan, journal, decoder, counted: Counts::default(), lock };
         let journal = self.write(run, pages, first).await?;
-        let Counts { rows, bytes, misfits, anomalies, duplicates, skipped_pages } = journal.total;
-        Ok(ExportReport {
+        Ok(self.report_of(&journal, resumed))
+    }
+
+    /// Returns the report of the directory's export if it is complete; `None` if it isn't, or if there is none.
+    ///
+    /// # Errors
+    /// Returns an error if the directory has another export, or if a file isn't what was exported.
+    pub fn finished(&self) -> Result<Option<ExportReport>> {
+        let opened = Journal::open(&self.directory);
+        let opened = opened.map_err(|error| self.failed(&self.journal_file(), &error))?;
+        let Some(journal) = opened else { return Ok(None) };
+        self.compare(&self.scans()?, &journal)?;
+        Ok(journal.is_complete.then(|| self.report_of(&journal, journal.files.len())))
+    }
+
+    fn report_of(&self, journal: &Journal, resumed_files: usize) -> ExportReport {
+        let Counts { rows, bytes, misfits, anomalies, duplicates, skipped_pages, omitted } = journal.total;
+        let files = (0..journal.files.len()).map(|index| self.file(index)).collect();
+        ExportReport {
             rows,
             bytes,
-            files: (0..journal.files.len()).map(|index| self.file(index)).collect(),
-            resumed_files: resumed,
+            files,
+            resumed_files,
             misfits,
             anomalies,
             duplicates,
             skipped_pages,
-        })
+            omitted,
+        }
     }
 
     /// Begins a new export. If the server doesn't know a narrower list, the export reads the table's own.
@@ -83,28 +101,8 @@ impl Export {
     }
 
     /// Continues an export.
-    fn resume(&self, scans: Vec<Scan>, journal: Journal) -> Result<Started> {
-        let is_same = |scan: &Scan| scan.operation() == journal.plan.list;
-        let scan = scans.iter().find(|scan| is_same(scan)).or(scans.last()).cloned();
-        let scan = scan.ok_or_else(|| exec_datafusion_err!("the table has no list"))?;
-        if let Some(difference) = journal.plan.difference(&self.plan(&scan)) {
-            return exec_err!(
-                "{}: the directory has another export: {difference}. Choose another directory",
-                self.directory.display()
-            );
-        }
-        for (index, counts) in journal.files.iter().enumerate() {
-            let path = self.file(index);
-            let is_complete = fs::symlink_metadata(&path)
-                .is_ok_and(|metadata| metadata.is_file() && metadata.len() == counts.bytes);
-            if !is_complete {
-                return exec_err!(
-                    "{}: the journal says that this file is complete with {} bytes, which it isn't: export into another directory",
-                    path.display(),
-                    counts.bytes
-                );
-            }
-        }
+    fn resume(&self, scans: &[Scan], journal: Journal) -> Result<Started> {
+        let scan = self.compare(scans, &journal)?;
         if journal.is_complete {
             return exec_err!(
                 "{}: the export is complete, with {} rows in {} files. Choose another directory",
@@ -118,6 +116,35 @@ impl Export {
             None => scan.whole(),
         };
         Ok((scan, journal, list.pages(), None))
+    }
+
+    /// Returns the scan of a journal's export.
+    ///
+    /// # Errors
+    /// Returns an error if it is another export than this one, or if a file isn't what was exported.
+    fn compare(&self, scans: &[Scan], journal: &Journal) -> Result<Scan> {
+        let is_same = |scan: &Scan| scan.operation() == journal.plan.list;
+        let scan = scans.iter().find(|scan| is_same(scan)).or(scans.last()).cloned();
+        let scan = scan.ok_or_else(|| exec_datafusion_err!("the table has no list"))?;
+        if let Some(difference) = journal.plan.difference(&self.plan(&scan)) {
+            return exec_err!(
+                "{}: the directory has another export: {difference}. Choose another directory",
+                self.directory.display()
+            );
+        }
+        for (index, bytes) in journal.files.iter().enumerate() {
+            let path = self.file(index);
+            let is_complete = fs::symlink_metadata(&path)
+                .is_ok_and(|metadata| metadata.is_file() && metadata.len() == *bytes);
+            if !is_complete {
+                return exec_err!(
+                    "{}: this file was changed or removed after it was exported: it isn't a file of {bytes} bytes. Export into another \
+                     directory",
+                    path.display()
+                );
+            }
+        }
+        Ok(scan)
     }
 
     fn plan(&self, scan: &Scan) -> Plan {
@@ -184,8 +211,13 @@ impl Export {
                     Some(file) => Some(file.finish().await?),
                     None => None,
                 };
-                let file = written.map(|written| run.counts(written, pages.list().report()));
-                let entry = Entry { file, checkpoint: pages.list().checkpoint(), end: is_end };
+                let counts = run.counts(written, pages.list().report());
+                let entry = Entry {
+                    file: written.is_some(),
+                    counts,
+                    checkpoint: pages.list().checkpoint(),
+                    end: is_end,
+                };
                 run.journal.add(entry).map_err(|error| self.failed(&self.journal_file(), &error))?;
                 self.report(&run.journal, pages.list().total(), 0);
             }
@@ -199,7 +231,8 @@ impl Export {
     fn scans(&self) -> Result<Vec<Scan>> {
         let schema = datafusion::catalog::TableProvider::schema(self.table.as_ref());
         let projection = match &self.columns {
-            None => None,
+            // Columns of parameters have no value here.
+            None => Some(self.table.item_columns()),
             Some(names) => {
                 let index = |name: &String| {
                     schema
@@ -278,22 +311,24 @@ struct Run {
 
 impl Run {
     /// Returns what was counted since the file before.
-    fn counts(&mut self, written: Written, report: &ListReport) -> Counts {
+    fn counts(&mut self, written: Option<Written>, report: &ListReport) -> Counts {
         let now = Counts {
             misfits: self.decoder.misfits(),
             anomalies: report.anomalies.len() as u64,
             duplicates: report.duplicates,
             skipped_pages: report.page_failures.len() as u64,
+            omitted: report.omitted,
             ..Counts::default()
         };
         let before = std::mem::replace(&mut self.counted, now);
         Counts {
-            rows: written.rows,
-            bytes: written.bytes,
+            rows: written.map_or(0, |written| written.rows),
+            bytes: written.map_or(0, |written| written.bytes),
             misfits: now.misfits.saturating_sub(before.misfits),
             anomalies: now.anomalies.saturating_sub(before.anomalies),
             duplicates: now.duplicates.saturating_sub(before.duplicates),
             skipped_pages: now.skipped_pages.saturating_sub(before.skipped_pages),
+            omitted: now.omitted.saturating_sub(before.omitted),
         }
     }
 }

@@ -52,7 +52,7 @@ async fn files_have_rows_of_list() {
             .await
             .unwrap();
         assert_eq!((report.rows, report.files.len(), report.resumed_files), (95, 4, 0));
-        assert_eq!((report.misfits, report.anomalies, report.duplicates, report.skipped_pages), (0, 0, 0, 0));
+        assert_eq!((report.misfits, report.anomalies, report.omitted, report.skipped_pages), (0, 0, 0, 0));
         assert_eq!(texts(&read(&report)), expected);
         let seen = seen.lock().unwrap();
         assert!(seen.is_sorted_by_key(|now| now.rows) && seen.iter().all(|now| now.total_rows == Some(95)));
@@ -126,6 +126,9 @@ async fn other_or_complete_export_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let report = table(&client).export(directory.path()).columns(["id"]).await.unwrap();
     backend.clear_requests();
+    let finished = table(&client).export(directory.path()).columns(["id"]).finished().unwrap().unwrap();
+    assert_eq!((finished.rows, &finished.files, finished.resumed_files), (25, &report.files, 1));
+    assert!(table(&client).export(directory.path().join("none")).finished().unwrap().is_none());
     let refused = async |export: synapse_datafusion::Export| export.await.unwrap_err().to_string();
     let again = refused(table(&client).export(directory.path()).columns(["id"])).await;
     assert!(again.contains("the export is complete"), "{again}");
@@ -138,7 +141,10 @@ async fn other_or_complete_export_is_refused() {
     assert!(unknown.contains("no column \"idd\""), "{unknown}");
     std::fs::write(&report.files[0], "x").unwrap();
     let changed = refused(table(&client).export(directory.path()).columns(["id"])).await;
-    assert!(changed.contains("part-00000.parquet") && changed.contains("which it isn't"), "{changed}");
+    assert!(
+        changed.contains("part-00000.parquet") && changed.contains("was changed or removed"),
+        "{changed}"
+    );
     std::fs::write(directory.path().join("export.jsonl"), "{}\n").unwrap();
     let foreign = refused(table(&client).export(directory.path()).columns(["id"])).await;
     assert!(foreign.contains("line 1 isn't that of an export's journal"), "{foreign}");
@@ -172,6 +178,19 @@ async fn cursor_list_has_files_and_resumes() {
     backend.clear_faults();
     let report = small_files(&client, directory.path()).await.unwrap();
     assert_eq!((report.rows, report.files.len(), report.resumed_files), (95, 5, 3));
+}
+
+#[tokio::test]
+async fn skipped_pages_are_counted() {
+    let (backend, client) = started(Backend::builder().ground_truth_events(95)).await;
+    let directory = tempfile::tempdir().unwrap();
+    let is_skipped = |parts: &synapse_test_backend::http::request::Parts| {
+        parts.uri.query().is_some_and(|query| query.contains("page=5") || query.ends_with("page=10"))
+    };
+    backend.inject(Fault::response(403).on("GET", EVENTS).when(is_skipped).always());
+    let table = events(&client).skip_failed_pages(true).policy(synapse_backend_client::ListPolicy::Lenient);
+    let report = table.build().unwrap().export(directory.path()).pages_per_file(9).await.unwrap();
+    assert_eq!((report.rows, report.skipped_pages), (80, 2));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::metrics::RecordOutput as _;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use synapse_backend_client::{ListAll, ListPart, RawItem};
@@ -35,8 +36,8 @@ impl PartitionScan {
         let (schema, idle_limit) = (self.scan.schema.clone(), self.scan.options.idle_limit);
         let baseline = self.metrics.baseline.clone();
         let read = move |sender: Batches| self.read(rows, sender);
-        let counted = spawned(idle_limit, read)
-            .map(move |batch| batch.inspect(|batch| baseline.record_output(batch.num_rows())));
+        let counted =
+            spawned(idle_limit, read).map(move |batch| batch.map(|batch| batch.record_output(&baseline)));
         adapted(schema, counted)
     }
 

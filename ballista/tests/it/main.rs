@@ -1,0 +1,4 @@
+//! Tests of the scheduler and the executors, as processes.
+
+mod pages;
+mod support;

@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpc;
 use ballista_core::serde::protobuf::{
@@ -18,9 +19,9 @@ use ballista_core::serde::protobuf::{
     RegisterExecutorResult, RemoveSessionParams, RemoveSessionResult, UpdateTaskStatusParams,
     UpdateTaskStatusResult, execute_query_result, job_status,
 };
-use ballista_scheduler::scheduler_server::SchedulerServer;
+use ballista_scheduler::scheduler_server::{JobIdGenerator, SchedulerServer};
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
-use futures_util::{Stream, StreamExt as _};
+use futures_util::Stream;
 use tokio::sync::Notify;
 use tonic::{Request, Response, Status};
 
@@ -111,18 +112,37 @@ impl WatchedScheduler {
         }
     }
 
-    /// Cancels the job of a stream of states that its client has dropped.
-    async fn abandon(self, mut states: States, mut job: Option<String>) {
-        while job.is_none() {
-            match states.next().await {
-                Some(Ok(state)) => job = job_of(&state),
-                Some(Err(_)) | None => return,
-            }
-        }
-        if let Some(job) = job {
-            self.jobs.note(&job, None);
-            self.jobs.gone.notify_one();
-        }
+}
+
+tokio::task_local! {
+    /// Where the id of a query's job is put when the task submits it.
+    static SUBMITTED: Arc<OnceLock<String>>;
+}
+
+/// Makes the ids of jobs, which are also names of directories.
+///
+/// Ballista tells a job's id to its client with the first state, which comes when the job has been planned or later.
+#[derive(Debug)]
+pub(crate) struct JobIds {
+    started: u128,
+    next: AtomicU64,
+}
+
+impl JobIds {
+    /// Returns a generator whose ids aren't those of an earlier process.
+    pub(crate) fn new() -> Self {
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        JobIds { started, next: AtomicU64::new(0) }
+    }
+}
+
+#[async_trait::async_trait]
+impl JobIdGenerator for JobIds {
+    async fn next_id(&self) -> String {
+        let id = format!("{:x}-{:x}", self.started, self.next.fetch_add(1, Ordering::Relaxed));
+        // A job that no client submitted has nobody to wait for it.
+        let _ = SUBMITTED.try_with(|submitted| submitted.set(id.clone()));
+        id
     }
 }
 
@@ -133,17 +153,13 @@ fn is_ended(state: &GetJobStatusResult) -> bool {
     matches!(status, Some(Failed(_) | Successful(_)))
 }
 
-fn job_of(state: &GetJobStatusResult) -> Option<String> {
-    state.status.as_ref().map(|status| status.job_id.clone()).filter(|job| !job.is_empty())
-}
-
 type States = Pin<Box<dyn Stream<Item = Result<GetJobStatusResult, Status>> + Send>>;
 
 /// The states of a job, whose client is gone if they are dropped before the job's end.
 struct WatchedStates {
     states: Option<States>,
-    job: Option<String>,
-    scheduler: WatchedScheduler,
+    job: String,
+    jobs: Arc<Jobs>,
 }
 
 impl Stream for WatchedStates {
@@ -152,14 +168,8 @@ impl Stream for WatchedStates {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(states) = &mut self.states else { return Poll::Ready(None) };
         let next = std::task::ready!(states.as_mut().poll_next(context));
-        match &next {
-            Some(Ok(state)) if !is_ended(state) => {
-                if self.job.is_none() {
-                    self.job = job_of(state);
-                }
-            }
-            Some(Ok(_)) | None => self.states = None,
-            Some(Err(_)) => {}
+        if next.as_ref().is_none_or(|state| state.as_ref().is_ok_and(is_ended)) {
+            self.states = None;
         }
         Poll::Ready(next)
     }
@@ -167,9 +177,9 @@ impl Stream for WatchedStates {
 
 impl Drop for WatchedStates {
     fn drop(&mut self) {
-        let runtime = tokio::runtime::Handle::try_current();
-        if let (Some(states), Ok(runtime)) = (self.states.take(), runtime) {
-            runtime.spawn(self.scheduler.clone().abandon(states, self.job.take()));
+        if self.states.is_some() {
+            self.jobs.note(&self.job, None);
+            self.jobs.gone.notify_one();
         }
     }
 }
@@ -192,9 +202,12 @@ macro_rules! hand_on {
                 let scheduler = self.clone();
                 // A task of its own: if the client goes before the response, the job is known all the same.
                 let response = tokio::spawn(async move {
-                    let response = SchedulerGrpc::execute_query_push(&scheduler.server, request).await?;
+                    let submitted = Arc::new(OnceLock::new());
+                    let query = SchedulerGrpc::execute_query_push(&scheduler.server, request);
+                    let response = SUBMITTED.scope(submitted.clone(), query).await?;
+                    let Some(job) = submitted.get().cloned() else { return Ok(response) };
                     Ok(response.map(|states| {
-                        Box::pin(WatchedStates { states: Some(states), job: None, scheduler }) as States
+                        Box::pin(WatchedStates { states: Some(states), job, jobs: scheduler.jobs }) as States
                     }))
                 });
                 response.await.map_err(|_| Status::internal("the query failed"))?

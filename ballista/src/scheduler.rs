@@ -17,7 +17,7 @@ use tonic::service::RoutesBuilder;
 
 use crate::codec::{ListLogicalCodec, ListPhysicalCodec};
 use crate::health;
-use crate::jobs::WatchedScheduler;
+use crate::jobs::{JobIds, WatchedScheduler};
 
 /// The settings of a scheduler.
 #[derive(Debug, Clone)]
@@ -149,6 +149,7 @@ impl Scheduler {
             expire_dead_executor_interval_seconds: (seconds / 4).clamp(1, 15),
             no_executors_grace_period_seconds: seconds,
             min_ready_executors: self.options.min_executors,
+            job_id_generator: Some(Arc::new(JobIds::new())),
             override_logical_codec: Some(Arc::new(ListLogicalCodec::new(self.connections.clone()))),
             override_physical_codec: Some(Arc::new(ListPhysicalCodec::new(self.connections.clone()))),
             ..SchedulerConfig::default()

@@ -22,7 +22,7 @@ pub const EVENTS: &str = "/sdk/ground_truth_events/";
 pub const CONNECTION: &str = "default";
 
 /// How long a state that a test waits for may take.
-const WAIT_LIMIT: Duration = Duration::from_secs(60);
+const WAIT_LIMIT: Duration = Duration::from_secs(20);
 
 /// Waits until a condition holds.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
@@ -63,8 +63,9 @@ impl Process {
         let _ = self.child.wait();
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
     }
 
     pub fn has_ended(&mut self) -> Option<std::process::ExitStatus> {
@@ -120,7 +121,8 @@ impl Cluster {
         };
         let mut scheduler = command(SCHEDULER);
         scheduler
-            .args(["--bind", "127.0.0.1:0", "--log", "info", "--executor-timeout", "4", "--client-idle-limit", "2"])
+            .env("RUST_LOG", "info")
+            .args(["--bind", "127.0.0.1:0", "--executor-timeout", "4", "--client-idle-limit", "2"])
             .args(["--min-executors", &executors.to_string()]);
         credentials(&mut scheduler);
         change("scheduler", &mut scheduler);
@@ -131,7 +133,8 @@ impl Cluster {
             let mut executor = command(EXECUTOR);
             executor
                 .args(["--scheduler", &address, "--port", "0", "--grpc-port", "0", "--vcores", "2"])
-                .args(["--heartbeat", "1", "--log", "info", "--memory", "268435456", "--name", &name]);
+                .env("RUST_LOG", "info")
+                .args(["--heartbeat", "1", "--memory", "268435456", "--name", &name]);
             credentials(&mut executor);
             change(&name, &mut executor);
             Process::start(executor, log(&name))
@@ -141,6 +144,15 @@ impl Cluster {
             Cluster { scheduler, executors, url: format!("http://{address}"), directory };
         until("the cluster is ready", async || synapse_ballista::check_health(&cluster.url).await.is_ok()).await;
         cluster
+    }
+
+    /// Waits until this many tasks were aborted.
+    pub async fn until_aborted(&self, tasks: usize) {
+        let count = || {
+            let logs = self.executors.iter().map(|executor| executor.log().matches("Task has been aborted").count());
+            logs.sum::<usize>()
+        };
+        until("the executors abort their tasks", async || count() >= tasks).await;
     }
 
     /// Returns a client's session, with a table `t` of all events.

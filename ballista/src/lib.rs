@@ -1,1 +1,53 @@
-//! Lists of a Synapse backend as tables of a Ballista cluster.
+//! Lists of a Synapse backend as tables of an Apache Ballista cluster: SQL whose pages are fetched by several machines.
+//!
+//! A cluster is one `synapse-scheduler` and any number of `synapse-executor`s, the binaries of this crate. Ballista's own
+//! binaries can't read the plans. Each process has its own credentials, in its environment; plans name a connection only. The client
+//! needs none.
+//!
+//! ```no_run
+//! # async fn example() -> datafusion::common::Result<()> {
+//! use ballista::prelude::{SessionConfigExt as _, SessionContextExt as _};
+//! use datafusion::execution::SessionStateBuilder;
+//! use datafusion::prelude::{SessionConfig, SessionContext};
+//!
+//! let config = synapse_ballista::config(SessionConfig::new_with_ballista());
+//! let state = SessionStateBuilder::new().with_default_features().with_config(config).build();
+//! let context = SessionContext::remote_with_state("df://127.0.0.1:50050", state).await?;
+//! let events = synapse_ballista::table("default", "list_ground_truth_events").parameter("project", "123");
+//! context.register_table("events", events.build()?)?;
+//! context.sql("SELECT count(DISTINCT category) FROM events").await?.show().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Requests in flight
+//! A table of [`table`] fetches one page of a part at a time. An executor runs at most as many parts at once as it has vcores, so a
+//! query has at most as many requests in flight as all executors have vcores, times the table's
+//! [`concurrency`](synapse_datafusion::ListTableBuilder::concurrency) if that is more than the number of parts. `synapse-executor --max-requests`
+//! bounds the requests of a process, over all its queries.
+
+mod client_pool;
+mod codec;
+mod connections;
+mod executor;
+mod health;
+mod jobs;
+mod logging;
+mod scheduler;
+mod session;
+mod stage;
+
+pub use ballista_executor::health::ExecutorHealth;
+pub use codec::{ListLogicalCodec, ListPhysicalCodec};
+pub use connections::connections;
+pub use executor::{ExecutorOptions, run_executor, stop_signal};
+pub use health::{check_health, serve_health};
+pub use logging::init_logging;
+pub use scheduler::{Scheduler, SchedulerOptions};
+pub use session::{config, config_with, table};
+pub use stage::StoppingEngine;
+
+pub use synapse_datafusion;
+
+/// The stack of the binaries' threads, in bytes: plans are planned and read recursively. Memory is used as the stack grows.
+pub const STACK_BYTES: usize = 32 << 20;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use datafusion::common::{Result, exec_datafusion_err, exec_err};
-use synapse_backend_client::{BackendClient, ListOperation, raw};
+use synapse_backend_client::{BackendClient, BackendClientBuilder, ListOperation, raw};
 
 use crate::errors;
 
@@ -37,21 +37,33 @@ pub trait Connections: fmt::Debug + Send + Sync {
 #[derive(Default)]
 pub struct EnvironmentConnections {
     clients: Mutex<HashMap<String, BackendClient>>,
+    settings: Option<Box<Settings>>,
 }
+
+/// Changes the settings of a client before it is built.
+type Settings = dyn Fn(BackendClientBuilder) -> BackendClientBuilder + Send + Sync;
 
 impl EnvironmentConnections {
     /// Returns the connections of this process's environment.
     pub fn new() -> Self {
         EnvironmentConnections::default()
     }
+
+    /// Sets what the environment doesn't have, such as the user agent, for the client of each connection.
+    pub fn with_settings(
+        self,
+        settings: impl Fn(BackendClientBuilder) -> BackendClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        EnvironmentConnections { settings: Some(Box::new(settings)), ..self }
+    }
 }
 
 /// The longest name of a connection, in bytes.
 const MAX_NAME: usize = 64;
 
-fn from_variables(name: &str) -> Result<BackendClient> {
+fn from_variables(name: &str) -> Result<BackendClientBuilder> {
     if name == DEFAULT_CONNECTION {
-        return BackendClient::from_env().map_err(errors::of_client);
+        return BackendClientBuilder::from_env().map_err(errors::of_client);
     }
     let is_name = |name: &str| {
         name.len() <= MAX_NAME
@@ -79,7 +91,7 @@ fn from_variables(name: &str) -> Result<BackendClient> {
     if let (_, Some(tenant)) = variable("TENANT") {
         builder = builder.tenant(tenant);
     }
-    builder.build().map_err(errors::of_client)
+    Ok(builder)
 }
 
 impl Connections for EnvironmentConnections {
@@ -88,7 +100,12 @@ impl Connections for EnvironmentConnections {
         if let Some(client) = clients.get(name) {
             return Ok(client.clone());
         }
-        let client = from_variables(name)?;
+        let builder = from_variables(name)?;
+        let builder = match &self.settings {
+            Some(settings) => settings(builder),
+            None => builder,
+        };
+        let client = builder.build().map_err(errors::of_client)?;
         clients.insert(name.to_owned(), client.clone());
         Ok(client)
     }

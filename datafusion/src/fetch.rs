@@ -20,6 +20,7 @@ use synapse_backend_client::{ListPart, RawItem};
 use crate::metrics::ScanMetrics;
 use crate::parts;
 use crate::scan::Scan;
+use crate::stop::StopReading;
 use crate::stream::PartitionScan;
 
 /// Reads the parts of a list that its input has, and returns their items as rows.
@@ -154,10 +155,11 @@ impl ExecutionPlan for FetchExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let batch_rows = context.session_config().batch_size();
+        let stop = context.session_config().get_extension::<StopReading>();
         let rows = self.input.execute(partition, context)?;
         let metrics = ScanMetrics::new(&self.metrics, partition);
         let (scan, planned) = (self.scan.clone(), self.planned.clone());
-        Ok(PartitionScan { scan, planned, batch_rows, metrics }.stream(rows))
+        Ok(PartitionScan { scan, planned, batch_rows, metrics, stop }.stream(rows))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

@@ -34,6 +34,7 @@ mod plan_text;
 mod register;
 mod scan;
 mod source;
+mod stop;
 mod stream;
 mod table;
 
@@ -43,6 +44,7 @@ pub use connections::{Connections, DEFAULT_CONNECTION, EnvironmentConnections};
 pub use export::{Export, ExportFormat, ExportProgress, ExportReport};
 pub use fetch::FetchExec;
 pub use register::{register, register_lists};
+pub use stop::StopReading;
 pub use table::ListTable;
 
 pub use datafusion;

@@ -1,15 +1,17 @@
 //! Reads the parts of a list into batches, in a task of its own: pages are decoded while the reader works.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::runtime::SpawnedTask;
-use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
+use datafusion::common::{DataFusionError, Result, exec_datafusion_err, exec_err};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::metrics::RecordOutput as _;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures_util::future::{Either, select};
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use synapse_backend_client::{ListAll, ListPart, RawItem};
 use tokio::sync::mpsc;
@@ -19,6 +21,7 @@ use crate::metrics::ScanMetrics;
 use crate::page_decoder::PageDecoder;
 use crate::parts::{self, Part};
 use crate::scan::Scan;
+use crate::stop::StopReading;
 
 /// How one partition is read.
 pub(crate) struct PartitionScan {
@@ -27,18 +30,29 @@ pub(crate) struct PartitionScan {
     pub(crate) planned: Option<Arc<[ListPart<RawItem>]>>,
     pub(crate) batch_rows: usize,
     pub(crate) metrics: ScanMetrics,
+    /// Ends the scan, if the engine has one.
+    pub(crate) stop: Option<Arc<StopReading>>,
 }
 
 impl PartitionScan {
     /// Returns the items of the parts in `rows`. Reading begins at the first poll, and stops when the stream is dropped or
-    /// isn't polled for the idle limit.
+    /// isn't polled for the idle limit, or when the engine stops it.
     pub(crate) fn stream(self, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
         let (schema, idle_limit) = (self.scan.schema.clone(), self.scan.options.idle_limit);
         let baseline = self.metrics.baseline.clone();
-        let read = move |sender: Batches| self.read(rows, sender);
+        let read = move |sender: Batches| self.read_until_stopped(rows, sender);
         let counted =
             spawned(idle_limit, read).map(move |batch| batch.map(|batch| batch.record_output(&baseline)));
         adapted(schema, counted)
+    }
+
+    async fn read_until_stopped(self, rows: SendableRecordBatchStream, sender: Batches) -> Result<()> {
+        let Some(stop) = self.stop.clone() else { return self.read(rows, sender).await };
+        let (stopped, read) = (pin!(stop.stopped()), pin!(self.read(rows, sender)));
+        match select(stopped, read).await {
+            Either::Left(_) => exec_err!("reading stopped: its task has ended"),
+            Either::Right((read, _)) => read,
+        }
     }
 
     async fn read(self, mut rows: SendableRecordBatchStream, mut sender: Batches) -> Result<()> {

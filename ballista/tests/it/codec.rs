@@ -1,0 +1,160 @@
+//! Bytes of plans, as they come from others.
+
+use std::sync::Arc;
+
+use ballista_core::extension::SessionConfigExt as _;
+use datafusion::arrow::array::AsArray as _;
+use datafusion::arrow::datatypes::{Int64Type, Schema};
+use datafusion::common::{Result, TableReference, exec_err};
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion_proto::logical_plan::LogicalExtensionCodec as _;
+use datafusion_proto::physical_plan::{
+    AsExecutionPlan as _, DefaultPhysicalProtoConverter, PhysicalExtensionCodec as _,
+};
+use datafusion_proto::protobuf::PhysicalPlanNode;
+use proptest::prelude::*;
+use synapse_backend_client::BackendClient;
+use synapse_ballista::synapse_datafusion::{Connections, ListTable, TextColumns};
+use synapse_ballista::{ListLogicalCodec, ListPhysicalCodec};
+use synapse_test_backend::Backend;
+
+/// Connections with one client, `default`.
+#[derive(Debug)]
+pub struct OneClient(BackendClient);
+
+impl OneClient {
+    pub fn of(backend: &Backend) -> Self {
+        OneClient(BackendClient::builder(backend.url()).access_token(backend.token()).build().unwrap())
+    }
+}
+
+impl Connections for OneClient {
+    fn client(&self, name: &str) -> Result<BackendClient> {
+        match name {
+            "default" => Ok(self.0.clone()),
+            _ => exec_err!("connection `{name}` is missing"),
+        }
+    }
+}
+
+/// Connections that have no client: encoding asks for none.
+#[derive(Debug)]
+struct NoClient;
+
+impl Connections for NoClient {
+    fn client(&self, name: &str) -> Result<BackendClient> {
+        exec_err!("connection `{name}` isn't there")
+    }
+}
+
+fn table(connections: Arc<dyn Connections>) -> Arc<ListTable> {
+    let table = ListTable::named_of(connections, "default", "list_ground_truth_events");
+    table.parameter("page_size", "10").text_columns(TextColumns::Plain).build().unwrap()
+}
+
+async fn physical(backend: &Backend) -> Arc<dyn ExecutionPlan> {
+    let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(3));
+    session.register_table("t", table(Arc::new(OneClient::of(backend)))).unwrap();
+    session.sql("SELECT id, data FROM t").await.unwrap().create_physical_plan().await.unwrap()
+}
+
+#[tokio::test]
+async fn plan_survives_its_bytes() {
+    let backend = Backend::builder().ground_truth_events(95).start().await.unwrap();
+    let mut bytes = Vec::new();
+    let encoding = ListPhysicalCodec::new(Arc::new(NoClient));
+    let plan = PhysicalPlanNode::try_from_physical_plan(physical(&backend).await, &encoding).unwrap();
+    plan.try_encode(&mut bytes).unwrap();
+    let context = Arc::new(TaskContext::default());
+    let node = PhysicalPlanNode::try_decode(&bytes).unwrap();
+    let error = node.try_into_physical_plan(&context, &encoding).unwrap_err().to_string();
+    assert!(error.contains("isn't there"), "{error}");
+    let decoding = ListPhysicalCodec::new(Arc::new(OneClient::of(&backend)));
+    let plan = node.try_into_physical_plan(&context, &decoding).unwrap();
+    assert_eq!(plan.properties().partitioning.partition_count(), 3);
+    let batches = collect(plan, context).await.unwrap();
+    let ids: i64 =
+        batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values()).sum();
+    assert_eq!(ids, (1001..1096).sum::<i64>());
+}
+
+/// Whoever can send plans can't have a token sent to a host of theirs.
+#[tokio::test]
+async fn part_of_other_host_is_refused() {
+    let (backend, other) = (Backend::builder(), Backend::builder());
+    let backend = backend.ground_truth_events(95).start().await.unwrap();
+    let other = other.ground_truth_events(95).start().await.unwrap();
+    let codec = ListPhysicalCodec::new(Arc::new(OneClient::of(&backend)));
+    let plan = PhysicalPlanNode::try_from_physical_plan(physical(&other).await, &codec).unwrap();
+    other.clear_requests();
+    let context = Arc::new(TaskContext::default());
+    let plan = plan.try_into_physical_plan(&context, &codec).unwrap();
+    let _ = collect(plan, context).await;
+    assert_eq!(other.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn table_survives_its_bytes() {
+    let codec = ListLogicalCodec::new(Arc::new(NoClient));
+    let table = table(Arc::new(NoClient));
+    let (name, mut bytes) = (TableReference::bare("t"), Vec::new());
+    codec.try_encode_table_provider(&name, table.clone(), &mut bytes).unwrap();
+    let schema = datafusion::catalog::TableProvider::schema(table.as_ref());
+    let context = TaskContext::default();
+    let read = codec.try_decode_table_provider(&bytes, &name, schema.clone(), &context).unwrap();
+    assert_eq!(read.schema(), schema);
+    let fewer = Arc::new(Schema::new(schema.fields()[1..].to_vec()));
+    let error = codec.try_decode_table_provider(&bytes, &name, fewer, &context).unwrap_err();
+    assert!(error.to_string().contains("other columns"), "{error}");
+}
+
+#[tokio::test]
+async fn codecs_of_settings_are_kept() {
+    let config = synapse_ballista::config(SessionConfig::new_with_ballista());
+    // Twice: the second wraps the first, and what neither knows reaches Ballista's.
+    let config = synapse_ballista::config(config);
+    let codec = config.ballista_logical_extension_codec();
+    let format = Arc::new(datafusion::datasource::file_format::parquet::ParquetFormatFactory::new());
+    let mut bytes = Vec::new();
+    codec.try_encode_file_format(&mut bytes, format).unwrap();
+    codec.try_decode_file_format(&bytes, &TaskContext::default()).unwrap();
+}
+
+const PREFIXES: [&[u8]; 3] = [b"", b"\xffsynapse-datafusion/table\n", b"\xffsynapse-datafusion/scan\n"];
+
+proptest! {
+    /// Any bytes give an error, and never a panic.
+    #[test]
+    fn any_bytes_are_an_error(prefix in 0..3_usize, bytes in prop::collection::vec(any::<u8>(), 0..200), json in "\\PC{0,80}", is_json in any::<bool>()) {
+        let mut text = PREFIXES[prefix].to_vec();
+        text.extend(match is_json { true => json.as_bytes(), false => &bytes });
+        let context = TaskContext::default();
+        let logical = ListLogicalCodec::new(Arc::new(NoClient));
+        let (name, schema) = (TableReference::bare("t"), Arc::new(Schema::empty()));
+        prop_assert!(logical.try_decode_table_provider(&text, &name, schema, &context).is_err());
+        let physical = ListPhysicalCodec::new(Arc::new(NoClient));
+        if prefix == 2 {
+            let converter = DefaultPhysicalProtoConverter {};
+            let plan = physical.try_decode(&text, &[], &context, &converter);
+            prop_assert!(plan.is_err());
+        }
+    }
+
+    /// Changed bytes of a table give a table or an error.
+    #[test]
+    fn changed_table_never_panics(at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
+        let codec = ListLogicalCodec::new(Arc::new(NoClient));
+        let table = table(Arc::new(NoClient));
+        let (name, mut bytes) = (TableReference::bare("t"), Vec::new());
+        codec.try_encode_table_provider(&name, table.clone(), &mut bytes).unwrap();
+        let at = at.index(bytes.len());
+        match cut {
+            true => bytes.truncate(at),
+            false => bytes[at] = byte,
+        }
+        let schema = datafusion::catalog::TableProvider::schema(table.as_ref());
+        let _ = codec.try_decode_table_provider(&bytes, &name, schema, &TaskContext::default());
+    }
+}

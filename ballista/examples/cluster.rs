@@ -49,7 +49,8 @@ impl Drop for Process {
 /// Returns a binary of the same build.
 fn binary(name: &str) -> Result<PathBuf> {
     let example = std::env::current_exe()?;
-    let directory = example.parent().and_then(|examples| examples.parent()).ok_or("the example has no directory")?;
+    let directory =
+        example.parent().and_then(|examples| examples.parent()).ok_or("the example has no directory")?;
     let binary = directory.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     match binary.exists() {
         true => Ok(binary),
@@ -107,9 +108,12 @@ async fn main() -> Result<()> {
     let mut executors = Vec::new();
     for index in 0..arguments.executors {
         let mut executor = Command::new(binary("synapse-executor")?);
-        executor
-            .args(["--scheduler", &address, "--port", "0", "--grpc-port", "0"])
-            .args(["--vcores", &arguments.vcores.to_string(), "--name", &format!("executor-{index}")]);
+        executor.args(["--scheduler", &address, "--port", "0", "--grpc-port", "0"]).args([
+            "--vcores",
+            &arguments.vcores.to_string(),
+            "--name",
+            &format!("executor-{index}"),
+        ]);
         executors.push(start(executor, &backend)?);
     }
     let mut ticks = tokio::time::interval(Duration::from_millis(50));
@@ -123,7 +127,8 @@ async fn main() -> Result<()> {
     let session = SessionContext::remote_with_state(&format!("df://{address}"), state).await?;
     let events = synapse_ballista::table("default", "list_ground_truth_events").parameter("page_size", "500");
     session.register_table("events", events.build()?)?;
-    run(&session, &backend, "SELECT category, count(*), min(id), max(id) FROM events GROUP BY category").await?;
+    run(&session, &backend, "SELECT category, count(*), min(id), max(id) FROM events GROUP BY category")
+        .await?;
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("events.parquet");
     let copy = format!("COPY (SELECT id, data FROM events) TO '{}' STORED AS PARQUET", file.display());

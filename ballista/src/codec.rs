@@ -8,17 +8,13 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::{Result, TableReference, exec_err};
 use datafusion::datasource::file_format::FileFormatFactory;
 use datafusion::execution::TaskContext;
-use datafusion::logical_expr::{
-    AggregateUDF, Extension, HigherOrderUDF, LogicalPlan, ScalarUDF, WindowUDF,
-};
+use datafusion::logical_expr::{AggregateUDF, Extension, HigherOrderUDF, LogicalPlan, ScalarUDF, WindowUDF};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr_common::physical_expr::proto_decode::PhysicalExprDecodeCtx;
 use datafusion::physical_expr_common::physical_expr::proto_encode::PhysicalExprEncodeCtx;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
-use datafusion_proto::physical_plan::{
-    PhysicalExtensionCodec, PhysicalProtoConverterExtension,
-};
+use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use synapse_datafusion::{Connections, FetchExec, ListTable};
 
 /// What begins the bytes of a table. They aren't the beginning of a message of protocol buffers.
@@ -47,7 +43,6 @@ impl ListLogicalCodec {
         ListLogicalCodec { inner, connections }
     }
 }
-
 
 /// Returns whether two schemas have the same columns, whatever their metadata.
 fn has_same_columns(one: &SchemaRef, other: &SchemaRef) -> bool {
@@ -97,8 +92,10 @@ impl LogicalExtensionCodec for ListLogicalCodec {
             return self.inner.try_encode_table_provider(table_ref, node, buf);
         };
         let schema = table.schema();
-        let view =
-            schema.fields().iter().find(|field| matches!(field.data_type(), DataType::Utf8View | DataType::BinaryView));
+        let view = schema
+            .fields()
+            .iter()
+            .find(|field| matches!(field.data_type(), DataType::Utf8View | DataType::BinaryView));
         if let Some(field) = view {
             // Each batch that is sent has the whole buffers of its views.
             return exec_err!(

@@ -101,9 +101,10 @@ pub async fn run_executor(
         }
         None => options.bind.to_string(),
     };
-    let work_dir = options.work_dir.to_str().ok_or_else(|| {
-        BallistaError::Configuration("work directory: its name isn't Unicode".to_owned())
-    })?;
+    let work_dir = options
+        .work_dir
+        .to_str()
+        .ok_or_else(|| BallistaError::Configuration("work directory: its name isn't Unicode".to_owned()))?;
     let shutdown = StopReading::new();
     let pool = Arc::new(ClientPool::new(CLIENT_IDLE));
     let engine =

@@ -111,7 +111,6 @@ impl WatchedScheduler {
             Err(_) => false,
         }
     }
-
 }
 
 tokio::task_local! {

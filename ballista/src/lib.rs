@@ -37,9 +37,9 @@ mod scheduler;
 mod session;
 mod stage;
 
+pub use ballista_executor::health::ExecutorHealth;
 pub use codec::{ListLogicalCodec, ListPhysicalCodec};
 pub use connections::connections;
-pub use ballista_executor::health::ExecutorHealth;
 pub use executor::{ExecutorOptions, run_executor, stop_signal};
 pub use health::{check_health, serve_health};
 pub use logging::init_logging;

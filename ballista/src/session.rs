@@ -5,9 +5,7 @@ use std::sync::Arc;
 use ballista_core::config::BALLISTA_SCHEDULER_MAX_PARTITIONS_PER_TASK;
 use ballista_core::extension::SessionConfigExt as _;
 use datafusion::prelude::SessionConfig;
-use synapse_datafusion::{
-    Connections, EnvironmentConnections, ListTable, ListTableBuilder, TextColumns,
-};
+use synapse_datafusion::{Connections, EnvironmentConnections, ListTable, ListTableBuilder, TextColumns};
 
 use crate::codec::{ListLogicalCodec, ListPhysicalCodec};
 

@@ -286,13 +286,8 @@ impl Export {
 
     async fn write_part(&mut self, scan: &Arc<Scan>, part: &Part, journal: &Journal) -> Result<Written> {
         let metrics = ScanMetrics::new(&ExecutionPlanMetricsSet::new(), 0);
-        let partition = PartitionScan {
-            scan: scan.clone(),
-            planned: None,
-            batch_rows: BATCH_ROWS,
-            metrics,
-            stop: None,
-        };
+        let partition =
+            PartitionScan { scan: scan.clone(), planned: None, batch_rows: BATCH_ROWS, metrics, stop: None };
         let rows = parts::source(std::slice::from_ref(part))?.execute(0, Arc::new(TaskContext::default()))?;
         let batches = partition.stream(rows);
         let (path, partial) = (self.file(part.index), self.partial(part.index));

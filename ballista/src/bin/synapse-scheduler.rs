@@ -74,7 +74,8 @@ async fn serve(serve: Serve) -> Result<(), String> {
     let connections =
         synapse_ballista::connections(&serve.name, serve.max_requests.map(|requests| requests as usize));
     let bind = options.bind;
-    let scheduler = Scheduler::bind(options, connections).await.map_err(|error| format!("{bind}: {error}"))?;
+    let scheduler =
+        Scheduler::bind(options, connections).await.map_err(|error| format!("{bind}: {error}"))?;
     let address = scheduler.address().map_err(|error| error.to_string())?;
     // A closed stdout is no reason to stop.
     let _ = writeln!(std::io::stdout(), "listening {address}");

@@ -77,7 +77,8 @@ async fn plan_survives_its_bytes() {
     let plan = node.try_into_physical_plan(&context, &decoding).unwrap();
     assert_eq!(plan.properties().partitioning.partition_count(), 3);
     let batches = collect(plan, context).await.unwrap();
-    let ids: i64 = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values()).sum();
+    let ids: i64 =
+        batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values()).sum();
     assert_eq!(ids, (1001..1096).sum::<i64>());
 }
 

@@ -3,29 +3,32 @@
 use synapse_test_backend::http::request::Parts;
 use synapse_test_backend::{Backend, Fault};
 
-use crate::support::{
-    Cluster, EVENTS, events, executors_pages, query, rows, until,
-};
+use crate::support::{Cluster, EVENTS, events, executors_pages, query, rows, until, within};
 
 /// Whether a request is an executor's.
 fn is_executors(request: &Parts) -> bool {
-    request.headers.get("user-agent").and_then(|agent| agent.to_str().ok()).is_some_and(|agent| agent.contains("(executor-"))
+    request
+        .headers
+        .get("user-agent")
+        .and_then(|agent| agent.to_str().ok())
+        .is_some_and(|agent| agent.contains("(executor-"))
 }
 
 /// Kills an executor when this many pages were requested, and checks the result.
 async fn kill_executor(after: u64) {
     let backend = Backend::builder().ground_truth_events(395).start().await.unwrap();
     let mut cluster = Cluster::start(&backend, 2).await;
-    let held = backend.inject(Fault::hold_before().on("GET", EVENTS).when(is_executors).after(after).always());
+    let held =
+        backend.inject(Fault::hold_before().on("GET", EVENTS).when(is_executors).after(after).always());
     let session = cluster.session(8).await;
     let counted = tokio::spawn(async move {
         rows(&session, "SELECT sum(id), count(DISTINCT id), count(id) FROM t WHERE id % 2 = 1").await
     });
-    held.wait_for_hits(2).await;
+    within(held.wait_for_hits(1)).await;
     cluster.executors[0].kill();
     held.remove();
     let odd: i64 = (1001..1001 + 395).filter(|id| id % 2 == 1).sum();
-    assert_eq!(counted.await.unwrap(), [[odd.to_string(), "198".to_owned(), "198".to_owned()]]);
+    assert_eq!(within(counted).await.unwrap(), [[odd.to_string(), "198".to_owned(), "198".to_owned()]]);
     assert!(executors_pages(&backend).len() >= 40);
 }
 
@@ -51,11 +54,11 @@ async fn stopped_executor_finishes_its_parts() {
     let held = backend.inject(Fault::hold_before().on("GET", EVENTS).when(is_executors).after(9).always());
     let session = cluster.session(8).await;
     let counted = tokio::spawn(async move { rows(&session, "SELECT sum(id), count(id) FROM t").await });
-    held.wait_for_hits(4).await;
+    within(held.wait_for_hits(4)).await;
     cluster.executors[0].terminate();
     held.remove();
     let sum: i64 = (1001..1001 + 395).sum();
-    assert_eq!(counted.await.unwrap(), [[sum.to_string(), "395".to_owned()]]);
+    assert_eq!(within(counted).await.unwrap(), [[sum.to_string(), "395".to_owned()]]);
     until("the executor ends", async || cluster.executors[0].has_ended().is_some()).await;
     assert!(cluster.executors[0].has_ended().unwrap().success());
 }
@@ -72,7 +75,7 @@ async fn drain_limit_ends_an_executor() {
     let held = backend.inject(Fault::hold_before().on("GET", EVENTS).when(is_executors).always());
     let session = cluster.session(4).await;
     let counted = tokio::spawn(async move { query(&session, "SELECT count(id) FROM t").await });
-    held.wait_for_hits(2).await;
+    within(held.wait_for_hits(2)).await;
     cluster.executors[0].terminate();
     until("the executor ends", async || cluster.executors[0].has_ended().is_some()).await;
     counted.abort();
@@ -83,9 +86,8 @@ async fn growing_list_fails_naming_page() {
     let backend = Backend::builder().ground_truth_events(95).start().await.unwrap();
     let cluster = Cluster::start(&backend, 2).await;
     let is_page = |request: &Parts| request.uri.query().is_some_and(|query| query.contains("page=7"));
-    backend.inject(
-        Fault::edit_json(|page| page["count"] = 96.into()).on("GET", EVENTS).when(is_page).always(),
-    );
+    backend
+        .inject(Fault::edit_json(|page| page["count"] = 96.into()).on("GET", EVENTS).when(is_page).always());
     let session = cluster.session(4).await;
     let error = query(&session, "SELECT sum(id) FROM t").await.unwrap_err().to_string();
     assert!(error.contains("page 7") && error.contains("part "), "{error}");
@@ -104,9 +106,8 @@ async fn failed_job_stops_other_executor() {
         is_executors(request)
             && request.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == wanted))
     };
-    let failing = backend.inject(
-        Fault::hold_before().on("GET", EVENTS).when(move |request| is_page(request, 6)).always(),
-    );
+    let failing = backend
+        .inject(Fault::hold_before().on("GET", EVENTS).when(move |request| is_page(request, 6)).always());
     let held = backend.inject(
         Fault::hold_before()
             .on("GET", EVENTS)
@@ -115,13 +116,11 @@ async fn failed_job_stops_other_executor() {
     );
     let session = cluster.session(8).await;
     let failed = tokio::spawn(async move { query(&session, "SELECT sum(id) FROM t").await.unwrap_err() });
-    failing.wait_for_hits(1).await;
-    held.wait_for_hits(3).await;
-    backend.inject(
-        Fault::response(403).on("GET", EVENTS).when(move |request| is_page(request, 7)).always(),
-    );
+    within(failing.wait_for_hits(1)).await;
+    within(held.wait_for_hits(3)).await;
+    backend.inject(Fault::response(403).on("GET", EVENTS).when(move |request| is_page(request, 7)).always());
     failing.remove();
-    let error = failed.await.unwrap().to_string();
+    let error = within(failed).await.unwrap().to_string();
     assert!(error.contains("403"), "{error}");
     // The failing task ended by itself.
     cluster.until_aborted(3).await;
@@ -129,7 +128,8 @@ async fn failed_job_stops_other_executor() {
     backend.clear_faults();
     let session = cluster.session(1).await;
     assert_eq!(rows(&session, "SELECT count(id) FROM t WHERE id > 1100").await, [["295"]]);
-    assert_eq!(executors_pages(&backend).len(), 5 + 40);
+    // A part has five pages. The vcore of the failed task may have begun another part.
+    assert!(executors_pages(&backend).len() <= 5 + 1 + 40);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -153,7 +153,9 @@ async fn missing_connection_is_named() {
     let other = Backend::builder().ground_truth_events(5).start().await.unwrap();
     let cluster = Cluster::start_with(&backend, 2, &|name, command| {
         if name != "executor-1" {
-            command.env("SYNAPSE_STAGING_BASE_URL", backend.url()).env("SYNAPSE_STAGING_API_TOKEN", backend.token());
+            command
+                .env("SYNAPSE_STAGING_BASE_URL", backend.url())
+                .env("SYNAPSE_STAGING_API_TOKEN", backend.token());
         }
     })
     .await;

@@ -25,7 +25,9 @@ async fn token_is_shown_nowhere() {
     .await;
     let session = cluster.session(4).await;
     let mut shown = vec![format!("{:?}", session.state().config().options())];
-    shown.push(rows(&session, "EXPLAIN VERBOSE SELECT id FROM t WHERE category = 'train'").await.concat().join("\n"));
+    shown.push(
+        rows(&session, "EXPLAIN VERBOSE SELECT id FROM t WHERE category = 'train'").await.concat().join("\n"),
+    );
     shown.push(rows(&session, "EXPLAIN ANALYZE SELECT sum(id) FROM t").await.concat().join("\n"));
     let plan = session.sql("SELECT id, data FROM t").await.unwrap().into_optimized_plan().unwrap();
     let codec = ListLogicalCodec::new(Arc::new(EnvironmentConnections::new()));
@@ -44,7 +46,11 @@ async fn token_is_shown_nowhere() {
     assert!(shown.last().unwrap().contains("403"));
     for process in cluster.executors.iter().chain([&cluster.scheduler]) {
         let log = process.log();
-        assert!(log.contains("TRACE") && log.contains("list_ground_truth_events"), "{}", &log[..log.len().min(2000)]);
+        assert!(
+            log.contains("TRACE") && log.contains("list_ground_truth_events"),
+            "{}",
+            &log[..log.len().min(2000)]
+        );
         shown.push(log);
     }
     for text in shown {

@@ -22,7 +22,12 @@ pub const EVENTS: &str = "/sdk/ground_truth_events/";
 pub const CONNECTION: &str = "default";
 
 /// How long a state that a test waits for may take.
-const WAIT_LIMIT: Duration = Duration::from_secs(60);
+const WAIT_LIMIT: Duration = Duration::from_secs(30);
+
+/// Waits for what a test needs to go on.
+pub async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(WAIT_LIMIT, future).await.unwrap_or_else(|_| panic!("not within {WAIT_LIMIT:?}"))
+}
 
 /// Waits until a condition holds.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
@@ -32,7 +37,9 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
             ticks.tick().await;
         }
     };
-    tokio::time::timeout(WAIT_LIMIT, waiting).await.unwrap_or_else(|_| panic!("{what}: not within {WAIT_LIMIT:?}"));
+    tokio::time::timeout(WAIT_LIMIT, waiting)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: not within {WAIT_LIMIT:?}"));
 }
 
 /// A child process that is killed when it is dropped.
@@ -65,7 +72,9 @@ impl Process {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
-        assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success()
+        );
     }
 
     pub fn has_ended(&mut self) -> Option<std::process::ExitStatus> {
@@ -140,16 +149,19 @@ impl Cluster {
             Process::start(executor, log(&name))
         };
         let executors = (0..executors).map(start).collect();
-        let cluster =
-            Cluster { scheduler, executors, url: format!("http://{address}"), directory };
-        until("the cluster is ready", async || synapse_ballista::check_health(&cluster.url).await.is_ok()).await;
+        let cluster = Cluster { scheduler, executors, url: format!("http://{address}"), directory };
+        until("the cluster is ready", async || synapse_ballista::check_health(&cluster.url).await.is_ok())
+            .await;
         cluster
     }
 
     /// Waits until this many tasks were aborted, and their futures dropped.
     pub async fn until_aborted(&self, tasks: usize) {
         let count = || {
-            let logs = self.executors.iter().map(|executor| executor.log().matches("failed: Task cancelled").count());
+            let logs = self
+                .executors
+                .iter()
+                .map(|executor| executor.log().matches("failed: Task cancelled").count());
             logs.sum::<usize>()
         };
         until("the executors abort their tasks", async || count() >= tasks).await;
@@ -191,7 +203,8 @@ pub fn texts(batches: &[RecordBatch]) -> Vec<Vec<String>> {
         let columns: Vec<_> =
             batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
         rows.extend(
-            (0..batch.num_rows()).map(|row| columns.iter().map(|column| column.value(row).to_string()).collect()),
+            (0..batch.num_rows())
+                .map(|row| columns.iter().map(|column| column.value(row).to_string()).collect()),
         );
     }
     rows

@@ -185,7 +185,7 @@ impl PhysicalExtensionCodec for ListPhysicalCodec {
         let [input] = inputs else {
             return exec_err!("a list's scan has {} inputs in place of one", inputs.len());
         };
-        Ok(Arc::new(FetchExec::from_text(text, input.clone(), self.connections.as_ref())?))
+        FetchExec::from_text(text, input.clone(), self.connections.as_ref())
     }
 
     fn try_encode(

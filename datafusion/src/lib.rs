@@ -24,6 +24,7 @@ mod connections;
 mod decode;
 mod errors;
 mod export;
+mod failed;
 mod fetch;
 mod filters;
 mod metrics;

@@ -12,6 +12,7 @@ use synapse_backend_client::{DynamicList, ParameterInfo, Place};
 use crate::builder::ListTableBuilder;
 use crate::connections::Connections;
 use crate::errors;
+use crate::failed::FailedScan;
 use crate::fetch::FetchExec;
 use crate::options::TableOptions;
 use crate::scan::{Output, Scan, schema_of};
@@ -192,16 +193,17 @@ impl FetchExec {
         })
     }
 
-    /// Returns the operator of a text, which reads the parts of its input through one of these connections.
+    /// Returns the operator of a text, which reads the parts of its input through one of these connections. If the connection is unknown,
+    /// or has another base URL than the text says, the operator ends with that error when it is executed.
     ///
     /// # Errors
-    /// Returns an error if the text isn't that of an operator, if the input isn't a list's parts, if the document has no such list or
-    /// column, or if the connection is unknown or has another base URL than the text says.
+    /// Returns an error if the text isn't that of an operator, if the input isn't a list's parts, or if the document has no such list or
+    /// column.
     pub fn from_text(
         text: &[u8],
         input: Arc<dyn ExecutionPlan>,
         connections: &dyn Connections,
-    ) -> Result<Self> {
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let FetchText { list: named, columns: names, limit, scan: id, parts } =
             errors::read_json(text, "scan")?;
         let (list, name) = (named.list(connections)?, named.name());
@@ -233,7 +235,11 @@ impl FetchExec {
         }
         let columns = columns.project(&decoded);
         let schema = schema_of(&columns, &outputs);
-        let call = name.client(connections)?.call(|_| list);
+        let client = match name.client(connections) {
+            Ok(client) => client,
+            Err(error) => return Ok(Arc::new(FailedScan::new(input, schema, Arc::new(error)))),
+        };
+        let call = client.call(|_| list);
         let call = match named.options.deadline {
             Some(deadline) => call.timeout(deadline),
             None => call,
@@ -250,7 +256,7 @@ impl FetchExec {
             limit,
             parts,
         };
-        FetchExec::new(Arc::new(scan), input, None, statistics)
+        Ok(Arc::new(FetchExec::new(Arc::new(scan), input, None, statistics)?))
     }
 }
 

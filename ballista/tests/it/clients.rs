@@ -8,7 +8,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use synapse_test_backend::{Backend, Fault, Injected};
 
-use crate::support::{Cluster, EVENTS, events, executors_pages, rows};
+use crate::support::{Cluster, EVENTS, events, executors_pages, rows, within};
 
 /// The variables of the client process.
 const URL: &str = "TEST_SCHEDULER_URL";
@@ -58,7 +58,7 @@ async fn kill_client(pull: &str) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    held.wait_for_hits(4).await;
+    within(held.wait_for_hits(4)).await;
     client.kill().unwrap();
     client.wait().unwrap();
     cluster.until_aborted(4).await;
@@ -84,13 +84,13 @@ async fn waiting_client_keeps_its_job() {
     for pull in ["true", "false"] {
         let session = session(&cluster.url, pull).await;
         let query = tokio::spawn(async move { rows(&session, "SELECT count(id) FROM t").await });
-        held.wait_for_hits(2).await;
+        within(held.wait_for_hits(2)).await;
         // Longer than the idle limit of two seconds.
         let mut ticks = tokio::time::interval(std::time::Duration::from_secs(3));
         ticks.tick().await;
         ticks.tick().await;
         held.remove();
-        assert_eq!(query.await.unwrap(), [["95"]]);
+        assert_eq!(within(query).await.unwrap(), [["95"]]);
         assert!(!cluster.scheduler.log().contains("its client is gone"));
     }
 }
@@ -102,7 +102,7 @@ async fn dropped_stream_ends_its_job() {
     let held = backend.inject(Fault::hold_before().on("GET", EVENTS).after(5).always());
     let session = session(&cluster.url, "false").await;
     let query = tokio::spawn(async move { rows(&session, SUM).await });
-    held.wait_for_hits(4).await;
+    within(held.wait_for_hits(4)).await;
     query.abort();
     cluster.until_aborted(4).await;
     assert_nothing_is_read(&backend, &cluster, held, 8).await;

@@ -69,7 +69,9 @@ async fn plan_survives_its_bytes() {
     plan.try_encode(&mut bytes).unwrap();
     let context = Arc::new(TaskContext::default());
     let node = PhysicalPlanNode::try_decode(&bytes).unwrap();
-    let error = node.try_into_physical_plan(&context, &encoding).unwrap_err().to_string();
+    // Read without a connection, it fails when it is executed.
+    let plan = node.try_into_physical_plan(&context, &encoding).unwrap();
+    let error = collect(plan, context.clone()).await.unwrap_err().to_string();
     assert!(error.contains("isn't there"), "{error}");
     let decoding = ListPhysicalCodec::new(Arc::new(OneClient::of(&backend)));
     let plan = node.try_into_physical_plan(&context, &decoding).unwrap();

@@ -3,7 +3,7 @@
 use synapse_test_backend::http::request::Parts;
 use synapse_test_backend::{Backend, Fault};
 
-use crate::support::{Cluster, EVENTS, events, executors_pages, query, rows, until};
+use crate::support::{Cluster, EVENTS, events, executors_pages, query, rows, until, within};
 
 /// Whether a request is an executor's.
 fn is_executors(request: &Parts) -> bool {
@@ -24,11 +24,11 @@ async fn kill_executor(after: u64) {
     let counted = tokio::spawn(async move {
         rows(&session, "SELECT sum(id), count(DISTINCT id), count(id) FROM t WHERE id % 2 = 1").await
     });
-    held.wait_for_hits(2).await;
+    within(held.wait_for_hits(1)).await;
     cluster.executors[0].kill();
     held.remove();
     let odd: i64 = (1001..1001 + 395).filter(|id| id % 2 == 1).sum();
-    assert_eq!(counted.await.unwrap(), [[odd.to_string(), "198".to_owned(), "198".to_owned()]]);
+    assert_eq!(within(counted).await.unwrap(), [[odd.to_string(), "198".to_owned(), "198".to_owned()]]);
     assert!(executors_pages(&backend).len() >= 40);
 }
 
@@ -54,11 +54,11 @@ async fn stopped_executor_finishes_its_parts() {
     let held = backend.inject(Fault::hold_before().on("GET", EVENTS).when(is_executors).after(9).always());
     let session = cluster.session(8).await;
     let counted = tokio::spawn(async move { rows(&session, "SELECT sum(id), count(id) FROM t").await });
-    held.wait_for_hits(4).await;
+    within(held.wait_for_hits(4)).await;
     cluster.executors[0].terminate();
     held.remove();
     let sum: i64 = (1001..1001 + 395).sum();
-    assert_eq!(counted.await.unwrap(), [[sum.to_string(), "395".to_owned()]]);
+    assert_eq!(within(counted).await.unwrap(), [[sum.to_string(), "395".to_owned()]]);
     until("the executor ends", async || cluster.executors[0].has_ended().is_some()).await;
     assert!(cluster.executors[0].has_ended().unwrap().success());
 }
@@ -75,7 +75,7 @@ async fn drain_limit_ends_an_executor() {
     let held = backend.inject(Fault::hold_before().on("GET", EVENTS).when(is_executors).always());
     let session = cluster.session(4).await;
     let counted = tokio::spawn(async move { query(&session, "SELECT count(id) FROM t").await });
-    held.wait_for_hits(2).await;
+    within(held.wait_for_hits(2)).await;
     cluster.executors[0].terminate();
     until("the executor ends", async || cluster.executors[0].has_ended().is_some()).await;
     counted.abort();
@@ -116,11 +116,11 @@ async fn failed_job_stops_other_executor() {
     );
     let session = cluster.session(8).await;
     let failed = tokio::spawn(async move { query(&session, "SELECT sum(id) FROM t").await.unwrap_err() });
-    failing.wait_for_hits(1).await;
-    held.wait_for_hits(3).await;
+    within(failing.wait_for_hits(1)).await;
+    within(held.wait_for_hits(3)).await;
     backend.inject(Fault::response(403).on("GET", EVENTS).when(move |request| is_page(request, 7)).always());
     failing.remove();
-    let error = failed.await.unwrap().to_string();
+    let error = within(failed).await.unwrap().to_string();
     assert!(error.contains("403"), "{error}");
     // The failing task ended by itself.
     cluster.until_aborted(3).await;
@@ -128,7 +128,8 @@ async fn failed_job_stops_other_executor() {
     backend.clear_faults();
     let session = cluster.session(1).await;
     assert_eq!(rows(&session, "SELECT count(id) FROM t WHERE id > 1100").await, [["295"]]);
-    assert_eq!(executors_pages(&backend).len(), 5 + 40);
+    // A part has five pages. The vcore of the failed task may have begun another part.
+    assert!(executors_pages(&backend).len() <= 5 + 1 + 40);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

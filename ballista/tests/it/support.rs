@@ -22,7 +22,12 @@ pub const EVENTS: &str = "/sdk/ground_truth_events/";
 pub const CONNECTION: &str = "default";
 
 /// How long a state that a test waits for may take.
-const WAIT_LIMIT: Duration = Duration::from_secs(20);
+const WAIT_LIMIT: Duration = Duration::from_secs(30);
+
+/// Waits for what a test needs to go on.
+pub async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(WAIT_LIMIT, future).await.unwrap_or_else(|_| panic!("not within {WAIT_LIMIT:?}"))
+}
 
 /// Waits until a condition holds.
 pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
@@ -150,11 +155,13 @@ impl Cluster {
         cluster
     }
 
-    /// Waits until this many tasks were aborted.
+    /// Waits until this many tasks were aborted, and their futures dropped.
     pub async fn until_aborted(&self, tasks: usize) {
         let count = || {
-            let logs =
-                self.executors.iter().map(|executor| executor.log().matches("Task has been aborted").count());
+            let logs = self
+                .executors
+                .iter()
+                .map(|executor| executor.log().matches("failed: Task cancelled").count());
             logs.sum::<usize>()
         };
         until("the executors abort their tasks", async || count() >= tasks).await;

@@ -59,7 +59,7 @@ async fn table_and_operator_are_sent_as_text() {
     let physical = session.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
     let (operator, input) = fetch(&physical).unwrap();
     let other = FetchExec::from_text(operator.as_bytes(), input, connections.as_ref()).unwrap();
-    let there = texts(&collect(Arc::new(other), session.task_ctx()).await.unwrap());
+    let there = texts(&collect(other, session.task_ctx()).await.unwrap());
     assert_eq!(there.len(), here.len());
     for text in [text, operator] {
         assert!(
@@ -108,7 +108,8 @@ async fn other_base_url_is_refused() {
     let (operator, input) = fetch(&physical).unwrap();
     let other = operator.replace(backend.url(), "http://attacker.example");
     assert_ne!(operator, other);
-    let error = FetchExec::from_text(other.as_bytes(), input, connections.as_ref()).unwrap_err().to_string();
+    let other = FetchExec::from_text(other.as_bytes(), input, connections.as_ref()).unwrap();
+    let error = collect(other, session(1).task_ctx()).await.unwrap_err().to_string();
     assert!(error.contains("base URL") && !error.contains(MARKER), "{error}");
 }
 

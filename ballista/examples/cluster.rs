@@ -1,8 +1,10 @@
 //! A cluster on this machine: a scheduler and two executors as processes, which read the embedded backend.
 //!
+//! It builds the binaries, runs a query, exports the list to Parquet files that both executors write, and prints which process fetched
+//! which pages.
+//!
 //! ```text
-//! cargo build --manifest-path datafusion/Cargo.toml --workspace
-//! cargo run --manifest-path datafusion/Cargo.toml --package synapse-ballista --example cluster
+//! cargo run --release --manifest-path datafusion/Cargo.toml --package synapse-ballista --example cluster
 //! ```
 
 use std::collections::BTreeMap;
@@ -16,6 +18,7 @@ use ballista::prelude::{SessionConfigExt as _, SessionContextExt as _};
 use clap::Parser;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use synapse_ballista::PartsCopy;
 use synapse_test_backend::Backend;
 
 #[derive(Parser)]
@@ -46,16 +49,25 @@ impl Drop for Process {
     }
 }
 
-/// Returns a binary of the same build.
-fn binary(name: &str) -> Result<PathBuf> {
-    let example = std::env::current_exe()?;
-    let directory =
-        example.parent().and_then(|examples| examples.parent()).ok_or("the example has no directory")?;
-    let binary = directory.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    match binary.exists() {
-        true => Ok(binary),
-        false => Err(format!("{} isn't there: build the workspace first", binary.display()).into()),
+/// Builds the crate's binaries as the example was built, and returns their directory.
+fn binaries() -> Result<PathBuf> {
+    let mut build = Command::new(env!("CARGO"));
+    build.args([
+        "build",
+        "--quiet",
+        "--bins",
+        "--manifest-path",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+    ]);
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
     }
+    if !build.status()?.success() {
+        return Err("the binaries can't be built".into());
+    }
+    let example = std::env::current_exe()?;
+    let directory = example.parent().and_then(|examples| examples.parent());
+    Ok(directory.ok_or("the example has no directory")?.to_owned())
 }
 
 /// Starts a process with the backend's credentials in its environment, and returns the line that it prints.
@@ -84,15 +96,6 @@ fn print_pages(backend: &Backend) {
     backend.clear_requests();
 }
 
-async fn run(session: &SessionContext, backend: &Backend, sql: &str) -> Result<()> {
-    println!("{sql}");
-    let began = Instant::now();
-    session.sql(sql).await?.show().await?;
-    println!("  {:.2} s", began.elapsed().as_secs_f64());
-    print_pages(backend);
-    Ok(())
-}
-
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
@@ -101,13 +104,14 @@ async fn main() -> Result<()> {
         .latency(Duration::from_millis(arguments.latency))
         .start()
         .await?;
-    let mut scheduler = Command::new(binary("synapse-scheduler")?);
+    let directory = binaries()?;
+    let mut scheduler = Command::new(directory.join("synapse-scheduler"));
     scheduler.args(["--bind", "127.0.0.1:0", "--min-executors", &arguments.executors.to_string()]);
     let (_scheduler, line) = start(scheduler, &backend)?;
     let address = line.strip_prefix("listening ").ok_or("the scheduler doesn't listen")?.to_owned();
     let mut executors = Vec::new();
     for index in 0..arguments.executors {
-        let mut executor = Command::new(binary("synapse-executor")?);
+        let mut executor = Command::new(directory.join("synapse-executor"));
         executor.args(["--scheduler", &address, "--port", "0", "--grpc-port", "0"]).args([
             "--vcores",
             &arguments.vcores.to_string(),
@@ -125,14 +129,23 @@ async fn main() -> Result<()> {
     let config = synapse_ballista::config(config);
     let state = SessionStateBuilder::new().with_default_features().with_config(config).build();
     let session = SessionContext::remote_with_state(&format!("df://{address}"), state).await?;
-    let events = synapse_ballista::table("default", "list_ground_truth_events").parameter("page_size", "500");
-    session.register_table("events", events.build()?)?;
-    run(&session, &backend, "SELECT category, count(*), min(id), max(id) FROM events GROUP BY category")
-        .await?;
+    let events =
+        || synapse_ballista::table("default", "list_ground_truth_events").parameter("page_size", "500");
+    session.register_table("events", events().build()?)?;
+    let sql = "SELECT category, count(*), min(id), max(id) FROM events GROUP BY category";
+    println!("{sql}");
+    let began = Instant::now();
+    session.sql(sql).await?.show().await?;
+    println!("  {:.2} s", began.elapsed().as_secs_f64());
+    print_pages(&backend);
+
+    println!("Export of `id` and `data` in {parts} parts");
     let directory = tempfile::tempdir()?;
-    let file = directory.path().join("events.parquet");
-    let copy = format!("COPY (SELECT id, data FROM events) TO '{}' STORED AS PARQUET", file.display());
-    run(&session, &backend, &copy).await?;
-    println!("  {} bytes", std::fs::metadata(&file)?.len());
+    let began = Instant::now();
+    let path = directory.path().to_str().ok_or("the temporary directory's name isn't Unicode")?;
+    let mut copy = PartsCopy::new(&session, events(), parts, path).await?.columns(["id", "data"]);
+    let rows = copy.run(&session, arguments.executors * arguments.vcores).await?;
+    println!("  {rows} rows in {} files, {:.2} s", copy.files().count(), began.elapsed().as_secs_f64());
+    print_pages(&backend);
     Ok(())
 }

@@ -122,6 +122,8 @@ pub async fn run_executor(
         work_dir: Some(work_dir.to_owned()),
         executor_heartbeat_interval_seconds: seconds(options.heartbeat),
         memory_pool_size: options.memory,
+        #[cfg(feature = "cloud")]
+        override_runtime_producer: Some(crate::object_stores::runtime(work_dir.into())),
         override_execution_engine: Some(Arc::new(engine)),
         override_logical_codec: Some(Arc::new(ListLogicalCodec::new(connections.clone()))),
         override_physical_codec: Some(Arc::new(ListPhysicalCodec::new(connections))),

@@ -29,10 +29,13 @@
 mod client_pool;
 mod codec;
 mod connections;
+mod copy;
 mod executor;
 mod health;
 mod jobs;
 mod logging;
+#[cfg(feature = "cloud")]
+mod object_stores;
 mod scheduler;
 mod session;
 mod stage;
@@ -40,6 +43,7 @@ mod stage;
 pub use ballista_executor::health::ExecutorHealth;
 pub use codec::{ListLogicalCodec, ListPhysicalCodec};
 pub use connections::connections;
+pub use copy::PartsCopy;
 pub use executor::{ExecutorOptions, run_executor, stop_signal};
 pub use health::{check_health, serve_health};
 pub use logging::init_logging;
@@ -51,3 +55,8 @@ pub use synapse_datafusion;
 
 /// The stack of the binaries' threads, in bytes: plans are planned and read recursively. Memory is used as the stack grows.
 pub const STACK_BYTES: usize = 32 << 20;
+
+/// Compiles the README's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -95,6 +95,10 @@ impl ListTableBuilder {
         ListTableBuilder { options, ..self }
     }
 
+    pub(crate) fn into_source(self) -> Result<(Source, TableOptions)> {
+        Ok((self.source?, self.options))
+    }
+
     /// Adds a value to a parameter of the list, by its name in the request.
     pub fn parameter(mut self, name: impl AsRef<str>, value: impl Into<String>) -> Self {
         match &mut self.source {

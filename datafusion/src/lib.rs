@@ -35,6 +35,7 @@ mod plan_text;
 mod register;
 mod scan;
 mod source;
+mod split;
 mod stop;
 mod stream;
 mod table;
@@ -45,6 +46,7 @@ pub use connections::{Connections, DEFAULT_CONNECTION, EnvironmentConnections};
 pub use export::{Export, ExportFormat, ExportProgress, ExportReport};
 pub use fetch::FetchExec;
 pub use register::{register, register_lists};
+pub use split::SplitList;
 pub use stop::StopReading;
 pub use table::ListTable;
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use synapse_backend_client::{ListAll, ListPolicy, RawItem};
 
 use crate::columns::TextColumns;
+use crate::split::SplitPart;
 
 /// The default number of pages of a scan that are fetched concurrently.
 const CONCURRENCY: usize = 8;
@@ -37,6 +38,8 @@ pub(crate) struct TableOptions {
     pub(crate) filter_columns: bool,
     /// Whether secret fields have columns.
     pub(crate) secret_columns: bool,
+    /// The only part that the table has.
+    pub(crate) part: Option<SplitPart>,
 }
 
 /// A [`ListPolicy`] that can be sent to other processes.
@@ -85,6 +88,7 @@ impl Default for TableOptions {
             trusted: false,
             filter_columns: false,
             secret_columns: false,
+            part: None,
         }
     }
 }

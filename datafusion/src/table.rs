@@ -225,7 +225,11 @@ impl TableProvider for ListTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(self.filters.support(filters))
+        match self.options.part {
+            // The server's answer would have other parts.
+            Some(_) => Ok(vec![TableProviderFilterPushDown::Unsupported; filters.len()]),
+            None => Ok(self.filters.support(filters)),
+        }
     }
 
     async fn scan(
@@ -242,16 +246,17 @@ impl TableProvider for ListTable {
         if selection.nothing || limit == Some(0) {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        // Rows that DataFusion drops don't count.
-        let limit = limit.filter(|_| selection.exact);
+        // Rows that DataFusion drops don't count, and pages of another size would have other parts.
+        let limit = limit.filter(|_| selection.exact && self.options.part.is_none());
         let parameters = selection.parameters.iter();
         let list = parameters.fold(self.source.call(self.options.deadline)?, |list, (name, value)| {
             list.params(|list| list.parameter(name, value.as_str()))
         });
         let list = self.sized(list, limit);
-        let parts = match limit {
-            Some(_) => 1,
-            None => {
+        let parts = match (self.options.part, limit) {
+            (Some(part), _) => part.parts,
+            (None, Some(_)) => 1,
+            (None, None) => {
                 let target = session.config().target_partitions();
                 let default = match &self.source {
                     // More parts would fetch more pages concurrently.
@@ -298,16 +303,23 @@ impl TableProvider for ListTable {
         let Some(first) = planned.first() else {
             return exec_err!("{}: the list has no parts", scan.operation());
         };
+        let total = first.checkpoint().total();
         let mut statistics = Statistics::new_unknown(&schema);
-        if let Some(total) = first.checkpoint().total().and_then(|total| usize::try_from(total).ok()) {
+        if let Some(part) = &self.options.part {
+            part.check(scan.operation(), total)?;
+        } else if let Some(total) = total.and_then(|total| usize::try_from(total).ok()) {
             let rows = limit.map_or(total, |limit| total.min(limit));
             statistics.num_rows = match selection.exact && self.options.returns_count() {
                 true => Precision::Exact(rows),
                 false => Precision::Inexact(rows),
             };
         }
-        let parts: Vec<Part> =
-            planned.iter().enumerate().map(|(index, part)| Part::new(id, index, part)).collect();
+        let parts = planned.iter().enumerate().map(|(index, part)| Part::new(id, index, part));
+        let is_own = |part: &Part| self.options.part.is_none_or(|own| own.index == part.index);
+        let parts: Vec<Part> = parts.filter(is_own).collect();
+        if parts.is_empty() {
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
         let input = parts::source(&parts)?;
         Ok(Arc::new(FetchExec::new(Arc::new(scan), input, Some(planned.into()), Arc::new(statistics))?))
     }

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use ballista_core::extension::SessionConfigExt as _;
 use datafusion::arrow::array::AsArray as _;
-use datafusion::arrow::datatypes::{Int64Type, Schema};
+use datafusion::arrow::datatypes::{Int64Type, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
 use datafusion::common::{Result, TableReference, exec_err};
 use datafusion::execution::TaskContext;
+use datafusion::logical_expr::{Extension, LogicalPlan};
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion_proto::logical_plan::LogicalExtensionCodec as _;
+use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::{
-    AsExecutionPlan as _, DefaultPhysicalProtoConverter, PhysicalExtensionCodec as _,
+    AsExecutionPlan as _, DefaultPhysicalProtoConverter, PhysicalExtensionCodec,
+    PhysicalProtoConverterExtension,
 };
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use proptest::prelude::*;
@@ -103,7 +106,7 @@ async fn table_survives_its_bytes() {
     let table = table(Arc::new(NoClient));
     let (name, mut bytes) = (TableReference::bare("t"), Vec::new());
     codec.try_encode_table_provider(&name, table.clone(), &mut bytes).unwrap();
-    let schema = datafusion::catalog::TableProvider::schema(table.as_ref());
+    let schema = table.schema();
     let context = TaskContext::default();
     let read = codec.try_decode_table_provider(&bytes, &name, schema.clone(), &context).unwrap();
     assert_eq!(read.schema(), schema);
@@ -112,16 +115,73 @@ async fn table_survives_its_bytes() {
     assert!(error.to_string().contains("other columns"), "{error}");
 }
 
+/// Codecs of a user's functions.
+#[derive(Debug)]
+struct OfUser;
+
+impl LogicalExtensionCodec for OfUser {
+    fn try_decode(&self, _: &[u8], _: &[LogicalPlan], _: &TaskContext) -> Result<Extension> {
+        exec_err!("the user's node")
+    }
+
+    fn try_encode(&self, _: &Extension, _: &mut Vec<u8>) -> Result<()> {
+        exec_err!("the user's node")
+    }
+
+    fn try_decode_table_provider(
+        &self,
+        _: &[u8],
+        _: &TableReference,
+        _: SchemaRef,
+        _: &TaskContext,
+    ) -> Result<Arc<dyn TableProvider>> {
+        exec_err!("the user's table")
+    }
+
+    fn try_encode_table_provider(
+        &self,
+        _: &TableReference,
+        _: Arc<dyn TableProvider>,
+        _: &mut Vec<u8>,
+    ) -> Result<()> {
+        exec_err!("the user's table")
+    }
+}
+
+impl PhysicalExtensionCodec for OfUser {
+    fn try_decode(
+        &self,
+        _: &[u8],
+        _: &[Arc<dyn ExecutionPlan>],
+        _: &TaskContext,
+        _: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        exec_err!("the user's operator")
+    }
+
+    fn try_encode(
+        &self,
+        _: Arc<dyn ExecutionPlan>,
+        _: &mut Vec<u8>,
+        _: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<()> {
+        exec_err!("the user's operator")
+    }
+}
+
 #[tokio::test]
 async fn codecs_of_settings_are_kept() {
-    let config = synapse_ballista::config(SessionConfig::new_with_ballista());
-    // Twice: the second wraps the first, and what neither knows reaches Ballista's.
+    let config = SessionConfig::new_with_ballista()
+        .with_ballista_logical_extension_codec(Arc::new(OfUser))
+        .with_ballista_physical_extension_codec(Arc::new(OfUser));
     let config = synapse_ballista::config(config);
-    let codec = config.ballista_logical_extension_codec();
-    let format = Arc::new(datafusion::datasource::file_format::parquet::ParquetFormatFactory::new());
-    let mut bytes = Vec::new();
-    codec.try_encode_file_format(&mut bytes, format).unwrap();
-    codec.try_decode_file_format(&bytes, &TaskContext::default()).unwrap();
+    let (context, name) = (TaskContext::default(), TableReference::bare("t"));
+    let logical = config.ballista_logical_extension_codec();
+    let table = logical.try_decode_table_provider(b"x", &name, Arc::new(Schema::empty()), &context);
+    assert!(table.unwrap_err().to_string().contains("the user's table"));
+    let physical = config.ballista_physical_extension_codec();
+    let operator = physical.try_decode(b"x", &[], &context, &DefaultPhysicalProtoConverter {});
+    assert!(operator.unwrap_err().to_string().contains("the user's operator"));
 }
 
 const PREFIXES: [&[u8]; 3] = [b"", b"\xffsynapse-datafusion/table\n", b"\xffsynapse-datafusion/scan\n"];
@@ -156,7 +216,7 @@ proptest! {
             true => bytes.truncate(at),
             false => bytes[at] = byte,
         }
-        let schema = datafusion::catalog::TableProvider::schema(table.as_ref());
+        let schema = table.schema();
         let _ = codec.try_decode_table_provider(&bytes, &name, schema, &TaskContext::default());
     }
 }

@@ -1,5 +1,7 @@
 //! Executors that die, and queries that fail.
 
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use synapse_test_backend::http::request::Parts;
 use synapse_test_backend::{Backend, Fault};
 
@@ -14,8 +16,8 @@ fn is_executors(request: &Parts) -> bool {
         .is_some_and(|agent| agent.contains("(executor-"))
 }
 
-/// Kills an executor when this many pages were requested, and checks the result.
-async fn kill_executor(after: u64) {
+/// Kills one of two executors when this many pages were requested, and checks the result.
+async fn kill_executor(executor: usize, after: u64) {
     let backend = Backend::builder().ground_truth_events(395).start().await.unwrap();
     let mut cluster = Cluster::start(&backend, 2).await;
     let held =
@@ -25,7 +27,7 @@ async fn kill_executor(after: u64) {
         rows(&session, "SELECT sum(id), count(DISTINCT id), count(id) FROM t WHERE id % 2 = 1").await
     });
     within(held.wait_for_hits(1)).await;
-    cluster.executors[0].kill();
+    cluster.executors[executor].kill();
     held.remove();
     let odd: i64 = (1001..1001 + 395).filter(|id| id % 2 == 1).sum();
     assert_eq!(within(counted).await.unwrap(), [[odd.to_string(), "198".to_owned(), "198".to_owned()]]);
@@ -34,17 +36,33 @@ async fn kill_executor(after: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn executor_dies_at_first_page() {
-    kill_executor(0).await;
+    kill_executor(0, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn executor_dies_half_way() {
-    kill_executor(17).await;
+    kill_executor(0, 17).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn executor_dies_near_end() {
-    kill_executor(36).await;
+    kill_executor(0, 36).await;
+}
+
+/// Returns how many points are chosen: `SYNAPSE_SOAK=1` chooses ten, which differ from run to run.
+fn points() -> ProptestConfig {
+    match std::env::var("SYNAPSE_SOAK").is_ok_and(|soak| soak == "1") {
+        true => ProptestConfig::with_cases(10),
+        false => ProptestConfig { cases: 1, rng_seed: RngSeed::Fixed(7), ..ProptestConfig::default() },
+    }
+}
+
+proptest! {
+    #![proptest_config(points())]
+    #[test]
+    fn executor_dies_at_any_point(executor in 0_usize..2, after in 0_u64..37) {
+        tokio::runtime::Runtime::new().unwrap().block_on(kill_executor(executor, after));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,10 @@
 
 mod clients;
 mod codec;
+mod copies;
 mod failures;
+#[cfg(feature = "cloud")]
+mod object_stores;
 mod pages;
 mod processes;
 mod queries;

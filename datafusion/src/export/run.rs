@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::{DataFusionError, Result, exec_datafusion_err, exec_err};
+use datafusion::common::{DataFusionError, Result, exec_datafusion_err, exec_err, plan_err};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use synapse_backend_client::{ListPage, ListPages, ListReport, RawItem};
 
@@ -229,6 +229,11 @@ impl Export {
 
     /// Returns the scans of the export's columns: that of a narrower list first.
     fn scans(&self) -> Result<Vec<Scan>> {
+        if self.table.options().part.is_some() {
+            return plan_err!(
+                "export: the table has one part of a list: export the whole list, or copy the part"
+            );
+        }
         let schema = datafusion::catalog::TableProvider::schema(self.table.as_ref());
         let projection = match &self.columns {
             // Columns of parameters have no value here.

@@ -8,4 +8,6 @@ mod projections;
 mod pushdown;
 mod rows;
 mod secrets;
+mod split;
+mod stop;
 mod support;

@@ -32,6 +32,9 @@ struct Arguments {
     /// Parts that each executor reads at once.
     #[arg(long, default_value_t = 2)]
     vcores: usize,
+    /// The directory of `synapse-scheduler` and `synapse-executor`. They are built if it isn't given.
+    #[arg(long)]
+    binaries: Option<PathBuf>,
     /// Milliseconds that each response of the backend takes.
     #[arg(long, default_value_t = 0)]
     latency: u64,
@@ -50,17 +53,16 @@ impl Drop for Process {
 }
 
 /// Builds the crate's binaries as the example was built, and returns their directory.
-fn binaries() -> Result<PathBuf> {
+fn build() -> Result<PathBuf> {
     let mut build = Command::new(env!("CARGO"));
-    build.args([
-        "build",
-        "--quiet",
-        "--bins",
-        "--manifest-path",
-        concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
-    ]);
+    // With the example, dependencies have the same features as now: otherwise all would be compiled again.
+    build.args(["build", "--quiet", "--bins", "--example", "cluster"]);
+    build.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
     if !cfg!(debug_assertions) {
         build.arg("--release");
+    }
+    if cfg!(feature = "cloud") {
+        build.args(["--features", "cloud"]);
     }
     if !build.status()?.success() {
         return Err("the binaries can't be built".into());
@@ -104,7 +106,10 @@ async fn main() -> Result<()> {
         .latency(Duration::from_millis(arguments.latency))
         .start()
         .await?;
-    let directory = binaries()?;
+    let directory = match &arguments.binaries {
+        Some(directory) => directory.clone(),
+        None => build()?,
+    };
     let mut scheduler = Command::new(directory.join("synapse-scheduler"));
     scheduler.args(["--bind", "127.0.0.1:0", "--min-executors", &arguments.executors.to_string()]);
     let (_scheduler, line) = start(scheduler, &backend)?;
@@ -143,7 +148,7 @@ async fn main() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let began = Instant::now();
     let path = directory.path().to_str().ok_or("the temporary directory's name isn't Unicode")?;
-    let mut copy = PartsCopy::new(&session, events(), parts, path).await?.columns(["id", "data"]);
+    let mut copy = PartsCopy::new(&session, events(), parts, path).await?.columns(["id", "data"])?;
     let rows = copy.run(&session, arguments.executors * arguments.vcores).await?;
     println!("  {rows} rows in {} files, {:.2} s", copy.files().count(), began.elapsed().as_secs_f64());
     print_pages(&backend);

@@ -20,30 +20,30 @@ use crate::stage::StoppingEngine;
 pub struct ExecutorOptions {
     /// The scheduler's host and port.
     pub scheduler: (String, u16),
-    /// How long the scheduler may take to be reached, in whole seconds.
+    /// How long the scheduler may take to be reached, in whole seconds; 30 s by default.
     pub connect_limit: Duration,
     /// The address to listen at.
     pub bind: IpAddr,
     /// The host name by which the scheduler, other executors and clients reach this one; `bind` by default.
     pub external_host: Option<String>,
-    /// The port of results.
+    /// The port of results (Arrow Flight), which other executors and clients fetch; 50051 by default. 0 chooses a free one.
     pub port: u16,
-    /// The port of tasks.
+    /// The port of tasks (gRPC), which the scheduler calls; 50052 by default. 0 chooses a free one.
     pub grpc_port: u16,
-    /// The number of parts that are read at once; 0 for the number of processors.
+    /// Task slots: the number of parts that are read at once; 0, the default, for the number of processors.
     pub vcores: usize,
-    /// How often the executor tells the scheduler that it is alive, in whole seconds.
+    /// How often the executor tells the scheduler that it is alive, in whole seconds; 10 s by default.
     pub heartbeat: Duration,
-    /// How long tasks may go on when the executor stops. Then the scheduler runs them on another one.
+    /// How long tasks may go on when the executor stops; 30 s by default. Then the scheduler runs them on another one.
     pub drain_limit: Duration,
-    /// The directory of intermediate results.
+    /// The directory of shuffle files.
     pub work_dir: PathBuf,
     /// The memory for queries, in bytes; `None` for 70 % of the machine's or the container's.
     pub memory: Option<u64>,
 }
 
 impl ExecutorOptions {
-    /// Returns the default settings with a directory of intermediate results.
+    /// Returns the default settings with a directory of shuffle files.
     pub fn new(work_dir: impl Into<PathBuf>) -> Self {
         ExecutorOptions {
             scheduler: ("127.0.0.1".to_owned(), 50050),
@@ -60,7 +60,7 @@ impl ExecutorOptions {
         }
     }
 
-    /// Replaces ports that are 0 by free ones.
+    /// Replaces ports that are 0 by free ones, to know them before the executor runs.
     ///
     /// # Errors
     /// Returns an error if there is no free port at the address.
@@ -84,13 +84,46 @@ const CLIENT_IDLE: Duration = Duration::from_secs(30);
 
 /// Runs an executor until SIGINT or SIGTERM, or until it fails. Tasks that run then are finished, or end after the drain limit.
 ///
+/// Own executors have connections of their own, with credentials of a vault:
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use synapse_backend_client::BackendClient;
+/// use synapse_ballista::synapse_datafusion::Connections;
+/// use synapse_ballista::synapse_datafusion::datafusion::common::{Result, exec_err};
+/// use synapse_ballista::{ExecutorHealth, ExecutorOptions, STACK_BYTES, run_executor};
+///
+/// #[derive(Debug)]
+/// struct Vault(BackendClient);
+///
+/// impl Connections for Vault {
+///     fn client(&self, name: &str) -> Result<BackendClient> {
+///         match name {
+///             "default" => Ok(self.0.clone()),
+///             _ => exec_err!("connection `{name}`: this executor has `default` only"),
+///         }
+///     }
+/// }
+///
+/// # fn read_token() -> String { String::new() }
+/// fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+///     let client = BackendClient::builder("https://synapse.example.com").access_token(read_token()).build()?;
+///     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build()?;
+///     let options = ExecutorOptions::new("/var/tmp/synapse");
+///     runtime.block_on(run_executor(options, Arc::new(Vault(client)), ExecutorHealth::new()))?;
+///     Ok(())
+/// }
+/// ```
+///
 /// # Errors
 /// Returns an error if the settings are invalid, if the scheduler can't be reached, or if a port is taken.
 pub async fn run_executor(
-    options: ExecutorOptions,
+    mut options: ExecutorOptions,
     connections: Arc<dyn Connections>,
     health: ExecutorHealth,
 ) -> Result<()> {
+    options.choose_ports()?;
     let external_host = match &options.external_host {
         Some(host) => host.clone(),
         None if options.bind.is_unspecified() => {

@@ -83,7 +83,7 @@ impl WatchedScheduler {
         WatchedScheduler { server, jobs: Arc::new(jobs) }
     }
 
-    /// Cancels jobs whose client is gone, without an end.
+    /// Cancels jobs whose client is gone, until it is aborted.
     pub(crate) async fn cancel_abandoned(self) {
         let interval = (self.jobs.idle_limit / 4).clamp(INTERVALS.0, INTERVALS.1);
         loop {
@@ -183,8 +183,8 @@ impl Drop for WatchedStates {
     }
 }
 
-/// Hands methods on to Ballista's scheduler.
-macro_rules! hand_on {
+/// Delegates methods to Ballista's scheduler.
+macro_rules! delegate {
     ($($method:ident($request:ty) -> $response:ty;)*) => {
         #[tonic::async_trait]
         impl SchedulerGrpc for WatchedScheduler {
@@ -243,7 +243,7 @@ macro_rules! hand_on {
     };
 }
 
-hand_on! {
+delegate! {
     poll_work(PollWorkParams) -> PollWorkResult;
     register_executor(RegisterExecutorParams) -> RegisterExecutorResult;
     heart_beat_from_executor(HeartBeatParams) -> HeartBeatResult;

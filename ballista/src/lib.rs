@@ -21,10 +21,11 @@
 //! ```
 //!
 //! # Requests in flight
-//! A table of [`table`] fetches one page of a part at a time. An executor runs at most as many parts at once as it has vcores, so a
-//! query has at most as many requests in flight as all executors have vcores, times the table's
-//! [`concurrency`](synapse_datafusion::ListTableBuilder::concurrency) if that is more than the number of parts. `synapse-executor --max-requests`
-//! bounds the requests of a process, over all its queries.
+//! A table of [`table`] fetches one page of a part at a time, and an executor runs as many parts at once as it has vcores: a query has at
+//! most as many requests in flight as all executors have vcores. With a
+//! [`concurrency`](synapse_datafusion::ListTableBuilder::concurrency) that is more than the number of parts, each part fetches
+//! `concurrency / parts` pages at a time. `synapse-executor --max-requests` bounds the requests of a process to each backend, over all its
+//! queries.
 
 mod client_pool;
 mod codec;
@@ -42,18 +43,19 @@ mod stage;
 
 pub use ballista_executor::health::ExecutorHealth;
 pub use codec::{ListLogicalCodec, ListPhysicalCodec};
-pub use connections::connections;
+pub use connections::environment_connections;
 pub use copy::PartsCopy;
 pub use executor::{ExecutorOptions, run_executor, stop_signal};
 pub use health::{check_health, serve_health};
 pub use logging::init_logging;
 pub use scheduler::{Scheduler, SchedulerOptions};
-pub use session::{config, config_with, table};
+pub use session::{config, config_with, table, table_with};
 pub use stage::StoppingEngine;
 
 pub use synapse_datafusion;
 
-/// The stack of the binaries' threads, in bytes: plans are planned and read recursively. Memory is used as the stack grows.
+/// The stack of the threads that plan queries and read plans, in bytes: both are recursive. Memory is used as the stack grows. Own binaries set it
+/// for the runtime of [`run_executor`] and [`Scheduler::serve`].
 pub const STACK_BYTES: usize = 32 << 20;
 
 /// Compiles the README's examples.

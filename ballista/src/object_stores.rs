@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ballista_core::RuntimeProducer;
-use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::common::{Result, exec_datafusion_err, exec_err};
 use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStoreRegistry};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use object_store::ObjectStore;
@@ -46,13 +46,22 @@ impl ObjectStoreRegistry for EnvironmentStores {
         if !matches!(url.scheme(), "s3" | "s3a" | "gs" | "az" | "azure" | "abfs" | "abfss") {
             return self.local.get_store(url);
         }
+        if url.password().is_some() {
+            return exec_err!(
+                "{}: the URL has a password: set it in the environment of the executors",
+                url.scheme()
+            );
+        }
         let bucket = format!("{}://{}", url.scheme(), url.authority());
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(store) = buckets.get(&bucket) {
             return Ok(store.clone());
         }
-        let (store, _) = object_store::parse_url_opts(url, settings())
-            .map_err(|error| exec_datafusion_err!("{}: {error}", url.scheme()))?;
+        let (store, _) = object_store::parse_url_opts(url, settings()).map_err(|error| {
+            exec_datafusion_err!(
+                "{bucket}: {error}: set AWS_…, GOOGLE_… or AZURE_… variables of the executor"
+            )
+        })?;
         let store: Arc<dyn ObjectStore> = store.into();
         if buckets.len() >= MAX_STORES {
             buckets.clear();

@@ -26,13 +26,15 @@ pub struct SchedulerOptions {
     pub bind: SocketAddr,
     /// The host name by which executors reach the scheduler; that of `bind` by default.
     pub external_host: Option<String>,
-    /// How long a job goes on whose client doesn't ask about it.
+    /// How long a job goes on whose client polls (`ballista.client.pull`) and no longer asks; 60 s by default. The jobs of other clients are
+    /// cancelled when their connection ends.
     pub client_idle_limit: Duration,
-    /// How long an executor may be silent, in whole seconds, until its tasks run again on another one.
+    /// How long an executor may be silent, in whole seconds, until its tasks run again on another one; 60 s by default. At least three
+    /// times the [`heartbeat`](crate::ExecutorOptions::heartbeat) of the executors.
     pub executor_timeout: Duration,
-    /// How many executors `/readyz` waits for.
+    /// How many executors `/readyz` waits for; 1 by default.
     pub min_executors: usize,
-    /// How long open connections may take when the scheduler stops.
+    /// How long open connections may take when the scheduler stops; 5 s by default.
     pub stop_limit: Duration,
 }
 
@@ -52,6 +54,17 @@ impl Default for SchedulerOptions {
 /// A cluster's scheduler, which plans queries and gives their parts to executors.
 ///
 /// It plans with its own connections: the first page of a list is fetched by it.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use synapse_ballista::{Scheduler, SchedulerOptions, environment_connections, stop_signal};
+///
+/// let scheduler = Scheduler::bind(SchedulerOptions::default(), environment_connections("scheduler", None)).await?;
+/// println!("listening {}", scheduler.address()?);
+/// scheduler.serve(stop_signal()).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Scheduler {
     listener: TcpListener,
     options: SchedulerOptions,
@@ -86,7 +99,7 @@ impl Scheduler {
         Ok(self.listener.local_addr()?)
     }
 
-    /// Serves until `stop` ends. Jobs that run then are lost; their clients get an error.
+    /// Serves until `stop` ends, such as [`stop_signal`](crate::stop_signal). Jobs that run then are lost; their clients get an error.
     ///
     /// # Errors
     /// Returns an error if the settings are invalid, or if the listener fails.

@@ -16,12 +16,13 @@ use crate::codec::{ListLogicalCodec, ListPhysicalCodec};
 ///   become free, and a lost executor repeats only the parts that it was reading.
 ///
 /// A list is split into as many parts as the session has `target_partitions`: 16 by default in Ballista. Set a multiple of the vcores of
-/// all executors. Each part begins at a page of its own, which costs the server more the further it is in the list.
+/// all executors.
 pub fn config(config: SessionConfig) -> SessionConfig {
     config_with(config, Arc::new(EnvironmentConnections::new()))
 }
 
-/// Like [`config`], with the process's own connections. A client's connections are never asked for a client.
+/// Like [`config`], with the process's own connections, which a document of one's own needs: a process that only sends queries asks
+/// them for [`lists`](Connections::lists), and never for a client.
 pub fn config_with(config: SessionConfig, connections: Arc<dyn Connections>) -> SessionConfig {
     let config = config.upgrade_for_ballista();
     let logical = ListLogicalCodec::wrap(config.ballista_logical_extension_codec(), connections.clone());
@@ -30,6 +31,19 @@ pub fn config_with(config: SessionConfig, connections: Arc<dyn Connections>) -> 
         .with_ballista_logical_extension_codec(Arc::new(logical))
         .with_ballista_physical_extension_codec(Arc::new(physical))
         .set_usize(BALLISTA_SCHEDULER_MAX_PARTITIONS_PER_TASK, 1)
+}
+
+/// Like [`table`], with the process's own connections.
+///
+/// # Errors
+/// [`build`](ListTableBuilder::build) returns an error if the connections' document has no such list.
+pub fn table_with(
+    connections: Arc<dyn Connections>,
+    connection: impl Into<String>,
+    operation: &str,
+) -> ListTableBuilder {
+    let table = ListTable::named_with(connections, connection, operation);
+    table.text_columns(TextColumns::Plain).concurrency(1)
 }
 
 /// Returns the table of a list for a cluster: `operation` is the list's `operationId`, and `connection` names the backend in the
@@ -41,5 +55,5 @@ pub fn config_with(config: SessionConfig, connections: Arc<dyn Connections>) -> 
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn table(connection: impl Into<String>, operation: &str) -> ListTableBuilder {
-    ListTable::named(connection, operation).text_columns(TextColumns::Plain).concurrency(1)
+    table_with(Arc::new(EnvironmentConnections::new()), connection, operation)
 }

@@ -147,7 +147,7 @@ async fn raw(client: &BackendClient) -> Result<u64, Failure> {
     Ok(rows)
 }
 
-/// What a program that knows its columns would write.
+/// What a program that knows its columns would write. It drops other fields, which a table keeps in `_extra`.
 trait Rows: Default + Send {
     fn schema() -> Schema;
     fn push(&mut self, item: &RawItem) -> Result<(), Failure>;
@@ -192,8 +192,6 @@ struct EventItem<'t> {
     data_unit: Option<Expandable>,
     ground_truth_dataset_version: Option<Expandable>,
     created_at: Option<Timestamp>,
-    #[serde(flatten, borrow)]
-    extra: std::collections::BTreeMap<&'t str, &'t RawValue>,
 }
 
 #[derive(Default)]
@@ -208,7 +206,6 @@ struct Event {
     data_unit: Int64Builder,
     version: Int64Builder,
     created_at: TimestampMicrosecondBuilder,
-    extra: StringBuilder,
 }
 
 impl Rows for Event {
@@ -224,7 +221,6 @@ impl Rows for Event {
             Field::new("data_unit", DataType::Int64, true),
             Field::new("ground_truth_dataset_version", DataType::Int64, true),
             Field::new("created_at", DataType::Timestamp(TimeUnit::Microsecond, None), true),
-            Field::new("extra", DataType::Utf8, true),
         ])
     }
 
@@ -241,7 +237,6 @@ impl Rows for Event {
         self.version.append_option(event.ground_truth_dataset_version.and_then(|version| version.id()));
         let time = event.created_at.and_then(|time| time.to_jiff().ok());
         self.created_at.append_option(time.map(|time| time.as_microsecond()));
-        self.extra.append_value(serde_json::to_string(&event.extra)?);
         Ok(())
     }
 
@@ -257,7 +252,6 @@ impl Rows for Event {
             Arc::new(self.data_unit.finish()),
             Arc::new(self.version.finish()),
             Arc::new(self.created_at.finish()),
-            Arc::new(self.extra.finish()),
         ]
     }
 

@@ -59,11 +59,11 @@ impl ListTable {
     /// # }
     /// ```
     pub fn named(connection: impl Into<String>, operation: &str) -> ListTableBuilder {
-        ListTable::named_of(Arc::new(EnvironmentConnections::new()), connection, operation)
+        ListTable::named_with(Arc::new(EnvironmentConnections::new()), connection, operation)
     }
 
     /// Like [`named`](ListTable::named), with the process's own connections.
-    pub fn named_of(
+    pub fn named_with(
         connections: Arc<dyn Connections>,
         connection: impl Into<String>,
         operation: &str,
@@ -93,10 +93,6 @@ impl ListTableBuilder {
 
     pub(crate) fn with_options(self, options: TableOptions) -> Self {
         ListTableBuilder { options, ..self }
-    }
-
-    pub(crate) fn into_source(self) -> Result<(Source, TableOptions)> {
-        Ok((self.source?, self.options))
     }
 
     /// Adds a value to a parameter of the list, by its name in the request.

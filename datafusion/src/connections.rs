@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use datafusion::common::{Result, exec_datafusion_err, exec_err};
+use datafusion::common::{Result, exec_err};
 use synapse_backend_client::{BackendClient, BackendClientBuilder, ListOperation, raw};
 
 use crate::errors;
@@ -16,7 +16,9 @@ pub const DEFAULT_CONNECTION: &str = "default";
 ///
 /// Plans name a connection. Each process that a plan is sent to has its own connections, and its own credentials.
 pub trait Connections: fmt::Debug + Send + Sync {
-    /// Returns the client of a connection. It is called for each scan: keep the clients, whose connections are pooled.
+    /// Returns the client of a connection. It is called for each scan, and mustn't block: keep the clients, whose connections are pooled.
+    /// A client whose tokens change has a
+    /// [`credentials_provider`](synapse_backend_client::BackendClientBuilder::credentials_provider).
     ///
     /// # Errors
     /// Returns an error if there is no such connection, or if its settings are invalid.
@@ -31,9 +33,10 @@ pub trait Connections: fmt::Debug + Send + Sync {
 
 /// Connections that the process's environment describes.
 ///
-/// The connection `default` is [`BackendClient::from_env`]: `SYNAPSE_BASE_URL`, `SYNAPSE_API_TOKEN` and so on. Another one, such as
-/// `staging`, has variables with its name: `SYNAPSE_STAGING_BASE_URL` (required), `SYNAPSE_STAGING_API_TOKEN` and
-/// `SYNAPSE_STAGING_TENANT`.
+/// The connection `default` is [`BackendClient::from_env`]: `SYNAPSE_BASE_URL` (required here), `SYNAPSE_API_TOKEN`, `SYNAPSE_AGENT_TOKEN` and
+/// `SYNAPSE_TENANT`. Another one, such as `staging`, has variables with its name: `SYNAPSE_STAGING_BASE_URL` (required),
+/// `SYNAPSE_STAGING_API_TOKEN` and `SYNAPSE_STAGING_TENANT`. A name has up to 64 lower-case letters, digits and `_`, and starts with a letter.
+/// Variables are read once, when the connection is first used.
 #[derive(Default)]
 pub struct EnvironmentConnections {
     clients: Mutex<HashMap<String, BackendClient>>,
@@ -61,8 +64,21 @@ impl EnvironmentConnections {
 /// The longest name of a connection, in bytes.
 const MAX_NAME: usize = 64;
 
+const BASE_URL: &str = "SYNAPSE_BASE_URL";
+
+fn missing<T>(name: &str, variable: &str) -> Result<T> {
+    exec_err!(
+        "connection `{name}`: {variable} isn't set in this process ({}): set it in all that read the table",
+        std::process::id()
+    )
+}
+
 fn from_variables(name: &str) -> Result<BackendClientBuilder> {
     if name == DEFAULT_CONNECTION {
+        // The client's own default would read another backend than the other processes.
+        if std::env::var_os(BASE_URL).is_none_or(|url| url.is_empty()) {
+            return missing(name, BASE_URL);
+        }
         return BackendClientBuilder::from_env().map_err(errors::of_client);
     }
     let is_name = |name: &str| {
@@ -82,8 +98,8 @@ fn from_variables(name: &str) -> Result<BackendClientBuilder> {
         let value = std::env::var(&variable).ok().filter(|value| !value.trim().is_empty());
         (variable, value)
     };
-    let (missing, url) = variable("BASE_URL");
-    let url = url.ok_or_else(|| exec_datafusion_err!("connection `{name}`: {missing} isn't set"))?;
+    let (base_url, url) = variable("BASE_URL");
+    let Some(url) = url else { return missing(name, &base_url) };
     let mut builder = BackendClient::builder(url);
     if let (_, Some(token)) = variable("API_TOKEN") {
         builder = builder.access_token(token);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use synapse_backend_client::Error;
 
 /// The part of a list that failed, and why.
@@ -53,4 +53,12 @@ pub(crate) fn read_json<'t, T: Deserialize<'t>>(text: &'t [u8], what: &str) -> R
         let (line, column, kind) = (error.line(), error.column(), error.classify());
         exec_datafusion_err!("it isn't the text of a {what}: line {line}, column {column}: {kind:?} error")
     })
+}
+
+/// Returns a JSON text of this crate.
+///
+/// # Errors
+/// Returns an error if the value can't be serialized.
+pub(crate) fn write_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| exec_datafusion_err!("a plan can't be serialized: {error}"))
 }

@@ -38,8 +38,8 @@ pub(crate) struct TableOptions {
     pub(crate) filter_columns: bool,
     /// Whether secret fields have columns.
     pub(crate) secret_columns: bool,
-    /// The only part that the table has.
-    pub(crate) part: Option<SplitPart>,
+    /// The only items that the table has.
+    pub(crate) split: Option<SplitPart>,
 }
 
 /// A [`ListPolicy`] that can be sent to other processes.
@@ -88,7 +88,7 @@ impl Default for TableOptions {
             trusted: false,
             filter_columns: false,
             secret_columns: false,
-            part: None,
+            split: None,
         }
     }
 }

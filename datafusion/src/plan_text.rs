@@ -33,6 +33,21 @@ struct NamedList {
     options: TableOptions,
 }
 
+/// Checks that no parameter of a list may be a secret.
+fn check_hidden(list: &DynamicList) -> Result<()> {
+    let hidden = |parameter: &ParameterInfo| {
+        parameter.secret || matches!(parameter.place, Place::Header | Place::Cookie)
+    };
+    if let Some((parameter, _)) = list.parameters().find(|(parameter, _)| hidden(parameter)) {
+        return exec_err!(
+            "{}: the parameter `{}` may be a secret, which no plan has: set it in the connection's client",
+            list.operation().id(),
+            parameter.wire
+        );
+    }
+    Ok(())
+}
+
 impl NamedList {
     fn new(name: Option<&Named>, list: &DynamicList, options: &TableOptions) -> Result<Self> {
         let Some(Named { connection, base_url }) = name.cloned() else {
@@ -41,16 +56,7 @@ impl NamedList {
                 list.operation().id()
             );
         };
-        let hidden = |parameter: &ParameterInfo| {
-            parameter.secret || matches!(parameter.place, Place::Header | Place::Cookie)
-        };
-        if let Some((parameter, _)) = list.parameters().find(|(parameter, _)| hidden(parameter)) {
-            return exec_err!(
-                "{}: the parameter `{}` may be a secret, which no plan has: set it in the connection's client",
-                list.operation().id(),
-                parameter.wire
-            );
-        }
+        check_hidden(list)?;
         source::validate(list)?;
         let parameters = list.parameters().flat_map(|(parameter, values)| {
             values.iter().map(|value| (parameter.name.to_owned(), value.clone()))
@@ -79,8 +85,11 @@ impl NamedList {
             return exec_err!("the API's document has no list operation {shown:?}");
         };
         let parameters = self.parameters.iter();
-        Ok(parameters
-            .fold(DynamicList::new(operation), |list, (name, value)| list.parameter(name, value.as_str())))
+        let list = parameters
+            .fold(DynamicList::new(operation), |list, (name, value)| list.parameter(name, value.as_str()));
+        check_hidden(&list)?;
+        source::check_pages(&list)?;
+        Ok(list)
     }
 
     fn name(&self) -> Named {
@@ -95,7 +104,7 @@ impl ListTable {
     /// Returns an error if the table isn't a [named](ListTable::named) one.
     pub fn to_text(&self) -> Result<String> {
         let named = NamedList::new(self.source().name(), self.source().list(), self.options())?;
-        written(&named)
+        errors::write_json(&named)
     }
 
     /// Returns the table of a text, which reads through one of these connections.
@@ -184,7 +193,7 @@ impl FetchExec {
                 Ok(ColumnText::Parameter { name: field.name().clone(), kind, value })
             }
         };
-        written(&FetchText {
+        errors::write_json(&FetchText {
             list: NamedList::new(scan.name.as_ref(), scan.list.operation(), &scan.options)?,
             columns: scan.outputs.iter().map(column).collect::<Result<_>>()?,
             limit: scan.limit,
@@ -258,8 +267,4 @@ impl FetchExec {
         };
         Ok(Arc::new(FetchExec::new(Arc::new(scan), input, None, statistics)?))
     }
-}
-
-fn written(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| exec_datafusion_err!("a plan can't be serialized: {error}"))
 }

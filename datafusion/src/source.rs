@@ -87,11 +87,11 @@ impl fmt::Debug for Source {
 /// Parameters that select a page: a table reads all of them.
 const PAGE_PARAMETERS: [&str; 3] = ["page", "cursor", "offset"];
 
-/// Checks a list's parameters without a connection.
+/// Checks that no parameter of a list selects a page.
 ///
 /// # Errors
-/// Returns an error if the list lacks a parameter, if a value is invalid, or if a parameter selects a page.
-pub(crate) fn validate(list: &DynamicList) -> Result<()> {
+/// Returns an error that names the parameter.
+pub(crate) fn check_pages(list: &DynamicList) -> Result<()> {
     let id = list.operation().id();
     if let Some((parameter, _)) =
         list.parameters().find(|(parameter, _)| PAGE_PARAMETERS.contains(&parameter.wire))
@@ -101,6 +101,15 @@ pub(crate) fn validate(list: &DynamicList) -> Result<()> {
             parameter.wire
         );
     }
+    Ok(())
+}
+
+/// Checks a list's parameters without a connection.
+///
+/// # Errors
+/// Returns an error if the list lacks a parameter, if a value is invalid, or if a parameter selects a page.
+pub(crate) fn validate(list: &DynamicList) -> Result<()> {
+    check_pages(list)?;
     // Nothing is sent: the client only makes the request.
     let client = BackendClient::builder("http://localhost").build().map_err(errors::of_client)?;
     client.call(|_| list.clone()).request().map(drop).map_err(errors::of_client)

@@ -1,5 +1,6 @@
-//! [`ListTableBuilder::split`]: the parts of a list as tables of their own.
+//! [`SplitList`]: the parts of a list as tables of their own.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::common::{Result, exec_err, plan_err};
@@ -7,51 +8,65 @@ use datafusion::prelude::SessionContext;
 use serde::{Deserialize, Serialize};
 
 use crate::builder::ListTableBuilder;
+use crate::connections::Connections;
+use crate::errors;
 use crate::table::ListTable;
 
-/// Which part of a list a table has.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct SplitPart {
-    pub(crate) index: usize,
-    pub(crate) parts: usize,
-    /// The number of the list's items. Another one has other parts.
-    pub(crate) items: u64,
+/// The most parts of a list.
+const MAX_PARTS: usize = 10_000;
+
+/// Which items of a list a table has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SplitPart {
+    /// All; a list without a count is an error.
+    Counted,
+    /// These, of a list with so many. The parts of a list with another count don't fit.
+    Items { range: Range<u64>, of: u64 },
 }
 
 impl SplitPart {
-    /// Checks that the list has the parts that it had when it was split.
+    /// Checks that the list has as many items as when it was split.
     ///
     /// # Errors
-    /// Returns an error if the number of its items differs.
+    /// Returns an error if it has another count, or none.
     pub(crate) fn check(&self, operation: &str, total: Option<u64>) -> Result<()> {
-        match total {
-            Some(total) if total == self.items => Ok(()),
-            Some(total) => exec_err!(
-                "{operation}: the list has {total} items, but had {} when it was split: split it again",
-                self.items
+        match (total, self) {
+            (None, _) => exec_err!(
+                "{operation}: a list without a count or page numbers, such as a cursor list, can't be split: read it in one part"
             ),
-            None => exec_err!("{operation}: the list has no count: it can't be split"),
+            (Some(total), SplitPart::Items { of, .. }) if total != *of => exec_err!(
+                "{operation}: the list has {total} items, but had {of} when it was split: split it again, and discard what its parts had"
+            ),
+            (Some(_), _) => Ok(()),
         }
     }
 }
 
-/// A list that is split into tables.
+/// A list that is split into tables, each of which has a range of its items. Together they have each item once.
+///
+/// A query for each part can run and fail on its own, and each can write a file of its own. A scan of a part is an error if the list has
+/// another count than when it was split. That is all that is checked: if as many items are added as are deleted meanwhile, an item may
+/// come twice or not at all.
 #[derive(Debug, Clone)]
 pub struct SplitList {
-    /// The number of the list's items.
-    pub items: u64,
-    /// The tables, which have these items once together, in the list's order.
-    pub tables: Vec<Arc<ListTable>>,
+    table: Arc<ListTable>,
+    items: u64,
+    parts: usize,
+}
+
+/// A split list that another process reads.
+#[derive(Serialize, Deserialize)]
+struct SplitText {
+    table: String,
+    items: u64,
+    parts: usize,
 }
 
 impl ListTableBuilder {
-    /// Returns tables that together have each item of the list once: one for each range of its pages, of which there are at most
-    /// `parts`. With them, a query for each part can run and fail on its own, and each can write a file of its own. The last ones are empty if
-    /// the list has few pages.
-    ///
-    /// The session's `count(*)` of the table, one request, tells the number of items. A scan of a part is an error if the list has
-    /// another number by then. Filters aren't sent to the server, as the parts of its answer would differ: set
-    /// [`parameter`](ListTableBuilder::parameter)s before.
+    /// Splits the list into at most this many tables, and never more than 10,000. The session's `count(*)` of the table, one request, says how
+    /// many items there are. A scan of a part requests the list's first page, too. Filters aren't sent to the server, as they change which
+    /// items a range has: set [`parameter`](ListTableBuilder::parameter)s before. The option [`parts`](ListTableBuilder::parts) isn't used.
     ///
     /// ```no_run
     /// # async fn example() -> datafusion::common::Result<()> {
@@ -60,8 +75,9 @@ impl ListTableBuilder {
     ///
     /// let context = SessionContext::new();
     /// let events = ListTable::named("default", "list_ground_truth_events").parameter("project", "123");
-    /// for (index, part) in events.split(&context, 16).await?.tables.into_iter().enumerate() {
-    ///     context.register_table("part", part)?;
+    /// let events = events.split(&context, 16).await?;
+    /// for index in 0..events.parts() {
+    ///     context.register_table("part", events.table(index)?)?;
     ///     context.sql(&format!("COPY (SELECT id, data FROM part) TO 'events-{index:02}.parquet'")).await?.collect().await?;
     ///     context.deregister_table("part")?;
     /// }
@@ -70,22 +86,86 @@ impl ListTableBuilder {
     /// ```
     ///
     /// # Errors
-    /// Returns an error if the options skip or drop items, if the table can't be [built](ListTableBuilder::build), or if the count
-    /// can't be read. A cursor list can't be split: its count is read item by item, and scans of its parts are errors.
+    /// Returns an error if the options skip or drop items, if the table can't be [built](ListTableBuilder::build), or if the list has
+    /// no count or no page numbers, as a cursor list.
     pub async fn split(self, session: &SessionContext, parts: usize) -> Result<SplitList> {
-        let (source, options) = self.into_source()?;
-        if !options.returns_count() {
-            return plan_err!(
-                "split: the list's count must be that of its rows: leave `policy` strict, and don't set `deduplicate` or `skip_failed_pages`"
-            );
+        let table = self.build()?;
+        check(&table)?;
+        let counted = Arc::new(table.of_split(SplitPart::Counted));
+        let items = session.read_table(counted)?.count().await? as u64;
+        let parts = parts.clamp(1, MAX_PARTS);
+        // Ranges that begin with a page don't share it.
+        let pages = items.div_ceil(table.page_size()).max(1);
+        Ok(SplitList { table, items, parts: usize::try_from(pages).unwrap_or(parts).min(parts) })
+    }
+}
+
+/// Checks that a scan of a table returns as many rows as the list has items, or fails.
+fn check(table: &ListTable) -> Result<()> {
+    match table.options().returns_count() {
+        true => Ok(()),
+        false => plan_err!(
+            "split: the list's count must be that of its rows: leave `policy` strict, and don't set `deduplicate` or `skip_failed_pages`"
+        ),
+    }
+}
+
+impl SplitList {
+    /// Returns the number of the list's items.
+    pub fn items(&self) -> u64 {
+        self.items
+    }
+
+    /// Returns the number of parts: fewer than asked for if the list has fewer pages.
+    pub fn parts(&self) -> usize {
+        self.parts
+    }
+
+    /// Returns the items of a part, counted from 0 in the list's order.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such part.
+    pub fn range(&self, index: usize) -> Result<Range<u64>> {
+        if index >= self.parts {
+            return exec_err!("split: there is no part {index}: the list has {} parts", self.parts);
         }
-        let build = |part| {
-            let options = crate::options::TableOptions { part, ..options.clone() };
-            ListTableBuilder::of(Ok(source.clone())).with_options(options).build()
+        let size = self.table.page_size();
+        let (pages, parts) = (self.items.div_ceil(size), self.parts as u64);
+        let begin = |part: u64| {
+            let page = part * (pages / parts) + part.min(pages % parts);
+            page.saturating_mul(size).min(self.items)
         };
-        let items = session.read_table(build(None)?)?.count().await? as u64;
-        let parts = parts.clamp(1, usize::try_from(items).unwrap_or(usize::MAX).max(1));
-        let table = |index| build(Some(SplitPart { index, parts, items }));
-        Ok(SplitList { items, tables: (0..parts).map(table).collect::<Result<_>>()? })
+        Ok(begin(index as u64)..begin(index as u64 + 1))
+    }
+
+    /// Returns the table of a part.
+    ///
+    /// # Errors
+    /// Returns an error if there is no such part.
+    pub fn table(&self, index: usize) -> Result<Arc<ListTable>> {
+        let part = SplitPart::Items { range: self.range(index)?, of: self.items };
+        Ok(Arc::new(self.table.of_split(part)))
+    }
+
+    /// Returns the split as text, for [`from_text`](SplitList::from_text) in another process.
+    ///
+    /// # Errors
+    /// Returns an error if the table isn't a [named](ListTable::named) one.
+    pub fn to_text(&self) -> Result<String> {
+        errors::write_json(&SplitText { table: self.table.to_text()?, items: self.items, parts: self.parts })
+    }
+
+    /// Returns the split of a text, whose tables read through one of these connections.
+    ///
+    /// # Errors
+    /// Returns an error if the text isn't that of a split, or if the document has no such list.
+    pub fn from_text(text: &[u8], connections: Arc<dyn Connections>) -> Result<SplitList> {
+        let SplitText { table, items, parts } = errors::read_json(text, "split list")?;
+        let table = ListTable::from_text(table.as_bytes(), connections)?;
+        check(&table)?;
+        if parts == 0 || parts > MAX_PARTS || parts as u64 > items.div_ceil(table.page_size()).max(1) {
+            return exec_err!("it isn't the text of a split list: it has {parts} parts of {items} items");
+        }
+        Ok(SplitList { table, items, parts })
     }
 }

@@ -1,6 +1,7 @@
 //! [`ListTable`]: a list as a table.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,6 +23,7 @@ use crate::options::TableOptions;
 use crate::parts::{self, Part};
 use crate::scan::{Output, Scan, schema_of};
 use crate::source::Source;
+use crate::split::SplitPart;
 
 /// The page size that is requested if the call sets none. A server may send smaller pages.
 const PAGE_SIZE: usize = 1000;
@@ -88,6 +90,23 @@ impl ListTable {
 
     pub(crate) fn options(&self) -> &TableOptions {
         &self.options
+    }
+
+    /// Returns a table of some of the items.
+    pub(crate) fn of_split(&self, part: SplitPart) -> ListTable {
+        let options = TableOptions { split: Some(part), ..self.options.clone() };
+        ListTable::new(self.source.clone(), options)
+    }
+
+    /// Returns the number of items of a page that is requested; 1 if the list has no such parameter.
+    pub(crate) fn page_size(&self) -> u64 {
+        let list = self.source.list();
+        let set = list.parameters().find(|(known, _)| known.wire == PAGE_SIZE_PARAMETER);
+        let size = match set {
+            Some((_, values)) => values.iter().find_map(|value| value.parse().ok()),
+            None => has_page_size(list).then_some(PAGE_SIZE as u64),
+        };
+        size.unwrap_or(1).max(1)
     }
 
     /// Returns the scans of all items with these columns: that of the narrower list first, if there is one.
@@ -185,11 +204,8 @@ impl ListTable {
     }
 
     fn sized(&self, list: Call<DynamicList>, limit: Option<usize>) -> Call<DynamicList> {
-        let mut parameters = list.operation().operation().parameters().iter();
-        let is_size =
-            parameters.any(|known| known.wire == PAGE_SIZE_PARAMETER && known.place == Place::Query);
         let is_set = list.operation().parameters().any(|(known, _)| known.wire == PAGE_SIZE_PARAMETER);
-        match is_size && !is_set {
+        match has_page_size(list.operation()) && !is_set {
             true => {
                 let size = limit.map_or(PAGE_SIZE, |limit| limit.clamp(1, PAGE_SIZE));
                 list.params(|list| list.parameter(PAGE_SIZE_PARAMETER, size.to_string()))
@@ -197,6 +213,16 @@ impl ListTable {
             false => list,
         }
     }
+}
+
+/// Returns whether a list's page size can be requested.
+fn has_page_size(list: &DynamicList) -> bool {
+    let mut parameters = list.operation().parameters().iter();
+    parameters.any(|known| known.wire == PAGE_SIZE_PARAMETER && known.place == Place::Query)
+}
+
+fn length(range: &Range<u64>) -> u64 {
+    range.end.saturating_sub(range.start)
 }
 
 /// Returns a random number.
@@ -225,8 +251,8 @@ impl TableProvider for ListTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        match self.options.part {
-            // The server's answer would have other parts.
+        match self.options.split {
+            // The server's answer would have other ranges.
             Some(_) => Ok(vec![TableProviderFilterPushDown::Unsupported; filters.len()]),
             None => Ok(self.filters.support(filters)),
         }
@@ -246,17 +272,20 @@ impl TableProvider for ListTable {
         if selection.nothing || limit == Some(0) {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        // Rows that DataFusion drops don't count, and pages of another size would have other parts.
-        let limit = limit.filter(|_| selection.exact && self.options.part.is_none());
+        let range = match &self.options.split {
+            Some(SplitPart::Items { range, .. }) => Some(range.clone()),
+            Some(SplitPart::Counted) | None => None,
+        };
+        // Rows that DataFusion drops don't count.
+        let limit = limit.filter(|_| selection.exact && range.is_none());
         let parameters = selection.parameters.iter();
         let list = parameters.fold(self.source.call(self.options.deadline)?, |list, (name, value)| {
             list.params(|list| list.parameter(name, value.as_str()))
         });
         let list = self.sized(list, limit);
-        let parts = match (self.options.part, limit) {
-            (Some(part), _) => part.parts,
-            (None, Some(_)) => 1,
-            (None, None) => {
+        let parts = match limit {
+            Some(_) => 1,
+            None => {
                 let target = session.config().target_partitions();
                 let default = match &self.source {
                     // More parts would fetch more pages concurrently.
@@ -267,6 +296,7 @@ impl TableProvider for ListTable {
                 self.options.parts.unwrap_or(default).max(1)
             }
         };
+        let most = range.as_ref().map(length).or(limit.map(|limit| limit as u64));
         let id = random_id();
         let scan = |list, columns| Scan {
             id,
@@ -276,7 +306,7 @@ impl TableProvider for ListTable {
             columns,
             outputs: outputs.clone(),
             schema: schema.clone(),
-            limit: limit.map(|limit| limit as u64),
+            limit: most,
             parts,
         };
         let narrower = self.narrower(&list, &columns.schema());
@@ -285,9 +315,20 @@ impl TableProvider for ListTable {
         let mut is_older = false;
         while let Some((list, columns)) = candidates.next() {
             let scan = scan(list, columns);
-            match scan.whole().partitions(parts).await {
+            let planned = match range.clone().filter(|range| !range.is_empty()) {
+                Some(range) => scan.whole().part_of_items(range).await.map(|part| vec![part]),
+                None => scan.whole().partitions(parts).await,
+            };
+            match planned {
                 Ok(planned) => chosen = Some((scan, planned)),
                 Err(error) if error.is_not_found() && candidates.peek().is_some() => {
+                    // Other parts may be those of the narrower list.
+                    if range.is_some() {
+                        return exec_err!(
+                            "{}: a server has no such list: set `narrow(false)` before the list is split",
+                            scan.operation()
+                        );
+                    }
                     is_older = true;
                     continue;
                 }
@@ -305,21 +346,21 @@ impl TableProvider for ListTable {
         };
         let total = first.checkpoint().total();
         let mut statistics = Statistics::new_unknown(&schema);
-        if let Some(part) = &self.options.part {
+        if let Some(part) = &self.options.split {
             part.check(scan.operation(), total)?;
-        } else if let Some(total) = total.and_then(|total| usize::try_from(total).ok()) {
-            let rows = limit.map_or(total, |limit| total.min(limit));
+        }
+        if range.as_ref().is_some_and(Range::is_empty) {
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        if let Some(total) = total {
+            let rows = usize::try_from(most.map_or(total, |most| total.min(most))).unwrap_or(usize::MAX);
             statistics.num_rows = match selection.exact && self.options.returns_count() {
                 true => Precision::Exact(rows),
                 false => Precision::Inexact(rows),
             };
         }
-        let parts = planned.iter().enumerate().map(|(index, part)| Part::new(id, index, part));
-        let is_own = |part: &Part| self.options.part.is_none_or(|own| own.index == part.index);
-        let parts: Vec<Part> = parts.filter(is_own).collect();
-        if parts.is_empty() {
-            return Ok(Arc::new(EmptyExec::new(schema)));
-        }
+        let parts: Vec<Part> =
+            planned.iter().enumerate().map(|(index, part)| Part::new(id, index, part)).collect();
         let input = parts::source(&parts)?;
         Ok(Arc::new(FetchExec::new(Arc::new(scan), input, Some(planned.into()), Arc::new(statistics))?))
     }

@@ -1,6 +1,7 @@
 //! Splits a list into parts that can be read independently.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -97,7 +98,7 @@ impl<T: Send + 'static> ListAll<T> {
     pub async fn partitions(self, parts: usize) -> Result<Vec<ListPart<T>>> {
         match parts as u64 {
             0 => Err(Error::invalid_input("partitions: `parts` is zero: give 1 or more")),
-            parts => self.split(|_| parts).await,
+            parts => self.split(move |pages| pages.parts(|_| parts)).await,
         }
     }
 
@@ -109,12 +110,40 @@ impl<T: Send + 'static> ListAll<T> {
     pub async fn partitions_of_pages(self, pages: u64) -> Result<Vec<ListPart<T>>> {
         match pages {
             0 => Err(Error::invalid_input("partitions: `pages` is zero: give 1 or more")),
-            each => self.split(move |pages| pages.div_ceil(each)).await,
+            each => self.split(move |pages| pages.parts(|pages| pages.div_ceil(each))).await,
         }
     }
 
-    /// Splits the list into as many parts as `parts` returns for its number of pages.
-    async fn split(self, parts: impl Fn(u64) -> u64) -> Result<Vec<ListPart<T>>> {
+    /// Returns the part that has these items of the list: `0..1000` are the first 1,000. Unlike ranges of pages, parts of several calls fit
+    /// each other even if the server sends pages of another size by then. This requests the list's first page, too.
+    ///
+    /// A list that resumes from the part's checkpoint needs the [`limit`](ListAll::limit) of the range's length. The list's count is
+    /// [`Checkpoint::total`] of the checkpoint: other parts of a list with another count may have other items.
+    ///
+    /// # Errors
+    /// Returns an error if the range is empty or ends after the list, if the list has no count or no page numbers, if it begins with another page
+    /// than the first, and in the same cases as [`partitions`](ListAll::partitions).
+    ///
+    /// ```no_run
+    /// # async fn example(client: synapse_backend_client::BackendClient) -> Result<(), synapse_backend_client::Error> {
+    /// let models = client.list_models().list_all();
+    /// let part = models.part_of_items(2_000..3_000).await?;
+    /// println!("{} models from page {}", part.clone().list().try_collect::<Vec<_>>().await?.len(), part.first_page());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn part_of_items(self, items: Range<u64>) -> Result<ListPart<T>> {
+        if items.is_empty() {
+            return Err(Error::invalid_input(
+                "part_of_items: the range is empty: its end is after its start",
+            ));
+        }
+        let mut parts = self.split(move |pages| Ok(vec![pages.items(items)?])).await?;
+        parts.pop().ok_or_else(|| Error::invalid_input("part_of_items: the list has no parts"))
+    }
+
+    /// Splits the list into the ranges of its pages.
+    async fn split(self, ranges: impl FnOnce(&Pages) -> Result<Vec<PageRange>>) -> Result<Vec<ListPart<T>>> {
         if self.options.resume.is_some() {
             return Err(Error::invalid_input(
                 "partitions: the list begins at a checkpoint: split the whole list",
@@ -156,11 +185,13 @@ impl<T: Send + 'static> ListAll<T> {
         let next = next.map_err(|error| error.of(info).during("following the first page's `next`"))?;
         let size = length as u64;
         let numbered = next.as_ref().and_then(page_number) == first.checked_add(1) && size > 0;
+        let is_whole = next.is_none() && count == Some(size);
+        let pages = Pages { first, size, count: count.filter(|_| numbered || is_whole) };
         let mut fetched = FetchedPage::new(first, whole);
-        let mut part = |from: u64, until: Option<u64>| {
+        let mut part = |PageRange { from, item, until, limit }: PageRange| {
             let at = match has_number(&url, &pagination) {
-                true => Position::Page { number: from, item: 0 },
-                false => Position::Link { url: url.as_str().into(), number: 1, item: 0 },
+                true => Position::Page { number: from, item },
+                false => Position::Link { url: url.as_str().into(), number: 1, item },
             };
             let known = numbered || begins(&url, &pagination);
             let counts = Counts {
@@ -172,17 +203,66 @@ impl<T: Send + 'static> ListAll<T> {
             };
             let checkpoint = Checkpoint::new(query.clone(), at.stored(&transport.origin)).with_counts(counts);
             let mut list = self.clone().resume(checkpoint.clone());
+            list.options.limit = limit;
             list.options.fetched = std::mem::take(&mut fetched);
             ListPart { list, checkpoint, first: from, last: until }
         };
-        let (Some(count), true) = (count, numbered) else { return Ok(vec![part(first, None)]) };
-        let last = count.div_ceil(size).max(first);
+        Ok(ranges(&pages)?.into_iter().map(&mut part).collect())
+    }
+}
+
+/// The pages of a list that is split.
+struct Pages {
+    first: u64,
+    /// The items of a page.
+    size: u64,
+    /// The list's count, if its pages have numbers or are one.
+    count: Option<u64>,
+}
+
+/// The pages of a part.
+struct PageRange {
+    from: u64,
+    /// The index of its first item in its first page.
+    item: usize,
+    until: Option<u64>,
+    limit: Option<u64>,
+}
+
+impl Pages {
+    /// Splits the pages into as many ranges as `parts` returns for their number.
+    fn parts(&self, parts: impl Fn(u64) -> u64) -> Result<Vec<PageRange>> {
+        let first = self.first;
+        let range = |from, until| PageRange { from, item: 0, until, limit: None };
+        let Some(count) = self.count.filter(|_| self.size > 0) else { return Ok(vec![range(first, None)]) };
+        let last = count.div_ceil(self.size).max(first);
         let pages = (last - first).saturating_add(1);
         let parts = parts(pages).min(pages).min(MAX_PARTS);
         // If the pages don't divide evenly, the first parts have one page more.
         let begin = |part: u64| first + part * (pages / parts) + part.min(pages % parts);
         Ok((0..parts)
-            .map(|index| part(begin(index), (index + 1 < parts).then(|| begin(index + 1) - 1)))
+            .map(|index| range(begin(index), (index + 1 < parts).then(|| begin(index + 1) - 1)))
             .collect())
+    }
+
+    /// Returns the pages that have these items.
+    fn items(&self, items: Range<u64>) -> Result<PageRange> {
+        let problem = |problem: String| Error::invalid_input(format!("part_of_items: {problem}"));
+        let count = self.count.ok_or_else(|| {
+            problem("the list has no count or no page numbers: split it by its parameters instead".to_owned())
+        })?;
+        if self.first != 1 {
+            return Err(problem(format!("the list begins with page {}: leave out `page`", self.first)));
+        }
+        if items.end > count || self.size == 0 {
+            return Err(problem(format!("the list has {count} items, but the range ends at {}", items.end)));
+        }
+        let page = |item: u64| (item / self.size).saturating_add(1);
+        Ok(PageRange {
+            from: page(items.start),
+            item: usize::try_from(items.start % self.size).unwrap_or(usize::MAX),
+            until: Some(page(items.end - 1)),
+            limit: Some(items.end - items.start),
+        })
     }
 }

@@ -610,6 +610,41 @@ async fn partitions_have_pages_at_most() {
 }
 
 #[tokio::test]
+async fn part_of_items_begins_within_page() {
+    let (_server, client) = list_of(&[&[1, 2], &[3, 4], &[5, 6], &[7]]).await;
+    let list = || client.list_models().list_all_as::<Id>();
+    for (items, expected, pages) in [
+        (0..3, vec![1, 2, 3], (1, Some(2))),
+        (3..6, vec![4, 5, 6], (2, Some(3))),
+        (6..7, vec![7], (4, Some(4))),
+        (0..7, vec![1, 2, 3, 4, 5, 6, 7], (1, Some(4))),
+    ] {
+        let part = list().part_of_items(items.clone()).await.unwrap();
+        assert_eq!((part.first_page(), part.last_page()), pages);
+        assert_eq!(part.checkpoint().total(), Some(7));
+        let resumed = list().resume(part.checkpoint().clone()).limit(items.end - items.start);
+        for list in [part.list(), resumed] {
+            let (ids, error) = ids_of(&mut list.policy(ListPolicy::Strict).stream()).await;
+            assert!(error.is_none(), "{error:?}");
+            assert_eq!(ids, expected);
+        }
+    }
+    for (items, problem) in [(3..3, "empty"), (5..8, "7 items")] {
+        let error = list().part_of_items(items).await.failure();
+        assert!(error.is_invalid_input() && error.to_string().contains(problem), "{error}");
+    }
+    let later = client.list_models().params(|p| p.page(2)).list_all_as::<Id>();
+    assert!(later.part_of_items(0..1).await.failure().to_string().contains("begins with page 2"));
+    let (_server, client) = list_of(&[&[1, 2]]).await;
+    let part = client.list_models().list_all_as::<Id>().part_of_items(1..2).await.unwrap();
+    assert_eq!(ids_of(&mut part.list().stream()).await.0, [2]);
+    let server = server_of_pages(|_| r#""next": null, "results": [{"id": 1}]"#.to_owned()).await;
+    let list = server::client_of(&server).list_models().list_all_as::<Id>();
+    let error = list.part_of_items(0..1).await.failure();
+    assert!(error.is_invalid_input() && error.to_string().contains("no count"), "{error}");
+}
+
+#[tokio::test]
 async fn last_partition_reads_grown_list() {
     let grown = Arc::new(AtomicBool::new(false));
     let grows = grown.clone();

@@ -12,7 +12,8 @@ use synapse_ballista::{ExecutorHealth, ExecutorOptions};
 /// Fetches parts of lists of a Synapse backend, and computes with them.
 ///
 /// Credentials come from the environment only: SYNAPSE_BASE_URL, SYNAPSE_API_TOKEN, SYNAPSE_AGENT_TOKEN and SYNAPSE_TENANT are the connection
-/// `default`; SYNAPSE_STAGING_BASE_URL, SYNAPSE_STAGING_API_TOKEN and SYNAPSE_STAGING_TENANT are `staging`.
+/// `default`; SYNAPSE_STAGING_BASE_URL, SYNAPSE_STAGING_API_TOKEN and SYNAPSE_STAGING_TENANT are `staging`. With the feature `cloud`, those of object
+/// stores are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and so on, GOOGLE_* and AZURE_*.
 ///
 /// Prints `listening HOST:PORT tasks HOST:PORT` on stdout before it calls the scheduler.
 #[derive(Parser)]
@@ -28,7 +29,7 @@ struct Arguments {
 enum Command {
     /// Ends with 0 if an executor is ready, and with 1 otherwise.
     Health {
-        /// The executor's address for health checks (--health-bind).
+        /// The executor's address for health checks, which it has with --health-bind only.
         #[arg(long, env = "SYNAPSE_EXECUTOR_HEALTH_URL", default_value = "http://127.0.0.1:50053")]
         url: String,
     },
@@ -50,19 +51,19 @@ struct Work {
     /// otherwise --bind.
     #[arg(long, env = "SYNAPSE_EXECUTOR_EXTERNAL_HOST")]
     external_host: Option<String>,
-    /// The port of results; 0 chooses a free one.
+    /// The port of results (Arrow Flight), which other executors and clients fetch; 0 chooses a free one.
     #[arg(long, env = "SYNAPSE_EXECUTOR_PORT", default_value_t = 50051)]
     port: u16,
-    /// The port of tasks; 0 chooses a free one.
+    /// The port of tasks (gRPC), which the scheduler calls; 0 chooses a free one.
     #[arg(long, env = "SYNAPSE_EXECUTOR_GRPC_PORT", default_value_t = 50052)]
     grpc_port: u16,
     /// Serves GET /healthz and /readyz at this address. Not served by default.
     #[arg(long, env = "SYNAPSE_EXECUTOR_HEALTH_BIND")]
     health_bind: Option<SocketAddr>,
-    /// The number of parts that are read at once; 0 for the number of processors.
+    /// Task slots: the number of parts that are read at once; 0 for the number of processors. They share the memory.
     #[arg(long, env = "SYNAPSE_EXECUTOR_VCORES", default_value_t = 0)]
     vcores: usize,
-    /// The most requests in flight of each connection. The client's own bound by default.
+    /// The most requests in flight of each connection; 100 by default.
     #[arg(long, env = "SYNAPSE_EXECUTOR_MAX_REQUESTS", value_parser = clap::value_parser!(u32).range(1..))]
     max_requests: Option<u32>,
     /// Seconds between two heartbeats.
@@ -71,13 +72,13 @@ struct Work {
     /// Seconds that tasks may take after SIGINT or SIGTERM. Then they end, and run again on another executor.
     #[arg(long, env = "SYNAPSE_EXECUTOR_DRAIN_LIMIT", default_value_t = 30)]
     drain_limit: u64,
-    /// The directory of intermediate results. By default a temporary one that is removed at the end.
+    /// The directory of shuffle files. By default a temporary one that is removed at the end.
     #[arg(long, env = "SYNAPSE_EXECUTOR_WORK_DIR")]
     work_dir: Option<PathBuf>,
     /// Bytes of memory for queries; 0 for no bound. By default 70 % of the machine's or the container's.
     #[arg(long, env = "SYNAPSE_EXECUTOR_MEMORY")]
     memory: Option<u64>,
-    /// The name in the User-Agent of requests.
+    /// The name in the User-Agent of requests. Give each executor its own.
     #[arg(long, env = "SYNAPSE_EXECUTOR_NAME", default_value = "executor")]
     name: String,
     /// Levels of the log on stderr: off, error, warn, info, debug or trace, or target=level, separated by commas.
@@ -130,8 +131,10 @@ async fn work(work: Work) -> Result<(), String> {
     let at = |port| SocketAddr::new(work.bind, port);
     // A closed stdout is no reason to stop.
     let _ = writeln!(std::io::stdout(), "listening {} tasks {}", at(options.port), at(options.grpc_port));
-    let connections =
-        synapse_ballista::connections(&work.name, work.max_requests.map(|requests| requests as usize));
+    let connections = synapse_ballista::environment_connections(
+        &work.name,
+        work.max_requests.map(|requests| requests as usize),
+    );
     let ended = synapse_ballista::run_executor(options, connections, health).await;
     drop(temporary);
     ended.map_err(|error| error.to_string())

@@ -42,10 +42,11 @@ struct Serve {
     /// The host name by which executors reach the scheduler. Needed if it listens at all addresses; otherwise that of --bind.
     #[arg(long, env = "SYNAPSE_SCHEDULER_EXTERNAL_HOST")]
     external_host: Option<String>,
-    /// Seconds after which a job is cancelled that its client no longer asks about.
-    #[arg(long, env = "SYNAPSE_SCHEDULER_CLIENT_IDLE_LIMIT", default_value_t = 60)]
+    /// Seconds after which a job is cancelled whose client polls (`ballista.client.pull`) and no longer asks. The jobs of other clients are
+    /// cancelled when their connection ends.
+    #[arg(long, env = "SYNAPSE_SCHEDULER_CLIENT_IDLE_LIMIT", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     client_idle_limit: u64,
-    /// Seconds of silence after which an executor is lost, and its tasks run again on another one. At least three of its heartbeats.
+    /// Seconds of silence after which an executor is lost, and its tasks run again on another one. At least three times the executors' --heartbeat.
     #[arg(long, env = "SYNAPSE_SCHEDULER_EXECUTOR_TIMEOUT", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     executor_timeout: u64,
     /// The number of executors with which the scheduler is ready.
@@ -54,7 +55,7 @@ struct Serve {
     /// The name in the User-Agent of requests.
     #[arg(long, env = "SYNAPSE_SCHEDULER_NAME", default_value = "scheduler")]
     name: String,
-    /// The most requests in flight of each connection. The client's own bound by default.
+    /// The most requests in flight of each connection; 100 by default.
     #[arg(long, env = "SYNAPSE_SCHEDULER_MAX_REQUESTS", value_parser = clap::value_parser!(u32).range(1..))]
     max_requests: Option<u32>,
     /// Levels of the log on stderr: off, error, warn, info, debug or trace, or target=level, separated by commas.
@@ -71,8 +72,10 @@ async fn serve(serve: Serve) -> Result<(), String> {
         min_executors: serve.min_executors,
         ..SchedulerOptions::default()
     };
-    let connections =
-        synapse_ballista::connections(&serve.name, serve.max_requests.map(|requests| requests as usize));
+    let connections = synapse_ballista::environment_connections(
+        &serve.name,
+        serve.max_requests.map(|requests| requests as usize),
+    );
     let bind = options.bind;
     let scheduler =
         Scheduler::bind(options, connections).await.map_err(|error| format!("{bind}: {error}"))?;

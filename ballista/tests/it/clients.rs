@@ -29,7 +29,7 @@ async fn session(url: &str, pull: &str) -> SessionContext {
 /// The process of a client; not a test.
 #[test]
 #[ignore = "the process of a client that other tests start"]
-fn client_process() {
+fn process_of_a_client() {
     let (Ok(url), Ok(pull)) = (std::env::var(URL), std::env::var(PULL)) else { return };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async { rows(&session(&url, &pull).await, SUM).await });
@@ -51,7 +51,7 @@ async fn kill_client(pull: &str) {
     // The scheduler's page and ten others are answered; four, one for each vcore, are in flight then.
     let held = backend.inject(Fault::hold_before().on("GET", EVENTS).after(11).always());
     let mut client = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "clients::client_process", "--ignored", "--nocapture"])
+        .args(["--exact", "clients::process_of_a_client", "--ignored", "--nocapture"])
         .env(URL, &cluster.url)
         .env(PULL, pull)
         .stdout(Stdio::null())

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use ballista_core::extension::SessionConfigExt as _;
-use datafusion::arrow::array::AsArray as _;
-use datafusion::arrow::datatypes::{Int64Type, Schema, SchemaRef};
+use datafusion::arrow::array::{AsArray as _, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Result, TableReference, exec_err};
+use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{Extension, LogicalPlan};
 use datafusion::physical_plan::{ExecutionPlan, collect};
@@ -18,10 +19,13 @@ use datafusion_proto::physical_plan::{
 };
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use synapse_backend_client::BackendClient;
-use synapse_ballista::synapse_datafusion::{Connections, ListTable, TextColumns};
+use synapse_ballista::synapse_datafusion::{Connections, FetchExec, ListTable, TextColumns};
 use synapse_ballista::{ListLogicalCodec, ListPhysicalCodec};
 use synapse_test_backend::Backend;
+
+use crate::support::EVENTS;
 
 /// Connections with one client, `default`.
 #[derive(Debug)]
@@ -53,7 +57,7 @@ impl Connections for NoClient {
 }
 
 fn table(connections: Arc<dyn Connections>) -> Arc<ListTable> {
-    let table = ListTable::named_of(connections, "default", "list_ground_truth_events");
+    let table = ListTable::named_with(connections, "default", "list_ground_truth_events");
     table.parameter("page_size", "10").text_columns(TextColumns::Plain).build().unwrap()
 }
 
@@ -85,6 +89,41 @@ async fn plan_survives_its_bytes() {
     assert_eq!(ids, (1001..1096).sum::<i64>());
 }
 
+/// Returns the operator of a list in a plan.
+fn fetch(plan: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
+    match plan.downcast_ref::<FetchExec>() {
+        Some(_) => Some(plan.clone()),
+        None => plan.children().into_iter().find_map(fetch),
+    }
+}
+
+/// Returns a scan of three parts as bytes, and the rows of its parts.
+async fn scan(backend: &Backend, codec: &ListPhysicalCodec) -> (Vec<u8>, Vec<String>) {
+    let scan = fetch(&physical(backend).await).unwrap();
+    let parts = collect(scan.children()[0].clone(), Arc::new(TaskContext::default())).await.unwrap();
+    let parts = parts.iter().flat_map(|batch| batch.column(0).as_string::<i32>().iter());
+    let parts = parts.map(|part| part.unwrap().to_owned()).collect();
+    let mut bytes = Vec::new();
+    codec.try_encode(scan, &mut bytes, &DefaultPhysicalProtoConverter {}).unwrap();
+    (bytes, parts)
+}
+
+/// Runs a scan of these parts.
+async fn run(codec: &ListPhysicalCodec, scan: &[u8], parts: &[String]) -> Result<usize> {
+    let schema = Arc::new(Schema::new(vec![Field::new("part", DataType::Utf8, false)]));
+    let partition = |part: &String| {
+        vec![
+            RecordBatch::try_new(schema.clone(), vec![Arc::new(StringArray::from(vec![part.as_str()]))])
+                .unwrap(),
+        ]
+    };
+    let partitions: Vec<_> = parts.iter().map(partition).collect();
+    let input: Arc<dyn ExecutionPlan> = MemorySourceConfig::try_new_exec(&partitions, schema.clone(), None)?;
+    let context = Arc::new(TaskContext::default());
+    let plan = codec.try_decode(scan, &[input], &context, &DefaultPhysicalProtoConverter {})?;
+    Ok(collect(plan, context).await?.iter().map(RecordBatch::num_rows).sum())
+}
+
 /// Whoever can send plans can't have a token sent to a host of theirs.
 #[tokio::test]
 async fn part_of_other_host_is_refused() {
@@ -92,12 +131,53 @@ async fn part_of_other_host_is_refused() {
     let backend = backend.ground_truth_events(95).start().await.unwrap();
     let other = other.ground_truth_events(95).start().await.unwrap();
     let codec = ListPhysicalCodec::new(Arc::new(OneClient::of(&backend)));
-    let plan = PhysicalPlanNode::try_from_physical_plan(physical(&other).await, &codec).unwrap();
-    other.clear_requests();
-    let context = Arc::new(TaskContext::default());
-    let plan = plan.try_into_physical_plan(&context, &codec).unwrap();
-    let _ = collect(plan, context).await;
+    let (scan, parts) = scan(&backend, &codec).await;
+    assert_eq!(run(&codec, &scan, &parts).await.unwrap(), 95);
+    let host = other.url().strip_prefix("http://").unwrap().trim_end_matches('/').to_owned();
+    for url in [format!("http://{host}{EVENTS}?page=2"), format!("//{host}{EVENTS}?page=2")] {
+        let mut part: serde_json::Value = serde_json::from_str(&parts[0]).unwrap();
+        assert!(part["checkpoint"]["at"]["page"].is_object(), "{part}");
+        part["checkpoint"]["at"] = serde_json::json!({"link": {"url": url, "number": 1, "item": 0}});
+        let error = run(&codec, &scan, &[part.to_string()]).await.unwrap_err().to_string();
+        assert!(error.contains("checkpoint"), "{error}");
+    }
     assert_eq!(other.requests().len(), 0);
+}
+
+/// Changed bytes of a scan or of its parts give rows or an error.
+#[test]
+fn changed_scan_never_panics() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let backend = runtime.block_on(Backend::builder().ground_truth_events(25).start()).unwrap();
+    let codec = ListPhysicalCodec::new(Arc::new(OneClient::of(&backend)));
+    let (scan, parts) = runtime.block_on(scan(&backend, &codec));
+    let changes = (any::<bool>(), any::<prop::sample::Index>(), any::<u8>(), any::<bool>());
+    let changed = TestRunner::default().run(&changes, |(of_scan, at, byte, cut)| {
+        let (mut scan, mut part) = (scan.clone(), parts[0].clone().into_bytes());
+        let bytes = if of_scan { &mut scan } else { &mut part };
+        let at = at.index(bytes.len());
+        match cut {
+            true => bytes.truncate(at),
+            false => bytes[at] = byte,
+        }
+        let part = String::from_utf8_lossy(&part).into_owned();
+        let _ = runtime.block_on(run(&codec, &scan, &[part]));
+        Ok(())
+    });
+    changed.unwrap();
+}
+
+/// A scan's parameters are as limited as a table's.
+#[tokio::test]
+async fn forged_parameters_are_refused() {
+    let backend = Backend::builder().ground_truth_events(25).start().await.unwrap();
+    let codec = ListPhysicalCodec::new(Arc::new(OneClient::of(&backend)));
+    let (scan, parts) = scan(&backend, &codec).await;
+    let scan = String::from_utf8_lossy(&scan).replacen("\"page_size\"", "\"page\"", 1);
+    // The bytes before the text aren't Unicode.
+    let scan = scan.replacen('\u{fffd}', "", 1).into_bytes();
+    let error = run(&codec, &[b"\xff", scan.as_slice()].concat(), &parts).await.unwrap_err().to_string();
+    assert!(error.contains("selects a page"), "{error}");
 }
 
 #[tokio::test]
@@ -184,24 +264,18 @@ async fn codecs_of_settings_are_kept() {
     assert!(operator.unwrap_err().to_string().contains("the user's operator"));
 }
 
-const PREFIXES: [&[u8]; 3] = [b"", b"\xffsynapse-datafusion/table\n", b"\xffsynapse-datafusion/scan\n"];
+const PREFIXES: [&[u8]; 2] = [b"", b"\xffsynapse-datafusion/table\n"];
 
 proptest! {
     /// Any bytes give an error, and never a panic.
     #[test]
-    fn any_bytes_are_an_error(prefix in 0..3_usize, bytes in prop::collection::vec(any::<u8>(), 0..200), json in "\\PC{0,80}", is_json in any::<bool>()) {
+    fn any_bytes_are_an_error(prefix in 0..2_usize, bytes in prop::collection::vec(any::<u8>(), 0..200), json in "\\PC{0,80}", is_json in any::<bool>()) {
         let mut text = PREFIXES[prefix].to_vec();
         text.extend(match is_json { true => json.as_bytes(), false => &bytes });
         let context = TaskContext::default();
         let logical = ListLogicalCodec::new(Arc::new(NoClient));
         let (name, schema) = (TableReference::bare("t"), Arc::new(Schema::empty()));
         prop_assert!(logical.try_decode_table_provider(&text, &name, schema, &context).is_err());
-        let physical = ListPhysicalCodec::new(Arc::new(NoClient));
-        if prefix == 2 {
-            let converter = DefaultPhysicalProtoConverter {};
-            let plan = physical.try_decode(&text, &[], &context, &converter);
-            prop_assert!(plan.is_err());
-        }
     }
 
     /// Changed bytes of a table give a table or an error.

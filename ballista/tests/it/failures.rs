@@ -66,7 +66,7 @@ proptest! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stopped_executor_finishes_its_parts() {
+async fn stopped_executor_leaves_result_right() {
     let backend = Backend::builder().ground_truth_events(395).start().await.unwrap();
     let mut cluster = Cluster::start(&backend, 2).await;
     let held = backend.inject(Fault::hold_before().on("GET", EVENTS).when(is_executors).after(9).always());
@@ -77,6 +77,12 @@ async fn stopped_executor_finishes_its_parts() {
     held.remove();
     let sum: i64 = (1001..1001 + 395).sum();
     assert_eq!(within(counted).await.unwrap(), [[sum.to_string(), "395".to_owned()]]);
+    // Its results are lost with it: others read at most the parts that it had read, but none that they had read themselves.
+    let pages = executors_pages(&backend);
+    assert!(
+        (1..=40).all(|page| matches!(pages.iter().filter(|other| **other == page).count(), 1 | 2)),
+        "{pages:?}"
+    );
     until("the executor ends", async || cluster.executors[0].has_ended().is_some()).await;
     assert!(cluster.executors[0].has_ended().unwrap().success());
 }

@@ -64,7 +64,7 @@ async fn token_is_shown_nowhere() {
 async fn scan_bytes_have_no_token() {
     let backend = Backend::builder().ground_truth_events(95).token(MARKER).start().await.unwrap();
     let connections = Arc::new(crate::codec::OneClient::of(&backend));
-    let table = synapse_ballista::synapse_datafusion::ListTable::named_of(
+    let table = synapse_ballista::synapse_datafusion::ListTable::named_with(
         connections.clone(),
         "default",
         "list_ground_truth_events",

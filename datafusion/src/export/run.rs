@@ -229,7 +229,7 @@ impl Export {
 
     /// Returns the scans of the export's columns: that of a narrower list first.
     fn scans(&self) -> Result<Vec<Scan>> {
-        if self.table.options().part.is_some() {
+        if self.table.options().split.is_some() {
             return plan_err!(
                 "export: the table has one part of a list: export the whole list, or copy the part"
             );

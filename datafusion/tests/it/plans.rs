@@ -33,7 +33,8 @@ async fn connected() -> (Backend, Arc<dyn Connections>) {
 }
 
 fn events(connections: &Arc<dyn Connections>) -> synapse_datafusion::ListTableBuilder {
-    ListTable::named_of(connections.clone(), "here", "list_ground_truth_events").parameter("page_size", "10")
+    ListTable::named_with(connections.clone(), "here", "list_ground_truth_events")
+        .parameter("page_size", "10")
 }
 
 /// Returns the operator in a plan, and its input.
@@ -82,14 +83,15 @@ async fn table_of_client_is_not_sent() {
 async fn unknown_connection_or_list_is_refused() {
     let (_backend, connections) = connected().await;
     let unknown =
-        ListTable::named_of(connections.clone(), "here", "list_nothing").build().unwrap_err().to_string();
+        ListTable::named_with(connections.clone(), "here", "list_nothing").build().unwrap_err().to_string();
     assert!(unknown.contains("no list operation \"list_nothing\""), "{unknown}");
     let unnamed =
-        ListTable::named_of(connections.clone(), "here", "list_models").parameter("projct", "1").build();
+        ListTable::named_with(connections.clone(), "here", "list_models").parameter("projct", "1").build();
     assert!(unnamed.unwrap_err().to_string().contains("`projct`: the operation has no such parameter"));
-    let page = ListTable::named_of(connections.clone(), "here", "list_models").parameter("page", "3").build();
+    let page =
+        ListTable::named_with(connections.clone(), "here", "list_models").parameter("page", "3").build();
     assert!(page.unwrap_err().to_string().contains("`page` selects a page"));
-    let other_place = ListTable::named_of(connections.clone(), "there", "list_models").build().unwrap();
+    let other_place = ListTable::named_with(connections.clone(), "there", "list_models").build().unwrap();
     let error =
         session_of(other_place, 1).sql("SELECT id FROM t").await.unwrap().collect().await.unwrap_err();
     assert!(error.to_string().contains("no connection \"there\""), "{error}");

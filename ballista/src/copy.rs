@@ -34,7 +34,10 @@ const VERSION: u32 = 1;
 /// let copy = PartsCopy::new(&session, events, 64, "file:///mnt/exports/events/").await?.columns(["id", "data"])?;
 /// // What is complete, for `PartsCopy::from_text` after a kill.
 /// let mut copy = copy.on_part(|copy| {
-///     let kept = copy.to_text().and_then(|text| Ok(std::fs::write("copy.json", text)?));
+///     let kept = copy.to_text().and_then(|text| {
+///         std::fs::write("copy.json.new", text)?;
+///         Ok(std::fs::rename("copy.json.new", "copy.json")?)
+///     });
 ///     kept.unwrap_or_else(|error| eprintln!("{error}"));
 /// });
 /// // At most 8 parts at a time. If it fails, another `run` copies the parts that are missing.
@@ -75,7 +78,7 @@ fn check_directory(directory: &str) -> Result<()> {
     }
     let authority =
         directory.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
-    match authority.split_once('@').is_some_and(|(user, _)| user.contains(':')) {
+    match authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')) {
         true => {
             exec_err!("copy: the directory's URL has a password: set it in the environment of the executors")
         }

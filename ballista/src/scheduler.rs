@@ -71,6 +71,9 @@ pub struct Scheduler {
     connections: Arc<dyn Connections>,
 }
 
+/// How long the scheduler keeps the plan of a job that has ended, in seconds: as long as executors keep its results.
+const FINISHED_JOB_SECONDS: u64 = 300;
+
 /// The interval at which the system asks a silent peer whether it is alive.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
@@ -162,6 +165,8 @@ impl Scheduler {
             expire_dead_executor_interval_seconds: (seconds / 4).clamp(1, 15),
             no_executors_grace_period_seconds: seconds,
             min_ready_executors: self.options.min_executors,
+            // A plan has the first page of each of its lists.
+            finished_job_state_clean_up_interval_seconds: FINISHED_JOB_SECONDS,
             job_id_generator: Some(Arc::new(JobIds::new())),
             override_logical_codec: Some(Arc::new(ListLogicalCodec::new(self.connections.clone()))),
             override_physical_codec: Some(Arc::new(ListPhysicalCodec::new(self.connections.clone()))),

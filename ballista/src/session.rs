@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ballista_core::config::BALLISTA_SCHEDULER_MAX_PARTITIONS_PER_TASK;
+use ballista_core::config::{BALLISTA_ADAPTIVE_PLANNER_ENABLED, BALLISTA_SCHEDULER_MAX_PARTITIONS_PER_TASK};
 use ballista_core::extension::SessionConfigExt as _;
 use datafusion::prelude::SessionConfig;
 use synapse_datafusion::{Connections, EnvironmentConnections, ListTable, ListTableBuilder, TextColumns};
@@ -14,6 +14,8 @@ use crate::codec::{ListLogicalCodec, ListPhysicalCodec};
 /// - Tables and scans of lists are serialized; codecs that the settings have are kept for all else.
 /// - Each task reads one part (`ballista.scheduler.max_partitions_per_task` is 1), so that parts are spread over executors as they
 ///   become free, and a lost executor repeats only the parts that it was reading.
+/// - Queries are planned once (`ballista.planner.adaptive.enabled` is false): with Ballista 55's adaptive planner a query never ends if an
+///   executor is lost after it has read its last part.
 ///
 /// A list is split into as many parts as the session has `target_partitions`: 16 by default in Ballista. Set a multiple of the vcores of
 /// all executors.
@@ -31,6 +33,7 @@ pub fn config_with(config: SessionConfig, connections: Arc<dyn Connections>) -> 
         .with_ballista_logical_extension_codec(Arc::new(logical))
         .with_ballista_physical_extension_codec(Arc::new(physical))
         .set_usize(BALLISTA_SCHEDULER_MAX_PARTITIONS_PER_TASK, 1)
+        .set_bool(BALLISTA_ADAPTIVE_PLANNER_ENABLED, false)
 }
 
 /// Like [`table`], with the process's own connections.

@@ -76,7 +76,7 @@ fn missing<T>(name: &str, variable: &str) -> Result<T> {
 fn from_variables(name: &str) -> Result<BackendClientBuilder> {
     if name == DEFAULT_CONNECTION {
         // The client's own default would read another backend than the other processes.
-        if std::env::var_os(BASE_URL).is_none_or(|url| url.is_empty()) {
+        if std::env::var_os(BASE_URL).is_none_or(|url| url.to_string_lossy().trim().is_empty()) {
             return missing(name, BASE_URL);
         }
         return BackendClientBuilder::from_env().map_err(errors::of_client);

@@ -32,6 +32,13 @@ impl SplitPart {
     /// Returns an error if it has another count, or none.
     pub(crate) fn check(&self, operation: &str, total: Option<u64>) -> Result<()> {
         match (total, self) {
+            (_, SplitPart::Items { range, of }) if range.start > range.end || range.end > *of => {
+                exec_err!(
+                    "{operation}: a list of {of} items has no part from {} to {}",
+                    range.start,
+                    range.end
+                )
+            }
             (None, _) => exec_err!(
                 "{operation}: a list without a count or page numbers, such as a cursor list, can't be split: read it in one part"
             ),
@@ -53,6 +60,8 @@ pub struct SplitList {
     table: Arc<ListTable>,
     items: u64,
     parts: usize,
+    /// The page size that ranges are multiples of.
+    size: u64,
 }
 
 /// A split list that another process reads.
@@ -61,11 +70,12 @@ struct SplitText {
     table: String,
     items: u64,
     parts: usize,
+    size: u64,
 }
 
 impl ListTableBuilder {
-    /// Splits the list into at most this many tables, and never more than 10,000. The session's `count(*)` of the table, one request, says how
-    /// many items there are. A scan of a part requests the list's first page, too. Filters aren't sent to the server, as they change which
+    /// Splits the list into at most this many tables, and never more than 10,000. The session's `count(*)` of the table and of the first
+    /// part, a request each, say how many items there are. A scan of a part requests the list's first page, too. Filters aren't sent to the server, as they change which
     /// items a range has: set [`parameter`](ListTableBuilder::parameter)s before. The option [`parts`](ListTableBuilder::parts) isn't used.
     ///
     /// ```no_run
@@ -95,8 +105,16 @@ impl ListTableBuilder {
         let items = session.read_table(counted)?.count().await? as u64;
         let parts = parts.clamp(1, MAX_PARTS);
         // Ranges that begin with a page don't share it.
-        let pages = items.div_ceil(table.page_size()).max(1);
-        Ok(SplitList { table, items, parts: usize::try_from(pages).unwrap_or(parts).min(parts) })
+        let size = table.page_size();
+        let pages = items.div_ceil(size).max(1);
+        let list =
+            SplitList { table, items, parts: usize::try_from(pages).unwrap_or(parts).min(parts), size };
+        // A list without page numbers has a count, but no ranges.
+        let first = session.read_table(list.table(0)?)?.count().await? as u64;
+        match first == list.range(0)?.end {
+            true => Ok(list),
+            false => exec_err!("split: the first part has {first} items in place of {}", list.range(0)?.end),
+        }
     }
 }
 
@@ -129,11 +147,10 @@ impl SplitList {
         if index >= self.parts {
             return exec_err!("split: there is no part {index}: the list has {} parts", self.parts);
         }
-        let size = self.table.page_size();
-        let (pages, parts) = (self.items.div_ceil(size), self.parts as u64);
+        let (pages, parts) = (self.items.div_ceil(self.size), self.parts as u64);
         let begin = |part: u64| {
             let page = part * (pages / parts) + part.min(pages % parts);
-            page.saturating_mul(size).min(self.items)
+            page.saturating_mul(self.size).min(self.items)
         };
         Ok(begin(index as u64)..begin(index as u64 + 1))
     }
@@ -152,7 +169,12 @@ impl SplitList {
     /// # Errors
     /// Returns an error if the table isn't a [named](ListTable::named) one.
     pub fn to_text(&self) -> Result<String> {
-        errors::write_json(&SplitText { table: self.table.to_text()?, items: self.items, parts: self.parts })
+        errors::write_json(&SplitText {
+            table: self.table.to_text()?,
+            items: self.items,
+            parts: self.parts,
+            size: self.size,
+        })
     }
 
     /// Returns the split of a text, whose tables read through one of these connections.
@@ -160,12 +182,12 @@ impl SplitList {
     /// # Errors
     /// Returns an error if the text isn't that of a split, or if the document has no such list.
     pub fn from_text(text: &[u8], connections: Arc<dyn Connections>) -> Result<SplitList> {
-        let SplitText { table, items, parts } = errors::read_json(text, "split list")?;
+        let SplitText { table, items, parts, size } = errors::read_json(text, "split list")?;
         let table = ListTable::from_text(table.as_bytes(), connections)?;
         check(&table)?;
-        if parts == 0 || parts > MAX_PARTS || parts as u64 > items.div_ceil(table.page_size()).max(1) {
+        if size == 0 || parts == 0 || parts > MAX_PARTS || parts as u64 > items.div_ceil(size).max(1) {
             return exec_err!("it isn't the text of a split list: it has {parts} parts of {items} items");
         }
-        Ok(SplitList { table, items, parts })
+        Ok(SplitList { table, items, parts, size })
     }
 }

@@ -94,7 +94,8 @@ impl ListTable {
 
     /// Returns a table of some of the items.
     pub(crate) fn of_split(&self, part: SplitPart) -> ListTable {
-        let options = TableOptions { split: Some(part), ..self.options.clone() };
+        // Filters aren't sent, without which such columns have no value.
+        let options = TableOptions { split: Some(part), filter_columns: false, ..self.options.clone() };
         ListTable::new(self.source.clone(), options)
     }
 

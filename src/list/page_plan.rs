@@ -183,6 +183,14 @@ impl PagePlan {
         {
             observation.before.push(ListAnomaly::BeyondCount { page: number, count });
         }
+        // The last page of a range is as long as the count says: the items before it would be others otherwise.
+        let of_range = self.counts.page_size.filter(|_| next.is_none() && self.counts.until.is_some());
+        if let (Some(size), Some(offset), Some(total)) = (of_range, offset, self.counts.total) {
+            let expected = size.min(total.saturating_sub(offset));
+            if length != expected {
+                observation.before.push(ListAnomaly::PageLength { page: number, expected, items: length });
+            }
+        }
         self.counts.offset = offset.map(|offset| offset.saturating_add(length));
         if repeated > 0 {
             self.counts.repeated = self.counts.repeated.saturating_add(repeated);

@@ -214,6 +214,8 @@ impl<T: Send + 'static> ListStream<T> {
             self.report.page_failure(PageFailure { page: number, url: shown_url(url).into(), error });
             self.page.after = then.into();
             self.page.after_offset = self.plan.counts.offset;
+            // The items to pass over were those of the skipped page.
+            self.passed = 0;
             return Ok(());
         }
         Err(error)

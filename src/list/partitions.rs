@@ -117,11 +117,13 @@ impl<T: Send + 'static> ListAll<T> {
     /// Returns the part that has these items of the list: `0..1000` are the first 1,000. Unlike ranges of pages, parts of several calls fit
     /// each other even if the server sends pages of another size by then. This requests the list's first page, too.
     ///
-    /// A list that resumes from the part's checkpoint needs the [`limit`](ListAll::limit) of the range's length. The list's count is
-    /// [`Checkpoint::total`] of the checkpoint: other parts of a list with another count may have other items.
+    /// A list that resumes from the part's checkpoint needs the [`limit`](ListAll::limit) of the range's length. Read both with
+    /// [`ListPolicy::Strict`](crate::ListPolicy::Strict): if the list has another count or pages of another length by then, the range has other
+    /// items, which is an error only there. The count is [`Checkpoint::total`] of the part's checkpoint.
     ///
     /// # Errors
-    /// Returns an error if the range is empty or ends after the list, if the list has no count or no page numbers, if it begins with another page
+    /// Returns an error if [`deduplicate`](ListAll::deduplicate), [`skip_failed_pages`](ListAll::skip_failed_pages) or
+    /// [`skip_failed_items`](ListAll::skip_failed_items) is set, as the range would end later, if the range is empty or ends after the list, if the list has no count or no page numbers, if it begins with another page
     /// than the first, and in the same cases as [`partitions`](ListAll::partitions).
     ///
     /// ```no_run
@@ -136,6 +138,12 @@ impl<T: Send + 'static> ListAll<T> {
         if items.is_empty() {
             return Err(Error::invalid_input(
                 "part_of_items: the range is empty: its end is after its start",
+            ));
+        }
+        let options = &self.options;
+        if options.deduplicate || options.skip_failed_pages || options.skip_failed_items {
+            return Err(Error::invalid_input(
+                "part_of_items: `deduplicate`, `skip_failed_pages` or `skip_failed_items` is set: a range of items can't leave any out",
             ));
         }
         let mut parts = self.split(move |pages| Ok(vec![pages.items(items)?])).await?;
@@ -196,7 +204,7 @@ impl<T: Send + 'static> ListAll<T> {
             let known = numbered || begins(&url, &pagination);
             let counts = Counts {
                 until,
-                page_size: numbered.then_some(size),
+                page_size: (numbered || limit.is_some()).then_some(size),
                 offset: known.then(|| size.saturating_mul(from - 1)),
                 total: count,
                 ..Counts::default()
@@ -204,7 +212,9 @@ impl<T: Send + 'static> ListAll<T> {
             let checkpoint = Checkpoint::new(query.clone(), at.stored(&transport.origin)).with_counts(counts);
             let mut list = self.clone().resume(checkpoint.clone());
             list.options.limit = limit;
-            list.options.fetched = std::mem::take(&mut fetched);
+            if from == first {
+                list.options.fetched = std::mem::take(&mut fetched);
+            }
             ListPart { list, checkpoint, first: from, last: until }
         };
         Ok(ranges(&pages)?.into_iter().map(&mut part).collect())

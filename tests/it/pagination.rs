@@ -633,6 +633,9 @@ async fn part_of_items_begins_within_page() {
         let error = list().part_of_items(items).await.failure();
         assert!(error.is_invalid_input() && error.to_string().contains(problem), "{error}");
     }
+    for list in [list().deduplicate(true), list().skip_failed_pages(true), list().skip_failed_items(true)] {
+        assert!(list.part_of_items(0..3).await.failure().to_string().contains("leave any out"));
+    }
     let later = client.list_models().params(|p| p.page(2)).list_all_as::<Id>();
     assert!(later.part_of_items(0..1).await.failure().to_string().contains("begins with page 2"));
     let (_server, client) = list_of(&[&[1, 2]]).await;
@@ -642,6 +645,35 @@ async fn part_of_items_begins_within_page() {
     let list = server::client_of(&server).list_models().list_all_as::<Id>();
     let error = list.part_of_items(0..1).await.failure();
     assert!(error.is_invalid_input() && error.to_string().contains("no count"), "{error}");
+}
+
+/// A server that sends pages of another size by then never gives other items without an error.
+#[tokio::test]
+async fn part_of_items_notices_page_size() {
+    let pages_of = |size: usize, count: usize| {
+        let ids: Vec<i64> = (1..=count as i64).collect();
+        ids.chunks(size).map(<[i64]>::to_vec).collect::<Vec<_>>()
+    };
+    for (count, planned) in [(25, 10), (30, 5), (8, 10), (20, 10)] {
+        for size in [3, 4, 5, 7, 9, 10, 12, 30] {
+            let (_planner, client) = list_of_pages(pages_of(planned, count)).await;
+            let (_reader, other) = list_of_pages(pages_of(size, count)).await;
+            let (mut from, count) = (0, count as u64);
+            while from < count {
+                let items = from..(from + 5).min(count);
+                let list = client.list_models().list_all_as::<Id>();
+                let part = list.part_of_items(items.clone()).await.unwrap();
+                let list = other.list_models().list_all_as::<Id>().resume(part.checkpoint().clone());
+                let list = list.limit(items.end - items.start).policy(ListPolicy::Strict);
+                let (ids, error) = ids_of(&mut list.stream()).await;
+                if error.is_none() {
+                    let expected: Vec<i64> = (items.start as i64 + 1..=items.end as i64).collect();
+                    assert_eq!(ids, expected, "{count} items, {planned} a page, then {size}: {items:?}");
+                }
+                from = items.end;
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -1013,6 +1045,21 @@ fn page_of(pages: &[&[i64]], number: u64, count: u64) -> String {
 async fn list_of(pages: &'static [&'static [i64]]) -> (MockServer, BackendClient) {
     let count = pages.iter().map(|page| page.len() as u64).sum();
     let server = server_of_pages(move |number| page_of(pages, number, count)).await;
+    let client = server::client_of(&server);
+    (server, client)
+}
+
+/// Starts a server with a list of these pages, the right count, and a 404 after the last page.
+async fn list_of_pages(pages: Vec<Vec<i64>>) -> (MockServer, BackendClient) {
+    let count = pages.iter().map(|page| page.len() as u64).sum();
+    let server = server_of_responses(move |number| {
+        let pages: Vec<&[i64]> = pages.iter().map(Vec::as_slice).collect();
+        match number as usize > pages.len() {
+            true => server::json(404, r#"{"detail": "Invalid page."}"#.to_owned()),
+            false => server::json(200, format!("{{{}}}", page_of(&pages, number, count))),
+        }
+    })
+    .await;
     let client = server::client_of(&server);
     (server, client)
 }

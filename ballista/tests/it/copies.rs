@@ -138,7 +138,7 @@ async fn changed_list_is_not_copied() {
     for text in forged.iter().map(String::as_str).chain(["", "{}", "[1]"]) {
         assert!(PartsCopy::from_text(text, Arc::new(EnvironmentConnections::new())).is_err(), "{text}");
     }
-    for directory in ["", "/tmp/*/", "s3://key:hunter2@bucket/"] {
+    for directory in ["", "/tmp/*/", "s3://key:hunter2@bucket/", "s3://key@x:hunter2@bucket/"] {
         let error = PartsCopy::new(&session, events(), 4, directory).await.unwrap_err().to_string();
         assert!(error.contains("directory") && !error.contains("hunter2"), "{error}");
     }

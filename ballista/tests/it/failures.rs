@@ -5,7 +5,12 @@ use proptest::test_runner::RngSeed;
 use synapse_test_backend::http::request::Parts;
 use synapse_test_backend::{Backend, Fault};
 
-use crate::support::{Cluster, EVENTS, events, executors_pages, query, rows, until, within};
+use crate::support::{
+    CONNECTION, Cluster, EVENTS, events, executors_pages, query, rows, sender, until, within,
+};
+
+/// The path of the events' narrower list.
+const EVENTS_DATA: &str = "/sdk/ground_truth_events/data/";
 
 /// Whether a request is an executor's.
 fn is_executors(request: &Parts) -> bool {
@@ -47,6 +52,30 @@ async fn executor_dies_half_way() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn executor_dies_near_end() {
     kill_executor(0, 36).await;
+}
+
+/// The results of a stage are lost with an executor, while another stage runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn executor_dies_after_its_stage() {
+    let backend = Backend::builder().ground_truth_events(195).models(25).start().await.unwrap();
+    let mut cluster = Cluster::start(&backend, 2).await;
+    let session = cluster.session(4).await;
+    let models = synapse_ballista::table(CONNECTION, "list_models").parameter("page_size", "10");
+    session.register_table("m", models.build().unwrap()).unwrap();
+    let held = backend.inject(Fault::hold_before().on("GET", "/models/").when(is_executors).always());
+    let sql = "SELECT count(a.id), sum(a.id) FROM t a JOIN m b ON a.id % 25 = b.id % 25";
+    let joined = tokio::spawn(async move { rows(&session, sql).await });
+    within(held.wait_for_hits(1)).await;
+    let requests = || backend.requests().into_iter().filter(|request| request.path == EVENTS_DATA);
+    let read = || requests().filter(|request| sender(request).starts_with("executor")).count();
+    until("the events are read", async || read() == 20).await;
+    let reader = requests().map(|request| sender(&request)).find(|sender| sender.starts_with("executor"));
+    let reader: usize = reader.unwrap().trim_start_matches("executor-").parse().unwrap();
+    cluster.executors[reader].kill();
+    held.remove();
+    let sum: i64 = (1001..1001 + 195).sum();
+    assert_eq!(within(joined).await.unwrap(), [["195".to_owned(), sum.to_string()]]);
+    assert!(read() > 20);
 }
 
 /// Returns how many points are chosen: `SYNAPSE_SOAK=1` chooses ten, which differ from run to run.

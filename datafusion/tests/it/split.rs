@@ -8,7 +8,7 @@ use synapse_backend_client::{BackendClient, ListPolicy};
 use synapse_datafusion::{Connections, EnvironmentConnections, ListTable, ListTables as _, SplitList};
 use synapse_test_backend::{Backend, Fault};
 
-use crate::support::{EVENTS, events, query, requests, rows, session, session_of, started};
+use crate::support::{EVENTS, events, requests, rows, session, session_of, started};
 
 /// Returns the ids of a query over a table `t`.
 async fn ids(table: Arc<ListTable>, sql: &str) -> Vec<String> {
@@ -29,7 +29,7 @@ fn assert_each_once(ids: &[String], items: usize) {
 async fn parts_have_each_item_once() {
     let (backend, client) = started(Backend::builder().ground_truth_events(95)).await;
     let split = events(&client).split(&session(4), 3).await.unwrap();
-    assert_eq!(requests(&backend).len(), 1);
+    assert_eq!(requests(&backend).len(), 2);
     assert_eq!((split.items(), split.parts()), (95, 3));
     let mut all = Vec::new();
     for index in 0..3 {
@@ -127,8 +127,12 @@ async fn split_survives_its_text() {
         all.extend(ids(read.table(index).unwrap(), "SELECT id FROM t").await);
     }
     assert_each_once(&all, 95);
-    for (from, to) in [("\"parts\":4", "\"parts\":0"), ("\"parts\":4", "\"parts\":11"), ("strict", "lenient")]
-    {
+    for (from, to) in [
+        ("\"parts\":4", "\"parts\":0"),
+        ("\"parts\":4", "\"parts\":11"),
+        ("strict", "lenient"),
+        ("\"size\":10", "\"size\":0"),
+    ] {
         let forged = text.replace(from, to);
         assert_ne!(forged, text);
         let read = SplitList::from_text(forged.as_bytes(), Arc::new(EnvironmentConnections::new()));
@@ -151,7 +155,9 @@ proptest! {
             let mut all = Vec::new();
             for index in 0..split.parts() {
                 let table = split.table(index).unwrap();
-                query(&session_of(table.clone(), 4), "SELECT count(*) FROM t").await;
+                let range = split.range(index).unwrap();
+                let count = (range.end - range.start).to_string();
+                assert_eq!(ids(table.clone(), "SELECT count(*) FROM t").await, [count]);
                 all.extend(ids(table, "SELECT id, data FROM t").await);
             }
             assert_each_once(&all, items as usize);
